@@ -1,0 +1,1 @@
+"""Agent sessions for optio, on Trio."""

@@ -1,0 +1,62 @@
+"""The border between a session's actors (always Trio) and the user's world (Trio or asyncio): the protocol.
+
+Everything that belongs to the user is called through a `Border`: body, hooks, callbacks, the sender, the ctx's and
+the host's coroutines. The actors never know which world is on the other side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from outcome import Outcome
+
+T = TypeVar("T")
+
+
+class Border(Protocol):
+    """How Trio code calls coroutine functions of the user's world. All methods are Trio coroutines."""
+
+    async def call(
+        self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = 5.0
+    ) -> T:
+        """Run `await function(*args)` in the user's world and return or raise what it does.
+
+        The user's task is not a child of the caller's nursery: cancelling the caller cancels it, waits up to
+        `grace` seconds (shielded) for it to end, and then leaves it behind, reported by `label` and the place where
+        it stands (see `on_abandoned`). A cancellation that escapes from user code without having been asked for is
+        raised as `StrayCancellation`, an ordinary exception. An exception group is raised as it is, the same object.
+        What the user's code raises while it is being cancelled is not lost: it is raised in place of the
+        cancellation's silence, as a note or through `on_late_failure`.
+        """
+
+    async def call_each(
+        self,
+        function: Callable[..., Awaitable[T]],
+        calls: Sequence[tuple[Any, ...]],
+        *,
+        label: str,
+        on_result: Callable[[int, Outcome[T]], None],
+        grace: float = 5.0,
+    ) -> None:
+        """Like `call` for each tuple of arguments, one after another, but crossing the border only once.
+
+        `on_result(index, outcome)` is called (synchronously, in this thread) as soon as each call has ended; a
+        failing call does not stop the later ones.
+        """
+
+    async def wait_flag(self, flag: Any) -> None:
+        """Return once `flag` (an `asyncio.Event` or `trio.Event`, whichever the user's world has) is set."""
+
+
+class StrayCancellation(Exception):  # noqa: N818
+    """User code let a cancellation escape that nobody had asked for (its own inner work was cancelled)."""
+
+
+class Abandoned(Exception):  # noqa: N818
+    """User code ignored its cancellation past the grace and was left behind. `label` and `where` name it."""
+
+    def __init__(self, label: str, where: str) -> None:
+        super().__init__(f"{label} ignored its cancellation and was left behind at {where}")
+        self.label = label
+        self.where = where

@@ -1,0 +1,161 @@
+"""What a session needs of a host: values and protocols, no I/O.
+
+The session's actors speak to a host only through `SessionHost`. Adapters for the hosts that exist (our own
+Trio host, optio-host's `LocalHost` and `RemoteHost`, any thin object with a few methods) live beside this file.
+All coroutines here are Trio coroutines.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from os import PathLike
+from typing import Protocol
+
+LOG_NAME = "optio.log"
+"""The log's file name in the workdir."""
+
+WINDOW_LIMIT = 256 * 1024
+"""The most bytes that one `Window` of a log holds."""
+
+LINE_LIMIT = 64 * 1024
+"""A line of more bytes than this is cut there and marked; reading goes on at the next newline."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPosition:
+    """Where reading goes on: just past the last complete line that was handed out.
+
+    `offset` counts bytes of the present generation of the file; `fingerprint` is the reader's own note of which
+    file that was (device, inode, a hash of the bytes before the offset) and opaque to everybody else.
+    """
+
+    offset: int = 0
+    fingerprint: bytes = b""
+
+
+LOG_START = LogPosition()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    r"""A piece of log made of whole lines.
+
+    `data` is at most `WINDOW_LIMIT` bytes; every line in it ends with `b"\n"` (an unterminated last line is
+    given one), a bare `\r` counts as an end of line and arrives as `\n`. `end` is where reading goes on after it.
+    `cut` counts lines cut at `LINE_LIMIT`, `lost` bytes that are known to be gone (the file was truncated before
+    they were read).
+    """
+
+    data: bytes
+    end: LogPosition
+    cut: int = 0
+    lost: int = 0
+
+
+class LogReader(Protocol):
+    """One open reader of one log. Used by one task."""
+
+    async def read(self) -> Window | None:
+        """Wait for at least one whole line; `None` once `finish` was called and everything has been read.
+
+        Raises:
+            LogLost: the log cannot be read at present; a new reader may resume at the last window's `end`.
+        """
+
+    def finish(self) -> None:
+        """Nothing more will be written: read to the end of the file, hand out an unterminated last line, end.
+
+        May be called from another task while `read` waits; idempotent.
+        """
+
+
+class LogLost(Exception):  # noqa: N818 - named for what happened, as trio does
+    """The log could not be read on (I/O error, connection gone). The environment's fault; a restart may help."""
+
+
+class RejectionKind(enum.Enum):
+    """Why a deliverable was refused. The values are what outcomes and JSON output show."""
+
+    INVALID_PATH = "invalid-path"
+    OUTSIDE = "outside"
+    MISSING = "missing"
+    NOT_REGULAR = "not-a-regular-file"
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too-large"
+    NOT_UTF8 = "not-utf8"
+
+
+class DeliverableRejected(Exception):  # noqa: N818
+    """The agent announced something that cannot be delivered: the agent's fault, and it can be told so.
+
+    `kind` says which of the seven reasons, `detail` what exactly (a size, an error's text), for humans.
+    """
+
+    def __init__(self, kind: RejectionKind, detail: str) -> None:
+        super().__init__(f"{kind.value}: {detail}")
+        self.kind = kind
+        self.detail = detail
+
+
+class OpenDeliverable(Protocol):
+    """A deliverable that was checked and opened in one step; reading it reads the very file that was checked."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, as of the check."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The content from its beginning, in pieces of at most 256 KiB, `size` bytes at the most.
+
+        Raises:
+            DeliverableRejected: it shrank, grew past the limit or became unreadable meanwhile.
+        """
+
+
+class SessionHost(Protocol):
+    """A host, as a session's actors see it."""
+
+    @property
+    def workdir(self) -> str:
+        """Absolute path, on the host, of the directory in which the agent works."""
+
+    async def setup_workdir(self) -> None:
+        """Make a fresh, empty workdir (wipes what was there)."""
+
+    async def prepare_channel(self) -> None:
+        """Make `deliverables/` and an empty `optio.log`, never through a symlink that the workdir holds."""
+
+    def open_log(
+        self, position: LogPosition, *, settled: Callable[[bytes], bool]
+    ) -> AbstractAsyncContextManager[LogReader]:
+        """Follow `optio.log` from `position`.
+
+        `settled(partial)` is asked about an unterminated last line that has not changed for two seconds; when it
+        says yes, that line counts as complete (an agent whose last act is `DONE` without a newline).
+        """
+
+    def open_deliverable(
+        self, relative_path: str, *, limit: int
+    ) -> AbstractAsyncContextManager[OpenDeliverable]:
+        """Open `deliverables/<relative_path>` beneath the deliverables directory, following no link out of it.
+
+        Never blocks on a FIFO or device. `limit` is in bytes.
+
+        Raises:
+            DeliverableRejected: whatever is wrong with it.
+        """
+
+    async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
+        """Write executable `scripts` (name to text) into `<workdir>/<directory>`, return its absolute path."""
+
+
+class FileSink(Protocol):
+    """Where `save` writes: a path, or anything with an async `write(bytes)`."""
+
+    async def write(self, data: bytes) -> object: ...
+
+
+SaveTarget = str | PathLike[str]
