@@ -1,0 +1,285 @@
+"""A program and everything it started: what belongs to it, and how it is ended.
+
+Killing a coding agent's own process leaves its shells running, and those sit in process groups and sessions
+of their own, so neither `kill(pid)` nor `killpg` is enough. Membership is therefore decided from snapshots
+of `/proc` by a pure function, `Lineage.select`, and any one of four marks is enough:
+
+1. it is the root itself;
+2. its parent is a member (followed to any depth);
+3. its session was opened by a member (a leader that has died still names its session);
+4. its environment carries the tree's marker (`marker_environment`), which a child inherits and keeps when a
+   double fork reparents it.
+
+A process is identified by its pid *and* its start time, so that a pid which the kernel handed out again is
+never mistaken for an old member; signals go through a pidfd for the same reason. What escapes: a process
+that was orphaned, opened its own session and emptied its environment, all before any snapshot saw it.
+
+Needs Linux 5.3 (pidfd). Members are waited for through their pidfds; nothing here polls.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import secrets
+import signal
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+import trio
+
+MARKER_VARIABLE = "OPTIO_PROCESS_TREE"
+"""The environment variable that marks all processes of one tree."""
+
+
+def marker_environment() -> dict[str, str]:
+    """A fresh marker, to be added to the environment of a program that is about to be started."""
+    return {MARKER_VARIABLE: secrets.token_hex(12)}
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEntry:
+    """One process in a snapshot. `started` (clock ticks since boot) tells a reused pid from the old one."""
+
+    pid: int
+    parent: int
+    session: int
+    started: int
+    name: str = ""
+    dead: bool = False
+    """A zombie: it runs no more and waits for its parent to collect its status."""
+
+
+Snapshot = Mapping[int, ProcessEntry]
+
+
+def parse_stat(stat: bytes) -> ProcessEntry:
+    """One `/proc/<pid>/stat`. The name stands in parentheses and may itself hold spaces and parentheses.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    head, opened, rest = stat.partition(b" (")
+    name, closed, tail = rest.rpartition(b") ")
+    fields = tail.split()
+    if not opened or not closed or len(fields) < 20:
+        raise ValueError(f"not a stat line: {stat[:80]!r}")
+    return ProcessEntry(
+        pid=int(head),
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        started=int(fields[19]),
+        name=name.decode(errors="replace"),
+        dead=fields[0] in (b"Z", b"X"),
+    )
+
+
+class Lineage:
+    """Who belongs to the tree under `root`, over any number of snapshots. Sans-IO.
+
+    It remembers the members it has seen, because a parent's death erases the link to its children.
+    """
+
+    def __init__(self, root: ProcessEntry) -> None:
+        self.root = root
+        self._known: dict[int, int] = {}
+        self._sessions: set[int] = set()
+        self._remember(root)
+
+    def select(self, snapshot: Snapshot, marked: Collection[int] = ()) -> list[ProcessEntry]:
+        """The members that run in `snapshot`; `marked` are the pids that carry the tree's marker."""
+        children: defaultdict[int, list[ProcessEntry]] = defaultdict(list)
+        sessions: defaultdict[int, list[ProcessEntry]] = defaultdict(list)
+        for entry in snapshot.values():
+            children[entry.parent].append(entry)
+            sessions[entry.session].append(entry)
+        found: dict[int, ProcessEntry] = {}
+        waiting = deque(
+            entry
+            for entry in snapshot.values()
+            if self._known.get(entry.pid) == entry.started or entry.pid in marked
+        )
+        for session in self._sessions:
+            leader = snapshot.get(session)
+            if leader is None or self._known.get(session) == leader.started:
+                waiting.extend(sessions[session])
+        while waiting:
+            entry = waiting.popleft()
+            if entry.pid in found:
+                continue
+            found[entry.pid] = entry
+            self._remember(entry)
+            waiting.extend(children[entry.pid])
+            if entry.session == entry.pid:
+                waiting.extend(sessions[entry.pid])
+        return [entry for entry in found.values() if not entry.dead]
+
+    def _remember(self, entry: ProcessEntry) -> None:
+        self._known[entry.pid] = entry.started
+        if entry.session == entry.pid:
+            self._sessions.add(entry.pid)
+
+
+def read_snapshot() -> dict[int, ProcessEntry]:
+    """All processes of this machine, as `/proc` shows them now."""
+    snapshot = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            # It may end between the listing and the reading.
+            with suppress(OSError, ValueError), open(f"/proc/{name}/stat", "rb") as file:
+                entry = parse_stat(file.read())
+                snapshot[entry.pid] = entry
+    return snapshot
+
+
+def read_marked(snapshot: Snapshot, marker: Mapping[str, str]) -> set[int]:
+    """The pids in `snapshot` whose environment holds `marker` (those that we may look into)."""
+    wanted = [os.fsencode(f"{name}={value}") for name, value in marker.items()]
+    marked = set()
+    for pid in snapshot:
+        with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+            variables = file.read().split(b"\0")
+            if wanted and all(variable in variables for variable in wanted):
+                marked.add(pid)
+    return marked
+
+
+class EndedBy(enum.Enum):
+    """What it took to end a tree; the later ones include that the earlier ones were tried."""
+
+    ITSELF = "itself"
+    ASKING = "asking"
+    TERM = "term"
+    KILL = "kill"
+    NOTHING = "nothing"
+    """Members are still alive (they are not ours to signal, or hang in the kernel)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEnd:
+    """How a tree ended. `survivors` is empty unless `by` is `NOTHING`."""
+
+    by: EndedBy
+    survivors: tuple[ProcessEntry, ...] = ()
+
+
+class ProcessTree:
+    """The living tree under one program that we started.
+
+    Make it right after the program was started (its status must not have been collected yet) and give the
+    program's environment the `marker`.
+
+    Raises:
+        ProcessLookupError: there is no process `pid`.
+    """
+
+    def __init__(self, pid: int, marker: Mapping[str, str] | None = None) -> None:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                root = parse_stat(file.read())
+        except FileNotFoundError:
+            raise ProcessLookupError(f"no process {pid}") from None
+        self._lineage = Lineage(root)
+        self._marker = dict(marker or {})
+
+    def __repr__(self) -> str:
+        root = self._lineage.root
+        return f"<ProcessTree of {root.name} (pid {root.pid})>"
+
+    def members(self) -> list[ProcessEntry]:
+        """The members that run now (zombies do not)."""
+        snapshot = read_snapshot()
+        marked = read_marked(snapshot, self._marker) if self._marker else ()
+        return self._lineage.select(snapshot, marked)
+
+    def signal(self, signum: int) -> list[ProcessEntry]:
+        """Send `signum` to every member; returns those that were there. What is not ours to signal is
+        skipped.
+        """
+        members = self.members()
+        for entry in members:
+            with suppress(OSError), ExitStack() as stack:
+                descriptor = _open_pidfd(entry, stack)
+                signal.pidfd_send_signal(descriptor, signum)
+        return members
+
+    async def wait_root(self) -> None:
+        """Return once the root has exited (its status may still be uncollected)."""
+        await _wait_exits([self._lineage.root])
+
+    async def wait_gone(self) -> None:
+        """Return once no member runs any more, those included that were started while we waited."""
+        while members := self.members():
+            await _wait_exits(members)
+
+
+def _open_pidfd(entry: ProcessEntry, stack: ExitStack) -> int:
+    """A pidfd for exactly this process, closed by `stack`; ProcessLookupError when it is gone."""
+    descriptor = os.pidfd_open(entry.pid)
+    stack.callback(os.close, descriptor)
+    try:
+        with open(f"/proc/{entry.pid}/stat", "rb") as file:
+            same = parse_stat(file.read()).started == entry.started
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        raise ProcessLookupError(entry.pid)
+    return descriptor
+
+
+async def _wait_exits(entries: Collection[ProcessEntry]) -> None:
+    with ExitStack() as stack:
+        descriptors = []
+        for entry in entries:
+            with suppress(ProcessLookupError):
+                descriptors.append(_open_pidfd(entry, stack))
+        await trio.lowlevel.checkpoint()
+        for descriptor in descriptors:
+            await trio.lowlevel.wait_readable(descriptor)
+
+
+async def end_tree(
+    tree: ProcessTree,
+    *,
+    ask: Callable[[], Awaitable[object]] | None = None,
+    ask_seconds: float = 5.0,
+    term_seconds: float = 5.0,
+    kill_seconds: float = 5.0,
+) -> TreeEnd:
+    """End a program and everything it started, in order: ask, then TERM, then KILL; each with its own
+    deadline.
+
+    `ask` is whatever the program understands as "please end" (closing its stdin, a command); its root
+    process then has `ask_seconds` to exit, and what it leaves behind is terminated. Without `ask`, TERM
+    comes first. Takes at most the sum of the deadlines, and only as long as there is something to wait for.
+    An `ask` that raises `OSError` or a trio resource error counts as asked in vain.
+
+    Cancelling this hurries it: what is left is killed at once (shielded for at most `kill_seconds`), then the
+    cancellation goes on. So nothing survives, whichever way it is left.
+    """
+    try:
+        if ask is not None:
+            with trio.move_on_after(ask_seconds):
+                with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                    await ask()
+                await tree.wait_root()
+        if not tree.members():
+            return TreeEnd(EndedBy.ITSELF if ask is None else EndedBy.ASKING)
+        with trio.move_on_after(term_seconds):
+            tree.signal(signal.SIGTERM)
+            tree.signal(signal.SIGCONT)  # a stopped process only sees TERM once it runs again
+            await tree.wait_gone()
+            return TreeEnd(EndedBy.TERM)
+    finally:
+        # On the way out after a return above nothing is left, and this costs one look at /proc.
+        survivors = await _kill(tree, kill_seconds)
+    return TreeEnd(EndedBy.NOTHING, survivors) if survivors else TreeEnd(EndedBy.KILL)
+
+
+async def _kill(tree: ProcessTree, seconds: float) -> tuple[ProcessEntry, ...]:
+    with trio.move_on_after(seconds, shield=True):
+        while members := tree.signal(signal.SIGKILL):
+            await _wait_exits(members)
+    return tuple(tree.members())
