@@ -1,0 +1,279 @@
+"""`HookContext`: what the body, the hooks and the callbacks of a session are given.
+
+It belongs to the user's world: its coroutines only await the host's, the ctx's and the sender's own coroutines, so
+the same class serves asyncio callers (on asyncio hosts) and Trio callers (on Trio hosts).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    from optio_host import HostCommandError, RunResult, create_download_task
+
+__all__ = [
+    "SYSTEM_MESSAGE_PREFIX",
+    "AgentSender",
+    "HookContext",
+    "HookContextProtocol",
+    "HostCommandError",
+    "RunResult",
+    "create_download_task",
+]
+
+SYSTEM_MESSAGE_PREFIX = "System: "
+"""How everything that the harness says to an agent begins."""
+
+AgentSender: TypeAlias = Callable[[str], Awaitable[Any]]
+"""Puts one message on the agent's input channel; raises when it cannot."""
+
+_FROM_OPTIO_HOST = ("HostCommandError", "RunResult", "create_download_task")
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: optio_host brings asyncssh and motor, which a plain Trio session never needs.
+    if name in _FROM_OPTIO_HOST:
+        import optio_host
+
+        value = getattr(optio_host, name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _from_optio_host(name: str) -> Any:
+    """The module's present attribute `name`, looked up when it is needed, so that a test can replace it."""
+    value = globals().get(name)
+    return __getattr__(name) if value is None else value
+
+
+@runtime_checkable
+class HookContextProtocol(Protocol):
+    """The surface of `HookContext`, for annotations of callbacks and for test doubles."""
+
+    browser_launch_env: dict[str, str] | None
+
+    def report_progress(self, percent: float | None, message: str | None = None) -> None:
+        """The wrapped ctx's own method."""
+
+    async def send_to_agent(self, message: str) -> bool:
+        """Tell the agent something."""
+
+    async def run_on_host(
+        self, command: str, *, check: bool = True, capture_stderr: bool = False, cwd: str | None = None
+    ) -> Any:
+        """Run a shell command on the host."""
+
+    async def copy_file(self, source: Any, target: str, *, skip_if_unchanged: bool = False) -> None:
+        """Copy something to the host."""
+
+    async def read_from_host(self, path: str, *, silent: bool = False) -> bytes:
+        """Read a file of the host."""
+
+    async def read_text_from_host(self, path: str, *, silent: bool = False) -> str:
+        """Read a text file of the host."""
+
+    async def download_file(
+        self, url: str, target: str, *, description: str | None = None, cleanup_on_fail: bool = True
+    ) -> None:
+        """Download a URL to the host, as a child task."""
+
+
+class HookContext:
+    """One session's context: the wrapped optio ctx, the host, and ways to reach both and the agent.
+
+    Attributes that it lacks come from the wrapped ctx (`report_progress`, `params`, `should_continue`, ...).
+
+    Args:
+        ctx: the process context (optio-core's, or anything with the methods that are used).
+        host: the host on which the agent works.
+    """
+
+    browser_launch_env: dict[str, str] | None
+
+    def __init__(self, ctx: Any, host: Any) -> None:
+        self._ctx = ctx
+        self._host = host
+        self.browser_launch_env = None
+        self._agent_sender: AgentSender | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what is missing only. copy and pickle ask an empty instance for dunders and for our own fields:
+        # these must not be looked up in a ctx that is not there yet.
+        if name.startswith("__") or name in ("_ctx", "_host", "_agent_sender"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        try:
+            return getattr(self._ctx, name)
+        except AttributeError:
+            raise AttributeError(
+                f"neither {type(self).__name__} nor the wrapped {type(self._ctx).__name__} has {name!r}"
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"<HookContext of {self._ctx!r} on {self._host!r}>"
+
+    async def send_to_agent(self, message: str) -> bool:
+        """Put `System: <message>` on the agent's input channel.
+
+        Returns whether that worked. A session without a channel, or whose agent is gone, is no exception: progress
+        says so, and the answer is `False`.
+        """
+        sender = self._agent_sender
+        if sender is None:
+            self._ctx.report_progress(None, "The agent has no input channel: a message to it was dropped")
+            return False
+        try:
+            await sender(SYSTEM_MESSAGE_PREFIX + message)
+        except Exception as error:  # noqa: BLE001 - whatever a user's sender raises means: not delivered
+            self._ctx.report_progress(None, f"A message could not be sent to the agent: {error!r}")
+            return False
+        return True
+
+    async def run_on_host(
+        self, command: str, *, check: bool = True, capture_stderr: bool = False, cwd: str | None = None
+    ) -> Any:
+        """Run `command` with the host's shell.
+
+        Args:
+            command: a `/bin/sh` command line.
+            check: raise on a non-zero exit. `False`: return the `RunResult` whatever its exit code.
+            capture_stderr: standard error is part of the returned text.
+            cwd: where it runs, the workdir by default.
+
+        Returns:
+            Standard output as text, or the `RunResult`.
+
+        Raises:
+            HostCommandError: the exit code is not zero (and `check` is true).
+        """
+        if capture_stderr:
+            command = f"{{ {command}\n}} 2>&1"
+        result = await self._host.run_command(command, cwd=cwd)
+        if not check:
+            return result
+        if result.exit_code != 0:
+            failure = _from_optio_host("HostCommandError")
+            raise failure(command, result.exit_code, result.stdout, result.stderr)
+        return result.stdout
+
+    async def copy_file(
+        self,
+        source: str | os.PathLike[str] | bytes | AsyncIterator[bytes] | Any,
+        target: str,
+        *,
+        skip_if_unchanged: bool = False,
+    ) -> None:
+        """Copy `source` to `target` on the host, by way of a temporary name.
+
+        Args:
+            source: a local path, bytes, an async iterator of bytes, or the `ObjectId` of a stored blob.
+            target: absolute, `~/...` of the host's user, or relative to the workdir (without `..`).
+            skip_if_unchanged: compare digests first and copy only what differs (not for iterators).
+
+        Raises:
+            ValueError: `target` is empty or has `..` in a relative path.
+            TypeError: `source` is none of these.
+        """
+        path = await self._resolve(target)
+        name = os.path.basename(path)
+        content = await self._content(source)
+
+        def progress(percent: float | None, message: str | None = None) -> None:
+            self._ctx.report_progress(percent, message and f"{message[:1].upper()}{message[1:]}: {name}")
+
+        self._ctx.report_progress(None, f"{'Verifying' if skip_if_unchanged else 'Copying'} {name}...")
+        await self._host.put_file_to_host(
+            content, path, skip_if_unchanged=skip_if_unchanged, progress_cb=progress
+        )
+
+    async def read_from_host(self, path: str, *, silent: bool = False) -> bytes:
+        """Read the whole file `path` (resolved like a target of `copy_file`).
+
+        Args:
+            path: absolute, `~/...`, or relative to the workdir.
+            silent: do not name the file in the progress.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        absolute = await self._resolve(path)
+        if not silent:
+            self._ctx.report_progress(None, f"Reading {os.path.basename(absolute)}...")
+        data: bytes = await self._host.fetch_bytes_from_host(
+            absolute, progress_cb=lambda percent, message=None: self._ctx.report_progress(percent, message)
+        )
+        return data
+
+    async def read_text_from_host(self, path: str, *, silent: bool = False) -> str:
+        """`read_from_host`, decoded as UTF-8.
+
+        Raises:
+            UnicodeDecodeError: it is not UTF-8.
+        """
+        return (await self.read_from_host(path, silent=silent)).decode("utf-8")
+
+    async def download_file(
+        self, url: str, target: str, *, description: str | None = None, cleanup_on_fail: bool = True
+    ) -> None:
+        """Download `url` to `target` on the host, as a child task of the process.
+
+        Args:
+            url: http or https.
+            target: resolved like a target of `copy_file`.
+            description: shown for the child.
+            cleanup_on_fail: remove a partial file.
+        """
+        path = await self._resolve(target)
+        order = self._ctx._child_counter.get("next", 0)
+        task = _from_optio_host("create_download_task")(
+            process_id=f"{self._ctx.process_id}.download-{order}",
+            name=f"download {os.path.basename(path)}",
+            url=url,
+            target=path,
+            host=self._host,
+            description=description,
+            cleanup_on_fail=cleanup_on_fail,
+        )
+        await self._ctx.run_child_task(task)
+
+    async def _content(self, source: Any) -> Any:
+        if isinstance(source, (bytes, bytearray, str, os.PathLike)) or hasattr(source, "__aiter__"):
+            return source
+        if type(source).__name__ == "ObjectId":
+            return await self._read_blob_bytes(source)
+        raise TypeError(
+            "copy_file takes a path, bytes, an async iterator of bytes or a blob's ObjectId, "
+            f"not {type(source).__name__}"
+        )
+
+    async def _read_blob_bytes(self, file_id: Any) -> bytes:
+        async with self._ctx.load_blob(file_id) as reader:
+            data: bytes = await reader.read()
+        return data
+
+    async def _resolve(self, target: str) -> str:
+        home = await self._host.resolve_host_home() if target == "~" or target.startswith("~/") else ""
+        return _resolve_target_path(target, self._host.workdir, home)
+
+
+def _resolve_target_path(path: str, workdir: str, host_home: str) -> str:
+    """Where `path` lies on the host: absolute as it is, `~` once, else beneath the workdir.
+
+    Raises:
+        ValueError: it is empty, holds a NUL, or is relative with `..` in it.
+    """
+    if not path:
+        raise ValueError("the path is empty: name a file, absolute, with ~/ or relative to the workdir")
+    if "\0" in path:
+        raise ValueError("the path holds a NUL character")
+    if path == "~":
+        return host_home
+    if path.startswith("~/"):
+        return os.path.join(host_home, path[2:].lstrip("/"))
+    if path.startswith("/"):
+        return path
+    if ".." in path.split("/"):
+        raise ValueError(f"a path relative to the workdir may not contain '..': {path!r}")
+    return os.path.join(workdir, path)

@@ -1,0 +1,32 @@
+"""The body: the actor around the caller's own coroutine, in which the agent runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Never
+
+import trio
+
+import actors
+from optio_agents.bridge.border import Border
+from optio_agents.session.verdict import BodyEnded
+
+
+async def run_body(
+    me: actors.Me[Never],
+    border: Border,
+    body: Any,
+    arguments: tuple[Any, ...],
+    tell: Callable[[BodyEnded], None],
+    grace: float,
+) -> None:
+    """Run `body(*arguments)` and report how it ended; whatever it raises is a fact, not this actor's failure."""
+    me.ready()
+    try:
+        await border.call(body, *arguments, label="body", grace=grace)
+    except trio.Cancelled:
+        raise
+    except BaseException as error:  # noqa: BLE001 - passed on to the one place that decides
+        tell(BodyEnded(error))
+    else:
+        tell(BodyEnded(None))

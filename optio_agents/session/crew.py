@@ -1,0 +1,181 @@
+"""The crew: a session's actors, how they are linked, and the order in which they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+import actors
+from optio_agents.protocol.folding import ProgressFold
+from optio_agents.protocol.scanner import Scanner
+from optio_agents.session.attention import Attention
+from optio_agents.session.body import run_body
+from optio_agents.session.callers import Callers
+from optio_agents.session.fetcher import Fetcher
+from optio_agents.session.lane import Lane, work_off
+from optio_agents.session.outbox import Outbox
+from optio_agents.session.parser import Lanes, Parser, parse
+from optio_agents.session.plan import Plan
+from optio_agents.session.requests import Requests
+from optio_agents.session.sender import Sender, send
+from optio_agents.session.tailer import Cursor, tail
+from optio_agents.session.verdict import Fact
+
+DELIVERABLE_QUEUE_BOUND = 64
+"""Announced deliverables that wait in memory; more wait in the lane's spool file."""
+
+CALLER_MESSAGE_QUEUE_BOUND = 64
+"""Caller messages that wait in memory; more wait in the lane's spool file."""
+
+READER_RESTARTS = actors.Intensity(restarts=5, seconds=60.0)
+"""A log that cannot be read is tried again this often before the session fails."""
+
+
+class Crew:
+    """Starts the actors of one session and ends them in order.
+
+    ```
+     optio.log ─bytes→ tailer ─windows→ parser ─→ resolver
+                                         ├→ fetcher  ─→ on_deliverable ─→ sender ─→ the agent
+                                         ├→ callers  ─→ on_caller_message ─┘
+                                         ├→ requests, attention ─→ ctx
+                                         └→ progress (a plain call) ─→ ctx
+    ```
+
+    Args:
+        plan: what the session runs with.
+        supervisor: owns the actors.
+        tell: hands a fact to the resolver; never waits.
+    """
+
+    def __init__(self, plan: Plan, supervisor: actors.Supervisor, tell: Callable[[Fact], None]) -> None:
+        self._plan = plan
+        self._supervisor = supervisor
+        self._tell = tell
+        self.cursor = Cursor()
+        self._deliverables: Lane[str] = Lane(DELIVERABLE_QUEUE_BOUND)
+        self._callers: Lane[list[Any]] = Lane(CALLER_MESSAGE_QUEUE_BOUND)
+        self._requests: Lane[list[Any]] = Lane(CALLER_MESSAGE_QUEUE_BOUND)
+        self._attention: Lane[str] = Lane(CALLER_MESSAGE_QUEUE_BOUND)
+        self._lanes: tuple[Lane[Any], ...] = (
+            self._deliverables,
+            self._callers,
+            self._requests,
+            self._attention,
+        )
+        self._sender: actors.Ref[str] | None = None
+        self._readers: list[actors.Ref[Any]] = []
+        self._body: actors.Ref[Any] | None = None
+
+    async def start(self) -> None:
+        """Start everything, from the far end of the channels to the near one, the body last."""
+        if self._plan.keywords:
+            await self._start_lanes()
+            await self._start_reading()
+        plan = self._plan
+        self._body = await self._supervisor.start(
+            actors.actor(
+                run_body,
+                plan.border,
+                plan.hooks.body,
+                (plan.host, plan.hook_context),
+                self._tell,
+                plan.options.cancel_grace,
+            ),
+            name="body",
+            restart=actors.TEMPORARY,
+        )
+
+    @property
+    def unsettled(self) -> int:
+        """Announced things that have not been dealt with."""
+        return sum(lane.unsettled for lane in self._lanes)
+
+    async def drain(self) -> None:
+        """Read no more; let the lanes finish, and then the sender, all within the drain deadline."""
+        with trio.move_on_after(self._plan.options.drain_timeout):
+            for ref in self._readers:
+                ref.cancel("the outcome is decided")
+            for lane in self._lanes:
+                if lane.ref is not None:
+                    lane.ref.stop("the outcome is decided")
+            for lane in self._lanes:
+                if lane.ref is not None:
+                    await lane.ref.wait()
+            if self._sender is not None:
+                self._sender.stop("the outcome is decided")
+                await self._sender.wait()
+
+    async def end(self) -> None:
+        """Cancel whoever is left, all at once, and wait for their ends (bounded by the grace of each call)."""
+        refs = [*self._readers, *(lane.ref for lane in self._lanes), self._sender, self._body]
+        for ref in refs:
+            if ref is not None:
+                ref.cancel("the session ends")
+        for ref in refs:
+            if ref is not None:
+                await ref.wait()
+
+    async def _start_lanes(self) -> None:
+        plan = self._plan
+        common = (plan.border, plan.hook_context, plan.journal)
+        grace = plan.options.cancel_grace
+        sender = Sender(*common, grace)
+        self._sender = await self._supervisor.start(
+            actors.actor(send, sender), name="sender", capacity=64, restart=actors.TRANSIENT
+        )
+        fetcher = Fetcher(
+            plan.border,
+            plan.session_host,
+            plan.hook_context,
+            plan.journal,
+            self._sender,
+            plan.options,
+            on_text=plan.hooks.on_deliverable,
+            on_file=plan.hooks.on_deliverable_file,
+        )
+        callers = Callers(*common, plan.hooks.on_caller_message, self._sender, grace)
+        requests = Requests(plan.border, plan.ctx, plan.journal, plan.hooks.browser_url_rewrite, grace)
+        attention = Attention(plan.border, plan.ctx, plan.journal, grace)
+        await self._start_lane("fetcher", self._deliverables, fetcher.handle)
+        await self._start_lane("callers", self._callers, callers.handle)
+        await self._start_lane("requests", self._requests, requests.handle)
+        await self._start_lane("attention", self._attention, attention.handle)
+
+    async def _start_lane(self, name: str, lane: Lane[Any], handle: Any) -> None:
+        lane.ref = await self._supervisor.start(
+            actors.actor(work_off, lane, handle, self._tell, batch=64),
+            name=name,
+            capacity=1,
+            restart=actors.TRANSIENT,
+        )
+
+    async def _start_reading(self) -> None:
+        plan = self._plan
+        assert self._sender is not None
+        parser = Parser(
+            Scanner(plan.protocol.features, every=plan.options.progress == "every"),
+            ProgressFold(),
+            Lanes(
+                deliverables=self._deliverables,
+                requests=self._requests,
+                callers=self._callers,
+                attention=self._attention,
+                hint=Outbox(self._sender).put,
+            ),
+            plan.journal,
+            plan.session_host.workdir,
+            self._tell,
+        )
+        parser_ref = await self._supervisor.start(
+            actors.actor(parse, parser), name="parser", capacity=2, restart=actors.TRANSIENT
+        )
+        reading = await self._supervisor.start_supervisor(name="reader", intensity=READER_RESTARTS)
+        tailer = await reading.start(
+            actors.actor(tail, plan.session_host, self.cursor, parser_ref, parser.is_ending),
+            name="tailer",
+            restart=actors.TRANSIENT,
+        )
+        self._readers = [tailer, parser_ref]

@@ -1,0 +1,112 @@
+"""`DeliverableFile`: any file that an agent delivers, read once, as a whole, and then handed to the caller.
+
+It is a copy: what the callback reads, hashes and saves is the same bytes, whatever the agent does to its file
+meanwhile, and whether that file lies here or on a remote host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import trio
+
+from optio_agents.hosts.base import OpenDeliverable
+
+PIECE = 256 * 1024
+"""Bytes per piece; between two of them other tasks get their turn."""
+
+IN_MEMORY = 256 * 1024
+"""Copies up to this many bytes are kept in memory, larger ones in a temporary file without a name."""
+
+
+class DeliverableFile:
+    """One delivered file. Usable until the callback that got it has returned.
+
+    Attributes:
+        path: relative to the deliverables directory, with `/` between its parts.
+        size: in bytes.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._copy = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by its owner
+
+    def __repr__(self) -> str:
+        return f"<DeliverableFile {self.path!r}, {self.size} bytes>"
+
+    async def sha256(self) -> str:
+        """Hexadecimal digest of the content."""
+        return self._digest.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """What `sha256` answers, without waiting."""
+        return self._digest.hexdigest()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content from its beginning, in pieces of at most 256 KiB."""
+        position = 0
+        while True:
+            self._copy.seek(position)
+            piece = self._copy.read(PIECE)
+            if not piece:
+                return
+            position += len(piece)
+            yield piece
+            await _others_turn()
+
+    async def read(self) -> bytes:
+        """The whole content."""
+        return b"".join([piece async for piece in self.chunks()])
+
+    async def text(self) -> str:
+        """The whole content, decoded.
+
+        Raises:
+            UnicodeDecodeError: it is not UTF-8.
+        """
+        return (await self.read()).decode("utf-8")
+
+    async def save(self, target: str | os.PathLike[str]) -> None:
+        """Write the content to `target` by way of a temporary name beside it, replacing what is there.
+
+        Raises:
+            OSError: the directory is missing, full or not writable; nothing is left of the attempt.
+        """
+        final = Path(target)
+        partial = final.with_name(f".{final.name[:100]}.{secrets.token_hex(8)}.part")
+        try:
+            with partial.open("xb") as out:
+                async for piece in self.chunks():
+                    out.write(piece)
+            partial.replace(final)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    async def fill(self, source: OpenDeliverable) -> None:
+        """Copy `source` (Trio side, before the callback gets it)."""
+        async for piece in source.chunks():
+            self._copy.write(piece)
+            self._digest.update(piece)
+            self.size += len(piece)
+
+    def close(self) -> None:
+        """Free the copy. Idempotent."""
+        self._copy.close()
+
+
+async def _others_turn() -> None:
+    """A checkpoint in whichever world the reader lives."""
+    if trio.lowlevel.in_trio_task():
+        await trio.lowlevel.checkpoint()
+    else:
+        await asyncio.sleep(0)

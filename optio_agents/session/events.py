@@ -1,0 +1,98 @@
+"""What a session tells a synchronous observer (`SessionOptions.on_event`) while it runs, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from optio_agents.session.outcome import DeliverableRecord, SessionOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReported:
+    """`ctx.report_progress(percent, message)` was called."""
+
+    percent: float | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverableSettled:
+    """One DELIVERABLE line has got its one reply."""
+
+    record: DeliverableRecord
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionAsked:
+    """The agent wants a human."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserAsked:
+    """The agent wants a browser opened."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMessage:
+    """The agent sent something to the dashboard's client."""
+
+    keyword: str
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CallerMessage:
+    """The agent sent something to the caller's callback."""
+
+    keyword: str
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """The session said something to the agent; `delivered` is false when it could not be told."""
+
+    text: str
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemReported:
+    """Something went wrong that did not end the session."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineHinted:
+    """A line looked like a keyword and was none; the agent was given this hint."""
+
+    line: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last event: how the session ended."""
+
+    outcome: SessionOutcome
+
+
+SessionEvent: TypeAlias = (
+    ProgressReported
+    | DeliverableSettled
+    | AttentionAsked
+    | BrowserAsked
+    | ClientMessage
+    | CallerMessage
+    | MessageSent
+    | ProblemReported
+    | LineHinted
+    | Ended
+)

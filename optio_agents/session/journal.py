@@ -1,0 +1,124 @@
+"""The session's own record: what was reported, what became of each deliverable, what went wrong.
+
+Everything that a session tells the outside passes through here once: to the ctx, to the observer, into the outcome.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from optio_agents.protocol.display import display_text
+from optio_agents.session.events import (
+    DeliverableSettled,
+    MessageSent,
+    ProblemReported,
+    ProgressReported,
+    SessionEvent,
+)
+from optio_agents.session.outcome import DeliverableRecord, Ending, SessionOutcome, Timings
+
+PROBLEMS_KEPT = 100
+RECORDS_KEPT = 1000
+
+
+class Journal:
+    """One per session; synchronous, used from the session's thread only.
+
+    Args:
+        ctx: where progress goes.
+        observe: the observer of `SessionOptions.on_event`, if any.
+    """
+
+    def __init__(self, ctx: Any, observe: Callable[[SessionEvent], None] | None) -> None:
+        self._report_progress = ctx.report_progress
+        self._observe = observe
+        self._first_records: list[DeliverableRecord] = []
+        self._last_records: deque[DeliverableRecord] = deque(maxlen=RECORDS_KEPT)
+        self._problems: list[str] = []
+        self._problem_count = 0
+        self.deliverable_count = 0
+        self.lines = 0
+        self.cut_lines = 0
+        self.lost_bytes = 0
+        self.unsettled = 0
+        self.abandoned: list[str] = []
+        self.timings = Timings()
+        self.refused: set[str] = set()
+        """Paths whose last delivery was not accepted (bounded: past a thousand only the fact is kept)."""
+
+    def emit(self, event: SessionEvent) -> None:
+        """Tell the observer."""
+        if self._observe is not None:
+            self._observe(event)
+
+    def progress(self, percent: float | None, message: str) -> None:
+        """Report to the ctx.
+
+        Raises:
+            Exception: whatever the ctx raises; without a ctx that takes progress the session cannot go on.
+        """
+        self._report_progress(percent, message)
+        if self._observe is not None:
+            self._observe(ProgressReported(percent, message))
+
+    def problem(self, text: str) -> None:
+        """Something went wrong that does not end the session: into the outcome, and on to the ctx."""
+        self.progress(None, self._keep(text))
+
+    def note(self, text: str) -> None:
+        """Like `problem`, at a time when the ctx may no longer take progress: that it does not is noted too."""
+        try:
+            self.problem(text)
+        except Exception as error:  # noqa: BLE001 - the session is ending; the outcome is what is left to tell
+            self._keep(f"The context took no more progress: {error!r}")
+
+    def _keep(self, text: str) -> str:
+        text = display_text(text)
+        self._problem_count += 1
+        if len(self._problems) < PROBLEMS_KEPT:
+            self._problems.append(text)
+        self.emit(ProblemReported(text))
+        return text
+
+    def settle(self, record: DeliverableRecord) -> None:
+        """One DELIVERABLE line has been dealt with."""
+        self.deliverable_count += 1
+        if len(self._first_records) < RECORDS_KEPT:
+            self._first_records.append(record)
+        else:
+            self._last_records.append(record)
+        if record.accepted:
+            self.refused.discard(record.path)
+        elif len(self.refused) < RECORDS_KEPT:
+            self.refused.add(record.path)
+        self.emit(DeliverableSettled(record))
+
+    def sent(self, text: str, delivered: bool) -> None:
+        """Something was said to the agent, or could not be."""
+        self.emit(MessageSent(text, delivered))
+
+    def time(self, **seconds: float) -> None:
+        """Note how long a phase took."""
+        self.timings = replace(self.timings, **seconds)
+
+    def outcome(self, ending: Ending, message: str | None) -> SessionOutcome:
+        """The outcome, as things stand now."""
+        problems = tuple(self._problems)
+        if self._problem_count > len(problems):
+            problems += (f"({self._problem_count - len(problems)} more)",)
+        return SessionOutcome(
+            ending=ending,
+            message=message,
+            deliverables=(*self._first_records, *self._last_records),
+            deliverable_count=self.deliverable_count,
+            problems=problems,
+            abandoned=tuple(self.abandoned),
+            lines=self.lines,
+            cut_lines=self.cut_lines,
+            lost_bytes=self.lost_bytes,
+            unsettled=self.unsettled,
+            timings=self.timings,
+        )

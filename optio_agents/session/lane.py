@@ -1,0 +1,88 @@
+"""A lane: what the parser puts down without ever waiting, and one actor that works it off in order."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+import trio
+
+import actors
+from optio_agents.session.spool import Spool
+from optio_agents.session.verdict import Trouble
+
+T = TypeVar("T")
+
+
+class Wake:
+    """There is something in the lane. One of these waits in the mailbox at most; more would say nothing new."""
+
+
+WAKE = Wake()
+
+
+class Lane(Generic[T]):
+    """A spool and the actor behind it.
+
+    The parser must see DONE, ERROR and ATTENTION however many deliverables or messages wait, so it never blocks on a
+    lane; and memory must not grow, so the lane's spool goes on in a file.
+
+    Args:
+        limit: items kept in memory.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.spool: Spool[T] = Spool(limit)
+        self.in_hand = 0
+        """Items that the actor is working on."""
+        self.ref: actors.Ref[Wake] | None = None
+        self._dropped = 0
+
+    def put(self, item: T, size: int) -> None:
+        """Append `item` (whose text is about `size` characters long) and wake the actor.
+
+        Raises:
+            OSError: the spool's file cannot be written.
+        """
+        self.spool.put(item, size)
+        assert self.ref is not None, "the lane's actor is started before anything is put"
+        with suppress(actors.MailboxFull):
+            self.ref.try_tell(WAKE)
+
+    @property
+    def unsettled(self) -> int:
+        """How many items wait, are being worked on, or were cut off."""
+        return len(self.spool) + self.in_hand + self._dropped
+
+    def close(self) -> None:
+        """Drop what still waits (it stays counted as unsettled) and the spool's file."""
+        self._dropped += len(self.spool)
+        self.spool.close()
+
+
+async def work_off(
+    me: actors.Me[Wake],
+    lane: Lane[T],
+    handle: Callable[[list[T]], Awaitable[None]],
+    tell: Callable[[Trouble], None],
+    *,
+    batch: int,
+) -> None:
+    """The actor: hand over what waits, in order, up to `batch` items at once; an ordered stop drains the lane.
+
+    Args:
+        tell: hands a fact to the resolver; user code that raises `SystemExit` or `KeyboardInterrupt` goes there.
+    """
+    try:
+        async for _ in me:
+            while items := lane.spool.take(batch):
+                lane.in_hand = len(items)
+                await handle(items)
+                lane.in_hand = 0
+    except (Exception, trio.Cancelled):
+        raise
+    except BaseException as error:  # noqa: BLE001 - passed on to the one place that decides
+        tell(Trouble(error))
+    finally:
+        lane.close()

@@ -1,0 +1,53 @@
+"""What a caller may set of a session, each with its default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from optio_agents.session.events import SessionEvent
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """Limits, deadlines and switches of one session.
+
+    Sizes are in bytes, times in seconds.
+    """
+
+    strict: bool = False
+    """DONE counts as a failure when a deliverable was rejected, or a callback failed for one, and was not redone."""
+
+    progress: Literal["folded", "every"] = "folded"
+    """`folded`: what reaches `ctx.report_progress` is what optio-core would keep of it. `every`: one call per line."""
+
+    deliverable_limit: int = 64 * MEBIBYTE
+    """The largest deliverable that `on_deliverable_file` is given."""
+
+    text_limit: int = 8 * MEBIBYTE
+    """The largest deliverable that is handed over as text (`on_deliverable`), whole in memory."""
+
+    drain_timeout: float = 30.0
+    """How long what was announced before the end may take to be fetched, handed over and answered."""
+
+    cancel_grace: float = 5.0
+    """How long user code may take to end once it is cancelled, before it is reported by name and left behind."""
+
+    after_execute_timeout: float = 60.0
+    """How long `after_execute` may take."""
+
+    on_event: Callable[[SessionEvent], None] | None = None
+    """A synchronous observer of everything that happens, called in order; it must not block."""
+
+    def __post_init__(self) -> None:
+        for name in ("deliverable_limit", "text_limit"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is a number of bytes and must not be negative")
+        for name in ("drain_timeout", "cancel_grace", "after_execute_timeout"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is a number of seconds and must not be negative")
+        if self.progress not in ("folded", "every"):
+            raise ValueError(f"progress must be 'folded' or 'every', not {self.progress!r}")

@@ -1,0 +1,189 @@
+"""The parser: the actor that turns windows of the log into effects, in log order, and never waits for any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+import actors
+from optio_agents.hosts.base import DeliverableRejected, Window
+from optio_agents.protocol.display import display_text
+from optio_agents.protocol.folding import ProgressFold
+from optio_agents.protocol.near_miss import near_miss
+from optio_agents.protocol.parser import (
+    AttentionEvent,
+    BrowserEvent,
+    CallerMessageEvent,
+    ClientMessageEvent,
+    DeliverableEvent,
+    DoneEvent,
+    ErrorEvent,
+)
+from optio_agents.protocol.paths import locate_deliverable
+from optio_agents.protocol.scanner import Run, Scanner
+from optio_agents.session.events import (
+    AttentionAsked,
+    BrowserAsked,
+    CallerMessage,
+    ClientMessage,
+    LineHinted,
+)
+from optio_agents.session.journal import Journal
+from optio_agents.session.lane import Lane
+from optio_agents.session.tailer import EndOfLog, LogPiece
+from optio_agents.session.verdict import DoneSeen, ErrorSeen, Fact, LogEnded
+
+HINT_WINDOW = 16 * 1024
+"""Near misses are looked for in windows up to this many bytes: what an agent writes by hand, not a flood."""
+
+
+class Flush:
+    """Held-back progress is due."""
+
+
+FLUSH = Flush()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """Where each kind of event goes. Items are JSON values, see `Spool`."""
+
+    deliverables: Lane[str]
+    requests: Lane[list[Any]]
+    callers: Lane[list[Any]]
+    attention: Lane[str]
+    hint: Callable[[str], None]
+    """Tells the agent something, once."""
+
+
+class Parser:
+    """Scans windows and puts each event where it belongs.
+
+    Args:
+        scanner: the sans-IO scanner for the session's features.
+        fold: decides which progress reaches the ctx.
+        lanes: the lanes behind this one.
+        journal: the session's record.
+        workdir: to relate announced paths to.
+        tell: hands a fact to the resolver; never waits.
+    """
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        fold: ProgressFold,
+        lanes: Lanes,
+        journal: Journal,
+        workdir: str,
+        tell: Callable[[Fact], None],
+    ) -> None:
+        self._scanner = scanner
+        self._fold = fold
+        self._lanes = lanes
+        self._journal = journal
+        self._workdir = workdir
+        self._tell = tell
+        self._hinted = False
+
+    @property
+    def due(self) -> float | None:
+        """When held-back progress has to go out, on Trio's clock."""
+        return self._fold.due
+
+    def take(self, window: Window) -> bool:
+        """Handle a window's lines. `True`: DONE or ERROR was among them, and nothing after it counts."""
+        journal = self._journal
+        journal.cut_lines += window.cut
+        if window.lost:
+            journal.lost_bytes += window.lost
+            journal.problem(f"{window.lost} bytes of the log were gone before they could be read")
+        if not self._hinted and len(window.data) <= HINT_WINDOW:
+            self._look_for_near_miss(window.data)
+        for record in self._scanner.scan(window.data):
+            if isinstance(record, Run):
+                journal.lines += record.count
+                self._report(self._fold.add(record, trio.current_time()))
+                continue
+            journal.lines += 1
+            self.flush()
+            if self._dispatch(record):
+                return True
+        return False
+
+    def flush(self) -> None:
+        """Report what was held back."""
+        self._report(self._fold.flush(trio.current_time()))
+
+    def end(self) -> None:
+        """The log has ended."""
+        self.flush()
+        self._tell(LogEnded())
+
+    def _report(self, calls: list[tuple[float | None, str]]) -> None:
+        progress = self._journal.progress
+        for percent, message in calls:
+            progress(percent, message)
+
+    def _dispatch(self, event: object) -> bool:
+        journal, lanes = self._journal, self._lanes
+        match event:
+            case DeliverableEvent(path):
+                self._announce(path)
+            case CallerMessageEvent(keyword, data):
+                journal.emit(CallerMessage(keyword, data))
+                lanes.callers.put([keyword, data], self._scanner.last_size)
+            case ClientMessageEvent(keyword, data):
+                journal.emit(ClientMessage(keyword, data))
+                lanes.requests.put(["client_message", keyword, data], self._scanner.last_size)
+            case BrowserEvent(url):
+                journal.emit(BrowserAsked(url))
+                lanes.requests.put(["browser", url], len(url))
+            case AttentionEvent(reason):
+                journal.emit(AttentionAsked(reason))
+                lanes.attention.put(reason, len(reason))
+            case DoneEvent(summary):
+                if summary:
+                    journal.progress(None, display_text(summary))
+                self._tell(DoneSeen(summary and display_text(summary)))
+                return True
+            case ErrorEvent(message):
+                self._tell(ErrorSeen(message and display_text(message)))
+                return True
+        return False
+
+    def _announce(self, path: str) -> None:
+        try:
+            shown = locate_deliverable(path, self._workdir)
+        except DeliverableRejected:
+            pass  # the fetcher finds the same and answers it
+        else:
+            self._journal.progress(None, f"Deliverable: {display_text(shown)}")
+        self._lanes.deliverables.put(path, len(path))
+
+    def _look_for_near_miss(self, data: bytes) -> None:
+        for raw in data.splitlines():
+            line = raw.decode("utf-8", "replace")
+            hint = near_miss(line)
+            if hint is not None:
+                self._hinted = True
+                self._journal.emit(LineHinted(display_text(line), hint.text))
+                self._lanes.hint(hint.text)
+                return
+
+
+async def parse(me: actors.Me[LogPiece | Flush], parser: Parser) -> None:
+    """The actor around `Parser`: one window after another; held-back progress goes out when it is due."""
+    async for piece in me:
+        if isinstance(piece, Flush):
+            parser.flush()
+        elif isinstance(piece, EndOfLog):
+            parser.end()
+            return
+        elif parser.take(piece):
+            return
+        due = parser.due
+        if due is not None:
+            me.timers.start("flush", max(0.0, due - trio.current_time()), FLUSH)

@@ -1,0 +1,58 @@
+"""The sender: the one actor that puts the session's own messages on the agent's input channel, in order."""
+
+from __future__ import annotations
+
+import trio
+from outcome import Outcome, Value
+
+import actors
+from optio_agents.bridge.border import Border
+from optio_agents.context import HookContext
+from optio_agents.session.journal import Journal
+
+NO_CHANNEL = "The agent has no input channel: replies to it are only kept in the outcome"
+
+
+class Sender:
+    """Sends through `HookContext.send_to_agent`, so that a sender set later by the body counts.
+
+    A stuck channel holds up replies and, once the mailbox is full, the lanes that wait to reply: never the log.
+    """
+
+    def __init__(self, border: Border, hook_context: HookContext, journal: Journal, grace: float) -> None:
+        self._border = border
+        self._hook_context = hook_context
+        self._journal = journal
+        self._grace = grace
+        self._said_no_channel = False
+
+    async def send(self, messages: list[str]) -> None:
+        """Send each message; one that cannot be delivered is recorded as such."""
+        if self._hook_context._agent_sender is None:
+            if not self._said_no_channel:
+                self._said_no_channel = True
+                self._journal.progress(None, NO_CHANNEL)
+            for message in messages:
+                self._journal.sent(message, False)
+            return
+
+        def record(index: int, outcome: Outcome[bool]) -> None:
+            self._journal.sent(messages[index], isinstance(outcome, Value) and outcome.value)
+
+        await self._border.call_each(
+            self._hook_context.send_to_agent,
+            [(message,) for message in messages],
+            label="agent_sender",
+            on_result=record,
+            grace=self._grace,
+        )
+
+
+async def send(me: actors.Me[str], sender: Sender) -> None:
+    """The actor around `Sender`."""
+    while True:
+        try:
+            messages = await me.receive_batch(64)
+        except (actors.ActorStopped, trio.EndOfChannel):
+            return
+        await sender.send(messages)

@@ -1,0 +1,139 @@
+"""The one place where a session's outcome is decided: sans-IO, from one ordered sequence of facts.
+
+Two rules shape the table. DONE and ERROR count by their place in the log, however far behind the reader is: when the
+body ends, the log is read to its end first, and only then judged. And whatever is decided stays decided: what comes
+later is kept beside it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from optio_agents.session.outcome import Ending
+
+
+@dataclass(frozen=True, slots=True)
+class DoneSeen:
+    """The log holds DONE."""
+
+    summary: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSeen:
+    """The log holds ERROR."""
+
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BodyEnded:
+    """The body returned (`error` is `None`) or raised."""
+
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnded:
+    """After the body's end the log was read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """optio asked the session to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """User code raised what nobody may swallow (SystemExit, KeyboardInterrupt)."""
+
+    error: BaseException
+
+
+Fact: TypeAlias = DoneSeen | ErrorSeen | BodyEnded | LogEnded | CancelAsked | Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the session ends. `error` is the exception object that the caller is to see, where there is one."""
+
+    ending: Ending
+    message: str | None = None
+    error: BaseException | None = None
+
+    @property
+    def drains(self) -> bool:
+        """What was announced before is still fetched, handed over and answered."""
+        return self.ending in (Ending.DONE, Ending.ERROR, Ending.BODY_ENDED, Ending.BODY_FAILED)
+
+
+class Phase(enum.Enum):
+    """Where the judgement stands."""
+
+    RUNNING = "running"
+    READING_REST = "reading the rest of the log"
+    DECIDED = "decided"
+
+
+class Judge:
+    """Hears facts in order; `verdict` is `None` until one of them decides.
+
+    Attributes:
+        phase: see `Phase`. In `READING_REST` the reader is to be told that nothing more will be written.
+        others: exceptions that did not decide, in order of arrival.
+        cancel_asked: optio asked for the end, be it before or after the verdict.
+    """
+
+    def __init__(self) -> None:
+        self.phase = Phase.RUNNING
+        self.verdict: Verdict | None = None
+        self.others: list[BaseException] = []
+        self.cancel_asked = False
+        self._body: BodyEnded | None = None
+
+    def hear(self, fact: Fact) -> None:
+        """Take one fact into account."""
+        self.cancel_asked = self.cancel_asked or isinstance(fact, CancelAsked)
+        if self.phase is Phase.DECIDED:
+            self._keep(fact)
+            return
+        match fact:
+            case DoneSeen(summary):
+                self._decide(Verdict(Ending.DONE, summary))
+            case ErrorSeen(message):
+                self._decide(Verdict(Ending.ERROR, message or "agent reported ERROR"))
+            case CancelAsked():
+                self._decide(Verdict(Ending.CANCELLED, "cancelled by optio"))
+            case Trouble(error):
+                self._decide(Verdict(Ending.FAILED, repr(error), error))
+            case BodyEnded(error) if error is not None and not isinstance(error, Exception):
+                self._decide(Verdict(Ending.BODY_FAILED, repr(error), error))
+            case BodyEnded():
+                self._body = fact
+                self.phase = Phase.READING_REST
+            case LogEnded():
+                self._judge_body()
+
+    def _judge_body(self) -> None:
+        body, self._body = self._body, None
+        if body is None or body.error is None:
+            self._decide(Verdict(Ending.BODY_ENDED, "the agent's work ended before DONE"))
+        else:
+            self._decide(Verdict(Ending.BODY_FAILED, repr(body.error), body.error))
+
+    def _decide(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        self.phase = Phase.DECIDED
+        if self._body is not None and self._body.error is not None:
+            self.others.append(self._body.error)
+
+    def _keep(self, fact: Fact) -> None:
+        match fact:
+            case BodyEnded(error) if error is not None:
+                self.others.append(error)
+            case Trouble(error):
+                self.others.append(error)
+            case _:
+                pass
