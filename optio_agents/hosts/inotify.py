@@ -1,0 +1,276 @@
+"""Being told that a file changed: one inotify descriptor for all readers of a Trio run.
+
+A `Watch` is one reader's interest in one file name in one directory. The first watch of a Trio run opens the
+descriptor and starts the dispatcher, a system task; the last one to be closed ends both. The dispatcher reads
+events and sets the readers' `trio.Event`s itself, so from a write to the reader's task there is one wake-up
+of the process. Two things are watched for each reader: the directory, for another file that takes the name,
+and the inode that it has open, for writes. Writes to other files of the directory wake nobody.
+
+Where inotify is missing or its limits are reached (`max_user_instances`, `max_user_watches`), a watch polls
+instead; its user sees no difference but the delay. Events may be lost in a queue overflow: everybody is
+woken.
+
+Why ctypes: three functions of libc are needed, the record format is fixed by `inotify(7)`, and the wrappers
+on the package index either start a thread or read in a blocking loop of their own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+POLL_INTERVAL = 0.25
+"""Seconds between two looks at a file where inotify cannot be used."""
+
+IN_MODIFY: Final = 0x0002
+IN_MOVED_TO: Final = 0x0080
+IN_CREATE: Final = 0x0100
+IN_MOVE_SELF: Final = 0x0800
+IN_Q_OVERFLOW: Final = 0x4000
+IN_IGNORED: Final = 0x8000
+IN_ONLYDIR: Final = 0x0100_0000
+
+_DIRECTORY_MASK = IN_CREATE | IN_MOVED_TO | IN_MOVE_SELF | IN_ONLYDIR
+_RECORD = struct.Struct("iIII")  # struct inotify_event without its name: wd, mask, cookie, len
+_BUFFER = 64 * 1024
+
+
+class Watch:
+    """One reader's interest in a file. Made by `open_watch`; used by one task, except for `wake`."""
+
+    def __init__(self, hub: _Hub | None, name: str) -> None:
+        self._hub = hub
+        self._name = os.fsencode(name)
+        self._event = trio.Event()
+        self._directory: int | None = None
+        self._file: int | None = None
+
+    @property
+    def polling(self) -> bool:
+        """Whether this watch polls, because inotify cannot be used."""
+        return self._hub is None
+
+    def follow(self, descriptor: int | None) -> None:
+        """Watch the inode behind an open `descriptor` for writes, instead of the one watched before."""
+        if self._hub is None:
+            return
+        if self._file is not None:
+            self._hub.remove(self._file, self)
+            self._file = None
+        if descriptor is not None:
+            try:
+                self._file = self._hub.add(descriptor, IN_MODIFY, self)
+            except OSError:
+                self._poll()
+
+    def clear(self) -> None:
+        """Forget what happened so far: call it before looking at the file, then `wait`."""
+        if self._event.is_set():
+            self._event = trio.Event()
+
+    def wake(self) -> None:
+        """Make `wait` return, now or when it is called next."""
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Return once something may have happened to the file since the last `clear`, or soon after."""
+        if self._hub is not None:
+            await self._event.wait()
+            return
+        with trio.move_on_after(POLL_INTERVAL):
+            await self._event.wait()
+
+    def _start(self, directory: int) -> None:
+        if self._hub is not None:
+            try:
+                self._directory = self._hub.add(directory, _DIRECTORY_MASK, self)
+            except OSError:
+                self._poll()
+
+    def _poll(self) -> None:
+        """Give inotify up for this watch: it is missing here, failed, or has reached a limit."""
+        self._close()
+        self._hub = None
+        self.wake()
+
+    def _close(self) -> None:
+        if self._hub is not None:
+            for number in (self._directory, self._file):
+                if number is not None:
+                    self._hub.remove(number, self)
+        self._directory = self._file = None
+
+    def _notice(self, number: int, mask: int, name: bytes) -> None:
+        """An event of the inode behind `number`; what happens to other names in the directory is ignored."""
+        if mask & IN_IGNORED:
+            if number == self._file:
+                self._file = None
+            if number == self._directory:
+                self._directory = None
+        if not name or name == self._name:
+            self.wake()
+
+
+@contextmanager
+def open_watch(directory: int, name: str) -> Iterator[Watch]:
+    """Watch the file `name` in the directory behind the open descriptor `directory`.
+
+    The descriptor is needed only until this returns. Never fails for want of inotify: it polls then.
+    """
+    hub = _join()
+    watch = Watch(hub, name)
+    watch._start(directory)
+    try:
+        yield watch
+    finally:
+        watch._close()
+        if hub is not None:
+            hub.leave()
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the dispatcher of this Trio run has done: a number that grows while nothing is written is a
+    fault.
+    """
+
+    watched: int  # inodes watched at present
+    wakeups: int  # how often the dispatcher woke up
+    events: int  # events read
+
+
+def statistics() -> Statistics | None:
+    """Of the dispatcher of the present Trio run; `None` if nothing is watched."""
+    hub = _current.get(None)
+    return None if hub is None else Statistics(len(hub.watched), hub.wakeups, hub.events)
+
+
+class _Hub:
+    """The inotify descriptor of one Trio run, and the task that reads it."""
+
+    def __init__(self, libc: _Libc) -> None:
+        self.watched: dict[int, set[Watch]] = {}
+        self.wakeups = 0
+        self.events = 0
+        self._users = 0
+        self._libc = libc
+        self._descriptor = libc.init()
+        self._scope = trio.CancelScope()
+
+    def join(self) -> None:
+        self._users += 1
+
+    def leave(self) -> None:
+        """The last user to leave ends the dispatcher, which closes the descriptor."""
+        self._users -= 1
+        if not self._users:
+            if _current.get(None) is self:
+                _current.set(None)
+            self._scope.cancel(reason="the last watch was closed")
+
+    def add(self, descriptor: int, mask: int, watch: Watch) -> int:
+        number = self._libc.add(self._descriptor, f"/proc/self/fd/{descriptor}", mask)
+        self.watched.setdefault(number, set()).add(watch)
+        return number
+
+    def remove(self, number: int, watch: Watch) -> None:
+        watches = self.watched.get(number)
+        if watches is None:
+            return
+        watches.discard(watch)
+        if not watches:
+            del self.watched[number]
+            with suppress(OSError):  # the inode is gone, and its watch with it
+                self._libc.remove(self._descriptor, number)
+
+    async def dispatch(self) -> None:
+        """Wake those whom each event concerns, until the last watch is closed."""
+        try:
+            with self._scope:
+                while True:
+                    await trio.lowlevel.wait_readable(self._descriptor)
+                    self.wakeups += 1
+                    self._deliver(os.read(self._descriptor, _BUFFER))
+        except OSError:
+            self._everybody(Watch._poll)
+        finally:
+            self.watched.clear()
+            os.close(self._descriptor)
+            if _current.get(None) is self:
+                _current.set(None)
+
+    def _deliver(self, records: bytes) -> None:
+        for number, mask, name in parse_events(records):
+            self.events += 1
+            if mask & IN_Q_OVERFLOW:
+                self._everybody(Watch.wake)
+            for watch in self.watched.get(number, ()):
+                watch._notice(number, mask, name)
+            if mask & IN_IGNORED:
+                self.watched.pop(number, None)
+
+    def _everybody(self, action: Callable[[Watch], None]) -> None:
+        for watch in set().union(*self.watched.values()):
+            action(watch)
+
+
+def parse_events(records: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """The watch number, mask and file name of each record that a read of an inotify descriptor returned."""
+    at = 0
+    while at < len(records):
+        number, mask, _cookie, length = _RECORD.unpack_from(records, at)
+        at += _RECORD.size
+        yield number, mask, records[at : at + length].rstrip(b"\0")
+        at += length
+
+
+_current: trio.lowlevel.RunVar[_Hub | None] = trio.lowlevel.RunVar("inotify", None)
+
+
+def _join() -> _Hub | None:
+    """The hub of the present Trio run, started if need be; `None` where inotify cannot be used."""
+    hub = _current.get(None)
+    if hub is None:
+        try:
+            hub = _Hub(_Libc())
+        except OSError:
+            return None
+        _current.set(hub)
+        trio.lowlevel.spawn_system_task(hub.dispatch, name="inotify dispatcher")
+    hub.join()
+    return hub
+
+
+class _Libc:
+    """The three calls, with their errors raised as `OSError`."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        if not hasattr(self._libc, "inotify_init1"):
+            raise OSError(errno.ENOSYS, "no inotify in this libc")
+
+    def init(self) -> int:
+        return self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+
+    def add(self, descriptor: int, path: str, mask: int) -> int:
+        return self._checked(
+            self._libc.inotify_add_watch(descriptor, os.fsencode(path), ctypes.c_uint32(mask))
+        )
+
+    def remove(self, descriptor: int, number: int) -> None:
+        self._checked(self._libc.inotify_rm_watch(descriptor, number))
+
+    @staticmethod
+    def _checked(result: int) -> int:
+        if result < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        return result
