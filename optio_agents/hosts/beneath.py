@@ -1,0 +1,173 @@
+"""Opening and writing files beneath a directory, whatever the agent that lives there does meanwhile.
+
+Checking a path and then using it is two resolutions, and an agent can swap a component between them. Here a
+path is walked once, component by component, each opened relative to the descriptor of the one before and
+never through a symlink by the kernel. Symlinks are read and resolved by us instead: one that stays beneath
+the directory is followed, one that is absolute or climbs out is refused, wherever it points. So what is
+returned is beneath the directory at every moment, and there is nothing left to check.
+
+`openat2(RESOLVE_BENEATH)` does the same in one call, but is absent from older kernels and blocked by the
+default filters of older container engines, so the walk would be needed anyway; it costs about 3 µs per
+component.
+
+All functions take the descriptor of the directory (`root`) and a relative path. They are synchronous and, but
+for `make_directories`, only read directories that are in the kernel's cache.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_LINK_LIMIT = 40  # as many as the kernel follows in one path
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEVER_WAIT = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class LeavesDirectory(PermissionError):  # noqa: N818 - named for what happened, as trio does
+    """A path, or a symlink on its way, leads out of the directory. Whoever planted it is at fault."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(errno.EXDEV, "leads out of the directory", path)
+
+
+def open_file(root: int, path: str) -> int:
+    """Open an existing file (of any type) for reading, without ever blocking on a FIFO or a device.
+
+    Raises:
+        LeavesDirectory: the path leads out.
+        OSError: as the system says.
+    """
+    with _Walk(root, path) as walk:
+        while walk.pending:
+            name = walk.pending.popleft()
+            if walk.pending or name == "..":
+                walk.enter(name)
+                continue
+            try:
+                return os.open(name, os.O_RDONLY | _NEVER_WAIT, dir_fd=walk.here)
+            except OSError as error:
+                if error.errno != errno.ELOOP or not walk.follow(name):
+                    raise
+        return os.dup(walk.here)
+
+
+@contextmanager
+def open_parent(root: int, path: str, *, make_directories: bool = False) -> Iterator[tuple[int, str]]:
+    """The descriptor of the directory that holds `path`, and the last component: what may be replaced or
+    removed.
+
+    Raises:
+        LeavesDirectory: the path leads out.
+        ValueError: the path names a directory (it is empty or ends with `/`, `.` or `..`).
+        OSError: as the system says.
+    """
+    parent, _, name = path.rpartition("/")
+    if name in ("", ".", ".."):
+        raise ValueError(f"{path!r} names no file")
+    with _Walk(root, parent) as walk:
+        while walk.pending:
+            walk.enter(walk.pending.popleft(), make=make_directories)
+        yield walk.here, name
+
+
+@contextmanager
+def replacing(root: int, path: str, *, mode: int = 0o666, make_directories: bool = True) -> Iterator[int]:
+    """A descriptor to write to; when the block succeeds, what was written takes the place of `path` in one
+    step.
+
+    Whatever stands at `path` (a symlink, too) is replaced, never written through. The temporary file has a
+    name that cannot be guessed, lies beside `path` and is removed if the block fails. `mode` is subject to
+    the umask.
+
+    Raises:
+        LeavesDirectory, ValueError, OSError: as for `open_parent`.
+    """
+    with open_parent(root, path, make_directories=make_directories) as (parent, name):
+        temporary = f".{secrets.token_hex(8)}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, mode, dir_fd=parent)
+        try:
+            try:
+                yield descriptor
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=parent)
+            raise
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte, however many calls that takes."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+class _Walk:
+    """A walk down from a directory: a stack of open descriptors, and the components still to go."""
+
+    def __init__(self, root: int, path: str) -> None:
+        if path.startswith("/"):
+            raise LeavesDirectory(path)
+        self._path = path
+        self._stack = [os.dup(root)]
+        self._links = 0
+        self.pending: deque[str] = deque(_components(path))
+
+    def __enter__(self) -> _Walk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._stack:
+            os.close(self._stack.pop())
+
+    @property
+    def here(self) -> int:
+        return self._stack[-1]
+
+    def enter(self, name: str, *, make: bool = False) -> None:
+        """Go into a directory, or into where a symlink of that name leads."""
+        if name == "..":
+            if len(self._stack) == 1:
+                raise LeavesDirectory(self._path)
+            os.close(self._stack.pop())
+            return
+        try:
+            self._stack.append(os.open(name, _DIRECTORY, dir_fd=self.here))
+        except FileNotFoundError:
+            if not make:
+                raise
+            with suppress(FileExistsError):  # somebody was faster
+                os.mkdir(name, dir_fd=self.here)
+            self._stack.append(os.open(name, _DIRECTORY, dir_fd=self.here))
+        except OSError as error:
+            # Linux says ENOTDIR of a symlink here, others say ELOOP.
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP) or not self.follow(name):
+                raise
+
+    def follow(self, name: str) -> bool:
+        """If `name` is a symlink, put what it says in its place. Returns whether it is one."""
+        try:
+            target = os.readlink(name, dir_fd=self.here)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return False
+            raise
+        self._links += 1
+        if self._links > _LINK_LIMIT:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._path)
+        if target.startswith("/"):
+            raise LeavesDirectory(self._path)
+        self.pending.extendleft(reversed(_components(target)))
+        return True
+
+
+def _components(path: str) -> list[str]:
+    return [name for name in path.split("/") if name not in ("", ".")]

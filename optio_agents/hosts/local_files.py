@@ -1,0 +1,219 @@
+"""Everything that a session does on this machine's file system, beneath a workdir that an agent controls."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+import trio
+
+from optio_agents.hosts.base import (
+    LOG_NAME,
+    DeliverableRejected,
+    LogPosition,
+    LogReader,
+    OpenDeliverable,
+    RejectionKind,
+)
+from optio_agents.hosts.beneath import LeavesDirectory, open_file, replacing, write_all
+from optio_agents.hosts.directory import Directory
+from optio_agents.hosts.log_reader import open_log_reader
+
+DELIVERABLES = "deliverables"
+"""The directory, in the workdir, from which an agent delivers."""
+
+PIECE = 256 * 1024
+"""Bytes of a deliverable that are read at a time."""
+
+_MISSING = (errno.ENOENT, errno.ENOTDIR)
+_INVALID = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
+_NOT_REGULAR = (errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.EOPNOTSUPP)
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+class LocalFiles:
+    """The local half of `hosts.base.SessionHost`. Holds no descriptor between calls.
+
+    Args:
+        workdir: absolute path of the directory in which the agent works. It need not exist yet.
+    """
+
+    def __init__(self, workdir: str) -> None:
+        self.directory = Directory(workdir)
+
+    async def prepare_channel(self) -> None:
+        """Make `deliverables/` and an empty `optio.log`. What stands in their way (a symlink, too) is
+        replaced.
+
+        An `optio.log` that was restored with the workdir is replaced, so that it is never replayed.
+
+        Raises:
+            OSError: there is no workdir, it cannot be written to, or a directory is called `optio.log`.
+        """
+        with self.directory.open() as workdir:
+            try:
+                os.mkdir(DELIVERABLES, dir_fd=workdir)
+            except FileExistsError:
+                if not stat.S_ISDIR(os.lstat(DELIVERABLES, dir_fd=workdir).st_mode):
+                    os.unlink(DELIVERABLES, dir_fd=workdir)
+                    os.mkdir(DELIVERABLES, dir_fd=workdir)
+            with replacing(workdir, LOG_NAME):
+                pass
+        await trio.lowlevel.checkpoint()
+
+    @asynccontextmanager
+    async def open_log(
+        self, position: LogPosition, *, settled: Callable[[bytes], bool]
+    ) -> AsyncIterator[LogReader]:
+        """See `hosts.base.SessionHost.open_log`; what is followed and how is told in `hosts.log_reader`."""
+        with open_log_reader(self.directory, LOG_NAME, position, settled=settled) as reader:
+            yield reader
+
+    @asynccontextmanager
+    async def open_deliverable(self, relative_path: str, *, limit: int) -> AsyncIterator[OpenDeliverable]:
+        """See `hosts.base.SessionHost.open_deliverable`.
+
+        Symlinks that stay beneath `deliverables/` are followed; any other is refused (`OUTSIDE`), even one
+        that leads elsewhere in the workdir.
+        """
+        with _blaming_agent(relative_path):
+            descriptor = self._open_deliverable(relative_path)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise DeliverableRejected(RejectionKind.NOT_REGULAR, f"it is a {_file_type(status.st_mode)}")
+            if status.st_size > limit:
+                detail = f"{status.st_size:,} bytes, where at most {limit:,} are taken"
+                raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
+            yield LocalDeliverable(descriptor, status.st_size, limit)
+        finally:
+            os.close(descriptor)
+
+    async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
+        """See `hosts.base.SessionHost.install_scripts`."""
+        with self.directory.open() as workdir:
+            for name, text in scripts.items():
+                with replacing(workdir, f"{directory}/{name}", mode=0o777) as descriptor:
+                    write_all(descriptor, text.encode())
+        await trio.lowlevel.checkpoint()
+        return os.path.join(self.directory.path, directory)
+
+    def _open_deliverable(self, path: str) -> int:
+        with self.directory.open() as workdir:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                root = os.open(DELIVERABLES, flags, dir_fd=workdir)
+            except OSError as error:
+                if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                    raise LeavesDirectory(DELIVERABLES) from error
+                raise
+        try:
+            return open_file(root, path)
+        finally:
+            os.close(root)
+
+
+class LocalDeliverable:
+    """A deliverable that is open. Implements `hosts.base.OpenDeliverable`."""
+
+    def __init__(self, descriptor: int, size: int, limit: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._limit = limit
+
+    @property
+    def size(self) -> int:
+        """Bytes, as of the check."""
+        return self._size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """See `hosts.base.OpenDeliverable.chunks`. May be called again; each call begins at the beginning."""
+        offset = 0
+        while offset < self._size:
+            try:
+                piece = await _read(self._descriptor, min(PIECE, self._size - offset), offset)
+            except OSError as error:
+                raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
+            if not piece:
+                detail = f"it shrank from {self._size:,} to {offset:,} bytes while it was read"
+                raise DeliverableRejected(RejectionKind.UNREADABLE, detail)
+            offset += len(piece)
+            yield piece
+        if (grown := os.fstat(self._descriptor).st_size) > self._limit:
+            detail = f"it grew to {grown:,} bytes while it was read, where at most {self._limit:,} are taken"
+            raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
+
+
+async def _read(descriptor: int, size: int, offset: int) -> bytes:
+    """Read what is in the page cache inline, and let a thread wait for what is not.
+
+    A deliverable was written just now, so the thread is the exception: a hop to it costs more than reading
+    256 KiB from memory (about 30 µs). But a slow disk or a hanging network mount must not hold up the loop of
+    all sessions.
+    """
+    buffer = bytearray(size)
+    try:
+        count = os.preadv(descriptor, [buffer], offset, getattr(os, "RWF_NOWAIT", 0))
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
+            raise
+    else:
+        await trio.lowlevel.checkpoint()
+        return bytes(memoryview(buffer)[:count])
+    # A cancelled wait leaves the thread behind, so that one has a descriptor of its own.
+    own = os.dup(descriptor)
+
+    def read_and_close() -> bytes:
+        try:
+            return os.pread(own, size, offset)
+        finally:
+            os.close(own)
+
+    return await trio.to_thread.run_sync(read_and_close, abandon_on_cancel=True)
+
+
+@contextmanager
+def _blaming_agent(path: str) -> Iterator[None]:
+    """Turn the errors of opening what an agent announced into a rejection that it can be told."""
+    try:
+        yield
+    except LeavesDirectory as error:
+        detail = f"{path!r} leads out of {DELIVERABLES}/"
+        raise DeliverableRejected(RejectionKind.OUTSIDE, detail) from error
+    except ValueError as error:  # a NUL, or text that no file name can hold
+        raise DeliverableRejected(RejectionKind.INVALID_PATH, str(error)) from error
+    except OSError as error:
+        if error.errno in _OURS:
+            raise
+        raise DeliverableRejected(_kind(error), _text(error)) from error
+
+
+def _kind(error: OSError) -> RejectionKind:
+    for numbers, kind in (
+        (_MISSING, RejectionKind.MISSING),
+        (_INVALID, RejectionKind.INVALID_PATH),
+        (_NOT_REGULAR, RejectionKind.NOT_REGULAR),
+    ):
+        if error.errno in numbers:
+            return kind
+    return RejectionKind.UNREADABLE
+
+
+def _text(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _file_type(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "directory"),
+        (stat.S_ISFIFO, "FIFO"),
+        (stat.S_ISSOCK, "socket"),
+        (stat.S_ISCHR, "device"),
+        (stat.S_ISBLK, "device"),
+    ):
+        if test(mode):
+            return name
+    return "special file"
