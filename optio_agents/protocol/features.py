@@ -1,0 +1,34 @@
+"""Which optional parts of the protocol a session speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+BrowserMode = Literal["ignore", "suppress", "redirect"]
+"""What becomes of an agent's attempt to open a browser: left alone, made to fail, or turned into `BROWSER:` lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolFeatures:
+    """The switches of the protocol; the defaults are the plain log channel.
+
+    Raises:
+        ValueError: `browser` is none of the three modes.
+    """
+
+    browser: BrowserMode = "ignore"
+    client_messages: bool = False
+    caller_messages: bool = False
+
+    def __post_init__(self) -> None:
+        if self.browser not in get_args(BrowserMode):
+            modes = ", ".join(get_args(BrowserMode))
+            raise ValueError(f"browser must be one of {modes}, not {self.browser!r}")
+
+
+DEFAULT_FEATURES = ProtocolFeatures()
+"""No browser, no messages: what a session speaks unless somebody asks for more."""
+
+ALL_FEATURES = ProtocolFeatures(browser="redirect", client_messages=True, caller_messages=True)
+"""Every keyword enabled."""

@@ -1,0 +1,174 @@
+r"""Whole lines of a log in, ordered records out: the hot path of a session.
+
+A log is mostly STATUS and plain lines, of which a session shows a few and counts the rest. So the scanner does not go
+through the lines. It asks one question of a whole window of bytes, "where is a line that needs more than counting?",
+and turns only those lines into objects; what lies between two of them is one `Run`, counted by `bytes.count`.
+
+Lines that need more than counting begin with a control keyword, or are blank (a blank line is no message, and must
+not be counted). Two finders give their places:
+
+- One regular expression. It begins with a literal newline, because `re` then skips from newline to newline with
+  `memchr`; with `^` and MULTILINE it would be eight times slower. The byte behind the newline is tested as one set,
+  which rejects most lines in one step.
+- Where the optional `ahocorasick_rs` is installed, a search for all the beginnings at once, two to four times faster.
+  It cannot tell a blank line from an indented one, so a window full of indented lines makes it slow; the scanner then
+  goes back to the expression for a while.
+
+A finder may name too many places, never too few: what a line means is decided by the parser alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final
+
+from .events import DoneEvent, ErrorEvent, LogEvent, StatusEvent, UnknownLine
+from .features import ProtocolFeatures
+from .keywords import enabled_keywords
+from .parser import line_parser
+from .run import Run
+
+try:
+    import ahocorasick_rs
+except ImportError:
+    ahocorasick_rs = None
+
+Record = Run | LogEvent
+"""What `Scanner.scan` returns in order: runs, and the events of control lines."""
+
+Finder = Callable[[bytes], Iterable[int]]
+"""Gives, in order, the places of newlines behind which a line may need more than counting. After an empty line it
+may leave out the next one."""
+
+_NEWLINE: Final = ord("\n")
+_FUTILE_LIMIT: Final = 64  # places in one window that turn out to be nothing, before the fast finder is put aside
+_FUTILE_PAUSE: Final = 32  # for how many windows it is put aside
+
+
+class Scanner:
+    """Finds the control lines of one log, in windows of whole lines.
+
+    Args:
+        features: which of the optional keywords are on.
+        every: make each `Run.first` hold every line, for callers who want them all.
+    """
+
+    def __init__(self, features: ProtocolFeatures, *, every: bool = False) -> None:
+        self._parse = line_parser(features)
+        self._steady = _expression_finder(features)
+        self._fast = _automaton_finder(features)
+        self._fast_pause = 0
+        self._every = every
+        self.consumed = 0
+        """How many bytes of the last `scan` were used: all of them, unless the log ended there."""
+        self.ended = False
+        """Whether DONE or ERROR was seen. Nothing after it is read."""
+
+    def scan(self, data: bytes) -> list[Record]:
+        r"""Turn whole lines into records, in order.
+
+        Args:
+            data: lines that each end with `b"\n"`; bytes that are not UTF-8 are replaced, after the lines were told
+                apart.
+
+        Returns:
+            Events of control lines, and runs of what lies between them. Blank lines vanish. The first DONE or ERROR is
+            the last record; `consumed` then says where its line ended, and every later call returns nothing.
+        """
+        self.consumed = 0
+        records: list[Record] = []
+        if self.ended or not data:
+            return records
+        parse, index, size = self._parse, data.index, len(data)
+        run_start = blanks = futile = 0
+        start = -1  # of the newline before the line in question
+        places = iter(self._places(data))
+        while True:
+            line_start = start + 1
+            while line_start < size and data[line_start] == _NEWLINE:
+                blanks += 1
+                line_start += 1
+            if line_start < size:
+                line_end = index(b"\n", line_start)
+                text = data[line_start:line_end].decode(errors="replace")
+                event = parse(text)
+                if isinstance(event, UnknownLine | StatusEvent):
+                    if text.isspace():
+                        blanks += 1
+                    else:
+                        futile += 1
+                else:
+                    self._close_run(records, data, run_start, line_start, blanks)
+                    records.append(event)
+                    run_start, blanks = line_end + 1, 0
+                    if isinstance(event, DoneEvent | ErrorEvent):
+                        self.ended = True
+                        self.consumed = run_start
+                        return records
+                line_start = line_end
+            start = next((place for place in places if place >= line_start), size)
+            if start == size:
+                break
+        self._close_run(records, data, run_start, size, blanks)
+        self.consumed = size
+        if futile > _FUTILE_LIMIT:
+            self._fast_pause = _FUTILE_PAUSE
+        return records
+
+    def _places(self, data: bytes) -> Iterable[int]:
+        if self._fast is None:
+            return self._steady(data)
+        if self._fast_pause:
+            self._fast_pause -= 1
+            return self._steady(data)
+        return self._fast(data)
+
+    def _close_run(self, records: list[Record], data: bytes, start: int, end: int, blanks: int) -> None:
+        if start < end and (count := data.count(b"\n", start, end) - blanks):
+            records.append(Run(data, start, end, count, self._parse, every=self._every))
+
+
+def _control_prefixes(features: ProtocolFeatures) -> list[bytes]:
+    """How control lines begin. STATUS is no control line: it is counted like plain text."""
+    return [
+        keyword.name.encode() + (b"" if keyword.bare else b":")
+        for keyword in enabled_keywords(features)
+        if keyword.name != "STATUS"
+    ]
+
+
+def _spaces() -> list[bytes]:
+    """Every character that makes a line blank, in UTF-8, newline included."""
+    return [chr(code).encode() for code in range(0x3001) if chr(code).isspace()]
+
+
+@lru_cache(maxsize=64)
+def _expression_finder(features: ProtocolFeatures) -> Finder:
+    prefixes = _control_prefixes(features)
+    capitals = b"".join(sorted({prefix[:1] for prefix in prefixes}))
+    rests = b"|".join(sorted({re.escape(prefix[1:]) for prefix in prefixes}))
+    narrow = re.escape(b"".join(space for space in _spaces() if space.isascii() and space != b"\n"))
+    wide_leads = b"".join(sorted({space[:1] for space in _spaces() if not space.isascii()}))
+    expression = re.compile(
+        b"\\n[%b\\n%b%b](?:%b|(?<=\\n)|(?<![%b])[%b\\x80-\\xff]*+(?=\\n))"
+        % (capitals, narrow, wide_leads, rests, capitals, narrow)
+    )
+    return lambda data: (found.start() for found in expression.finditer(data))
+
+
+@lru_cache(maxsize=64)
+def _automaton_finder(features: ProtocolFeatures) -> Finder | None:
+    if ahocorasick_rs is None:
+        return None
+    narrow = [b"\n" + start for start in (*_control_prefixes(features), *_spaces()) if start.isascii()]
+    wide = [b"\n" + space for space in _spaces() if not space.isascii()]
+    find_narrow = ahocorasick_rs.BytesAhoCorasick(narrow).find_matches_as_indexes
+    find_wide = ahocorasick_rs.BytesAhoCorasick(narrow + wide).find_matches_as_indexes
+
+    def find(data: bytes) -> Iterable[int]:
+        # Fewer patterns are faster, and most windows are ASCII.
+        return [start for _, start, _ in (find_narrow if data.isascii() else find_wide)(data)]
+
+    return find
