@@ -1,1 +1,24 @@
-"""TODO."""
+"""Trio inside asyncio, and back.
+
+border.py          what a session needs of the user's world: the protocol, its errors
+trio_border.py     ... when that world is Trio
+asyncio_border.py  ... when it is asyncio
+guest.py           the Trio run that all sessions of an asyncio loop share
+entry.py           run_in_trio: the way in, from either world
+place.py           where a suspended coroutine stands, for reports
+"""
+
+from optio_agents.bridge.asyncio_border import AsyncioBorder, HostLoopClosed
+from optio_agents.bridge.border import Abandoned, Border, StrayCancellation
+from optio_agents.bridge.entry import run_in_trio
+from optio_agents.bridge.trio_border import TrioBorder
+
+__all__ = [
+    "Abandoned",
+    "AsyncioBorder",
+    "Border",
+    "HostLoopClosed",
+    "StrayCancellation",
+    "TrioBorder",
+    "run_in_trio",
+]

@@ -1,11 +1,12 @@
 """The border between a session's actors (always Trio) and the user's world (Trio or asyncio): the protocol.
 
-Everything that belongs to the user is called through a `Border`: body, hooks, callbacks, the sender, the ctx's and
-the host's coroutines. The actors never know which world is on the other side.
+Everything that belongs to the user is called through a `Border`: body, hooks, callbacks, the sender, the
+ctx's and the host's coroutines. The actors never know which world is on the other side.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -13,21 +14,40 @@ from outcome import Outcome
 
 T = TypeVar("T")
 
+_logger = logging.getLogger("optio_agents.bridge")
+
+DEFAULT_GRACE = 5.0
+"""Seconds that user code gets to end once it was cancelled."""
+
 
 class Border(Protocol):
-    """How Trio code calls coroutine functions of the user's world. All methods are Trio coroutines."""
+    """How Trio code calls coroutine functions of the user's world. All methods are Trio coroutines.
+
+    `on_abandoned` and `on_late_failure` may be assigned; they are called synchronously, in the Trio world's
+    thread, and must not raise. The defaults write a warning to the logger `optio_agents.bridge`.
+    """
+
+    on_abandoned: Callable[[Abandoned], object]
+    """User code was left behind (see `call`)."""
+
+    on_late_failure: Callable[[str, BaseException], object]
+    """User code that had been left behind ended with this exception after all; the string is its label."""
 
     async def call(
-        self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = 5.0
+        self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
     ) -> T:
         """Run `await function(*args)` in the user's world and return or raise what it does.
 
         The user's task is not a child of the caller's nursery: cancelling the caller cancels it, waits up to
-        `grace` seconds (shielded) for it to end, and then leaves it behind, reported by `label` and the place where
-        it stands (see `on_abandoned`). A cancellation that escapes from user code without having been asked for is
-        raised as `StrayCancellation`, an ordinary exception. An exception group is raised as it is, the same object.
-        What the user's code raises while it is being cancelled is not lost: it is raised in place of the
-        cancellation's silence, as a note or through `on_late_failure`.
+        `grace` seconds (shielded) for it to end, and then leaves it behind, reported by `label` and the
+        place where it stands (see `on_abandoned`). A cancellation that escapes from user code without
+        having been asked for is raised as `StrayCancellation`, an ordinary exception. An exception group is
+        raised as it is, the same object.
+
+        What user code does once it is being cancelled is not lost: a value it returns is returned and an
+        exception it raises is raised in place of the cancellation (which the next checkpoint delivers), and
+        what comes after it was left behind goes to `on_late_failure`. Not called at all if the caller is
+        cancelled already.
         """
 
     async def call_each(
@@ -37,12 +57,13 @@ class Border(Protocol):
         *,
         label: str,
         on_result: Callable[[int, Outcome[T]], None],
-        grace: float = 5.0,
+        grace: float = DEFAULT_GRACE,
     ) -> None:
         """Like `call` for each tuple of arguments, one after another, but crossing the border only once.
 
-        `on_result(index, outcome)` is called (synchronously, in this thread) as soon as each call has ended; a
-        failing call does not stop the later ones.
+        `on_result(index, outcome)` is called (synchronously, in this thread) as soon as each call has
+        ended; a failing call does not stop the later ones. Only an exception that is no `Exception` ends
+        the batch (it is raised, and reported for no index).
         """
 
     async def wait_flag(self, flag: Any) -> None:
@@ -52,6 +73,10 @@ class Border(Protocol):
 class StrayCancellation(Exception):  # noqa: N818
     """User code let a cancellation escape that nobody had asked for (its own inner work was cancelled)."""
 
+    def __init__(self, label: str) -> None:
+        super().__init__(f"{label} let a cancellation escape that nobody had asked for")
+        self.label = label
+
 
 class Abandoned(Exception):  # noqa: N818
     """User code ignored its cancellation past the grace and was left behind. `label` and `where` name it."""
@@ -60,3 +85,13 @@ class Abandoned(Exception):  # noqa: N818
         super().__init__(f"{label} ignored its cancellation and was left behind at {where}")
         self.label = label
         self.where = where
+
+
+def warn_abandoned(abandoned: Abandoned) -> None:
+    """Say in the log that user code was left behind."""
+    _logger.warning("%s", abandoned)
+
+
+def warn_late_failure(label: str, failure: BaseException) -> None:
+    """Say in the log how user code ended that had been left behind."""
+    _logger.warning("%s failed after it had been left behind", label, exc_info=failure)

@@ -1,0 +1,260 @@
+"""The border when the user's world is asyncio: user code as asyncio tasks of the loop around us.
+
+Both worlds share one thread, so each side may wake the other with a plain call: Trio's `reschedule` and
+`CancelScope.cancel` are legal on the host side of a guest run, and `loop.call_soon` is legal in Trio's tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Generic, TypeVar
+
+import trio
+from outcome import Error, Outcome, Value
+
+from optio_agents.bridge.border import (
+    DEFAULT_GRACE,
+    Abandoned,
+    StrayCancellation,
+    warn_abandoned,
+    warn_late_failure,
+)
+from optio_agents.bridge.place import place
+
+T = TypeVar("T")
+
+_left_behind: set[asyncio.Task[None]] = set()
+"""Tasks that ignored their cancellation: the loop holds tasks by weak references only."""
+
+
+class HostLoopClosed(Exception):  # noqa: N818
+    """The asyncio loop was closed while a session was alive on it: the owner of the loop's fault."""
+
+    def __init__(self) -> None:
+        super().__init__("the asyncio event loop was closed while a session was running on it")
+
+
+class AsyncioBorder:
+    """`Border` for asyncio callers; lives in a Trio guest of `loop`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.on_abandoned: Callable[[Abandoned], object] = warn_abandoned
+        self.on_late_failure: Callable[[str, BaseException], object] = warn_late_failure
+        self._loop = loop
+        self._crossings: set[_Crossing[Any]] = set()
+        self._raised_by_loop: list[BaseException] = []
+
+    async def call(
+        self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
+    ) -> T:
+        """See `Border.call`."""
+        return await _Crossing(self, label, lambda: function(*args)).cross(grace)
+
+    async def call_each(
+        self,
+        function: Callable[..., Awaitable[T]],
+        calls: Sequence[tuple[Any, ...]],
+        *,
+        label: str,
+        on_result: Callable[[int, Outcome[T]], None],
+        grace: float = DEFAULT_GRACE,
+    ) -> None:
+        """See `Border.call_each`."""
+
+        async def one_after_another() -> None:
+            for index, args in enumerate(calls):
+                result: Outcome[T]
+                try:
+                    result = Value(await function(*args))
+                except asyncio.CancelledError as stray:
+                    if crossing.is_cancelled or self._loop.is_closed():
+                        raise
+                    _forget_cancellation()
+                    result = Error(_caused(StrayCancellation(label), stray))
+                except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
+                    result = Error(failure)
+                on_result(index, result)
+
+        crossing = _Crossing(self, label, one_after_another)
+        await crossing.cross(grace)
+
+    async def wait_flag(self, flag: Any) -> None:
+        """See `Border.wait_flag`."""
+        if isinstance(flag, trio.Event):
+            await flag.wait()
+        elif flag.is_set():
+            await trio.lowlevel.checkpoint()
+        else:
+            # Nobody's code: it has nothing to clean up, so that a cancelled wait need not see its end.
+            await _Crossing(self, "the wait for the cancellation flag", flag.wait).cross(grace=None)
+
+    def was_raised_by_loop(self, failure: BaseException) -> bool:
+        """Whether the loop itself has raised all of `failure` to its runner already (Ctrl-C, `SystemExit`).
+
+        asyncio does that with a `KeyboardInterrupt` or `SystemExit` of any task, at once.
+        """
+        if isinstance(failure, BaseExceptionGroup):
+            return all(self.was_raised_by_loop(each) for each in failure.exceptions)
+        return any(failure is raised for raised in self._raised_by_loop)
+
+    def give_up(self) -> None:
+        """The loop will not run again: end every call that is in progress."""
+        for crossing in tuple(self._crossings):
+            crossing.give_up()
+
+    def start(self, coroutine: Coroutine[Any, Any, None], label: str, crossing: _Crossing[Any]) -> None:
+        """Make the task of a crossing. It never takes its first step inside this call."""
+        if self._loop.is_closed():
+            coroutine.close()
+            raise HostLoopClosed
+        self._crossings.add(crossing)
+        if self._loop.get_task_factory() is None:
+            crossing.has_task(self._loop.create_task(coroutine, name=label))
+        else:
+            # A factory may be eager: it would run user code inside Trio's own step.
+            self._loop.call_soon(lambda: crossing.has_task(self._loop.create_task(coroutine, name=label)))
+
+    def ended(self, crossing: _Crossing[Any]) -> None:
+        """Forget about a crossing."""
+        self._crossings.discard(crossing)
+
+    def note_raised_by_loop(self, failure: BaseException) -> None:
+        """Remember that the loop raises `failure` to its runner (see `was_raised_by_loop`)."""
+        self._raised_by_loop.append(failure)
+
+
+class _Crossing(Generic[T]):
+    """One call into asyncio: a Trio task that waits, an asyncio task that runs.
+
+    running ──the task ends──────────────────────────→ settled
+       └─cancel─→ cancelling ──the task ends─────────→ settled
+                      └──grace is over, loop closed──→ left behind ──the task ends──→ reported
+    """
+
+    def __init__(self, border: AsyncioBorder, label: str, start: Callable[[], Awaitable[T]]) -> None:
+        self._border = border
+        self._label = label
+        self._start = start
+        self._loop = border._loop
+        self._task: asyncio.Task[None] | None = None
+        self._waiter: trio.lowlevel.Task | None = None
+        self._outcome: Outcome[T] | None = None
+        self._raise_cancel: Callable[[], Any] | None = None
+        self._grace: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._abandoned_at: str | None = None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the Trio side has asked for cancellation."""
+        return self._raise_cancel is not None
+
+    async def cross(self, grace: float | None) -> T:
+        """Run to the end. `grace` in seconds; `None` means that a cancelled call is not waited for."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._grace = grace
+        self._border.start(self._run(), self._label, self)
+        self._waiter = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._abandoned_at is not None:
+            self._border.on_abandoned(Abandoned(self._label, self._abandoned_at))
+            if self._raise_cancel is None:
+                raise HostLoopClosed
+            self._raise_cancel()
+        assert self._outcome is not None
+        if isinstance(self._outcome, Error) and isinstance(self._outcome.error, asyncio.CancelledError):
+            if self._raise_cancel is not None:
+                self._raise_cancel()
+            raise StrayCancellation(self._label) from self._outcome.error
+        return self._outcome.unwrap()
+
+    def has_task(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+        task.add_done_callback(self._task_ended)
+        if self.is_cancelled:
+            task.cancel()
+
+    def give_up(self) -> None:
+        """Leave the task behind."""
+        if self._waiter is not None and self._outcome is None:
+            self._abandoned_at = place(self._task.get_coro()) if self._task is not None else "its start"
+            if self._task is not None:
+                _left_behind.add(self._task)
+                self._task.add_done_callback(_left_behind.discard)
+            self._resume()
+
+    def _abort(self, raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
+        self._raise_cancel = raise_cancel
+        if self._loop.is_closed():
+            self._loop_is_gone()
+            return trio.lowlevel.Abort.FAILED
+        if self._task is not None:
+            self._task.cancel()
+        if self._grace is None:
+            self._waiter = None
+            self._border.ended(self)
+            return trio.lowlevel.Abort.SUCCEEDED
+        if self._grace != float("inf"):
+            self._timer = self._loop.call_later(self._grace, self.give_up)
+        return trio.lowlevel.Abort.FAILED
+
+    def _loop_is_gone(self) -> None:
+        self.give_up()
+
+    @trio.lowlevel.disable_ki_protection
+    async def _run(self) -> None:
+        """In the asyncio task. Ctrl-C may interrupt user code at once, whatever handler is installed.
+
+        The outcome is handed over from within the task's last step: waiting for a done callback would take
+        one more turn of the loop.
+        """
+        try:
+            outcome: Outcome[T] = Value(await self._start())
+        except (KeyboardInterrupt, SystemExit) as exit_request:
+            self._border.note_raised_by_loop(exit_request)
+            self._settle(Error(exit_request))
+            raise
+        except asyncio.CancelledError as cancelled:
+            self._settle(Error(cancelled))
+            raise
+        except BaseException as failure:  # noqa: BLE001 - handed to the caller, or reported
+            self._settle(Error(failure))
+        else:
+            self._settle(outcome)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """Covers what `_run` cannot see: a task that was cancelled before its first step."""
+        if task.cancelled():
+            self._settle(Error(asyncio.CancelledError()))
+        elif (failure := task.exception()) is not None:
+            self._settle(Error(failure))
+
+    def _settle(self, outcome: Outcome[T]) -> None:
+        if self._outcome is not None:
+            return
+        self._outcome = outcome
+        if self._waiter is not None:
+            self._resume()
+        elif isinstance(outcome, Error) and not isinstance(outcome.error, asyncio.CancelledError):
+            self._border.on_late_failure(self._label, outcome.error)
+
+    def _resume(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        assert waiter is not None
+        self._border.ended(self)
+        trio.lowlevel.reschedule(waiter)
+
+
+def _forget_cancellation() -> None:
+    """User code cancelled the very task that runs it; the request must not hit the next call."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def _caused(error: StrayCancellation, cause: BaseException) -> StrayCancellation:
+    error.__cause__ = cause
+    return error

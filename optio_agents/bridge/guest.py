@@ -1,0 +1,298 @@
+"""Trio as a guest of a running asyncio loop, shared by all sessions of that loop.
+
+Trio allows one run per thread, so that sessions cannot each bring their own. The guest here begins with the
+first session and ends with the last: every session is a task of its nursery, and every session has an
+asyncio task that awaits it (`run_as_guest`) and that, if it is the last, awaits the end of the guest too.
+asyncio itself waits for awaiting tasks, or cancels them when `asyncio.run` ends, and thereby nothing of
+Trio outlives the loop:
+
+    asyncio task ──joins──→ Guest ──spawns──→ session ──border.call──→ asyncio task of user code
+        │  cancelled                             ▲
+        └──────────── scope.cancel() ────────────┘   (and then waits for the session's end)
+
+Three exits go another way:
+
+* Ctrl-C while Trio's own SIGINT handler is installed (a loop run without `asyncio.run`) is delivered by
+  Trio to the guest's main task, which hands it to the loop: it leaves `run_forever`, as it would have
+  without us.
+* A loop that is closed while sessions live would leave a Trio run that can never go on, and with it a
+  thread in which no `trio.run` is possible. Closing a loop drops its timers; one of them is ours, and its
+  destruction is the signal to take the guest over: sessions are cancelled and Trio is driven, without a
+  loop, until it has ended.
+* A Trio internal error ends all sessions with that error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from typing import Any, Generic, TypeVar
+
+import trio
+from outcome import Error, Outcome, Value
+
+from optio_agents.bridge.asyncio_border import AsyncioBorder, HostLoopClosed
+from optio_agents.bridge.border import Border
+
+T = TypeVar("T")
+
+FAREWELL = 10.0
+"""Seconds that the sessions get to clean up after their loop was closed under them."""
+
+_FOREVER = 10 * 365 * 24 * 3600.0
+"""Seconds; a timer that only marks whether the loop has been closed."""
+
+
+class _OfThisThread(threading.local):
+    guest: Guest | None = None
+
+
+_this_thread = _OfThisThread()
+
+
+class Guest:
+    """The Trio run inside one loop. Use `run_as_guest`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.is_closing = False
+        self._sessions: set[Session[Any]] = set()
+        self._unspawned: list[Session[Any]] = []
+        self._nursery: trio.Nursery | None = None
+        self._last_session_ended: trio.Event | None = None
+        self._over = loop.create_future()
+        self._is_over = False
+        self._ticks: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        # Only the loop holds the marker.
+        self._marker = weakref.ref(loop.call_later(_FOREVER, _LoopMarker(self._loop_closed).do_nothing))
+
+    @classmethod
+    async def join(cls, loop: asyncio.AbstractEventLoop) -> Guest:
+        """Return the guest that lives in `loop`; start one if there is none.
+
+        Raises:
+            RuntimeError: another loop of this thread, or somebody else, runs Trio in this thread.
+        """
+        while (guest := _this_thread.guest) is not None and guest.loop is loop and guest.is_closing:
+            await guest.wait_over()
+        if guest is None:
+            if trio.lowlevel.in_trio_run():
+                raise RuntimeError(
+                    "Trio runs in this thread already, and not as the guest of this event loop"
+                )
+            guest = cls(loop)
+            guest._start()
+        if guest.loop is not loop:
+            raise RuntimeError("another event loop of this thread has sessions that are still running")
+        return guest
+
+    def _start(self) -> None:
+        trio.lowlevel.start_guest_run(
+            self._main,
+            run_sync_soon_threadsafe=self._soon_threadsafe,
+            run_sync_soon_not_threadsafe=self._soon,
+            done_callback=self._done,
+            host_uses_signal_set_wakeup_fd=True,
+        )
+        _this_thread.guest = self
+
+    def spawn(self, session: Session[Any]) -> None:
+        """Start a session, in a copy of the context variables around the call."""
+        self._sessions.add(session)
+        if self._nursery is None:
+            self._unspawned.append(session)
+        else:
+            self._spawn(session)
+
+    def leave(self, session: Session[Any]) -> None:
+        """The session has ended (called by itself)."""
+        self._sessions.discard(session)
+        if not self._sessions:
+            self.is_closing = True
+            if self._last_session_ended is not None:
+                self._last_session_ended.set()
+
+    async def wait_over(self) -> None:
+        """Wait until Trio has ended and left no trace in this thread."""
+        while not self._is_over:
+            await asyncio.shield(self._over)
+
+    async def _main(self) -> None:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self._last_session_ended = trio.Event()
+            for session in self._unspawned:
+                self._spawn(session)
+            self._unspawned.clear()
+            while not self.is_closing:
+                try:
+                    await self._last_session_ended.wait()
+                except KeyboardInterrupt as interrupt:
+                    self.loop.call_soon(_raise, interrupt)
+
+    def _spawn(self, session: Session[Any]) -> None:
+        assert self._nursery is not None
+        session.context.run(self._nursery.start_soon, session.run)
+
+    # Trio asks for its next step through one of these two. The step itself is kept on our side, so that it
+    # is not lost with a loop that is closed before it came to it.
+
+    def _soon(self, step: Callable[[], object]) -> None:
+        self._ticks.put(step)
+        if not self.loop.is_closed():
+            self.loop.call_soon(self._tick)
+
+    def _soon_threadsafe(self, step: Callable[[], object]) -> None:
+        self._ticks.put(step)
+        try:
+            self.loop.call_soon_threadsafe(self._tick)
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
+
+    def _tick(self) -> None:
+        self._ticks.get_nowait()()
+
+    def _done(self, outcome: Outcome[Any]) -> None:
+        self._is_over = self.is_closing = True
+        if (marker := self._marker()) is not None:
+            marker.cancel()
+        if _this_thread.guest is self:
+            _this_thread.guest = None
+        failure = outcome.error if isinstance(outcome, Error) else None
+        if isinstance(failure, trio.TrioInternalError) and isinstance(failure.__cause__, KeyboardInterrupt):
+            failure = failure.__cause__
+        for session in tuple(self._sessions):
+            session.finish(Error(failure or trio.TrioInternalError("the Trio run ended before the session")))
+        if self.loop.is_closed():
+            return
+        if not self._over.done():
+            self._over.set_result(None)
+        if isinstance(failure, KeyboardInterrupt):
+            self.loop.call_soon(_raise, failure)
+
+    def _loop_closed(self) -> None:
+        """Drive Trio to its end without a loop."""
+        if self._is_over:
+            return
+        for session in tuple(self._sessions):
+            session.host_loop_closed()
+        deadline = time.monotonic() + FAREWELL
+        while not self._is_over:
+            try:
+                step = self._ticks.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            step()
+        _this_thread.guest = None
+
+
+class Session(Generic[T]):
+    """One `main` in the guest, and what the asyncio task that awaits it needs."""
+
+    def __init__(self, guest: Guest, main: Callable[[Border], Awaitable[T]]) -> None:
+        self.context = copy_context()
+        self.border = AsyncioBorder(guest.loop)
+        self.outcome: Outcome[T] | None = None
+        self._guest = guest
+        self._main = main
+        self._scope = trio.CancelScope()
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def run(self) -> None:
+        """The session's task in the guest's nursery. Raises only the cancellation of the whole guest."""
+        outcome: Outcome[T]
+        try:
+            with self._scope:
+                outcome = Value(await self._main(self.border))
+            if self._scope.cancelled_caught:
+                outcome = Error(asyncio.CancelledError())
+        except trio.Cancelled:
+            raise  # Trio itself has failed; `Guest._done` says how.
+        except BaseException as failure:  # noqa: BLE001 - raised by whoever awaits this session
+            outcome = Error(failure)
+        self.finish(outcome)
+
+    def finish(self, outcome: Outcome[T]) -> None:
+        """Set the outcome, wake the awaiting task."""
+        self.outcome = outcome
+        self._guest.leave(self)
+        self._wake()
+
+    def cancel(self) -> None:
+        """Cancel what runs in the guest."""
+        self._scope.cancel(reason="the asyncio task that awaits the session was cancelled")
+
+    def host_loop_closed(self) -> None:
+        """End without a loop: nothing of the user's asyncio code will run any more."""
+        self._scope.cancel(reason=str(HostLoopClosed()))
+        self.border.give_up()
+
+    async def wait(self) -> T:
+        """Return or raise what `main` does, once all of it has ended.
+
+        A cancellation of this wait cancels the session, and is raised when it has ended; a second one changes
+        nothing about that. A failure of the session's own cleanup takes precedence over the cancellation.
+        """
+        cancelled: asyncio.CancelledError | None = None
+        while not self._is_settled():
+            try:
+                await self._next_change()
+            except asyncio.CancelledError as cancellation:
+                cancelled = cancelled or cancellation
+                self.cancel()
+        assert self.outcome is not None
+        if isinstance(self.outcome, Error):
+            failure = self.outcome.error
+            if cancelled is None or not self._was_seen(failure):
+                raise failure
+        if cancelled is not None:
+            raise cancelled
+        return self.outcome.unwrap()
+
+    def _is_settled(self) -> bool:
+        return self.outcome is not None and (not self._guest.is_closing or self._guest._is_over)
+
+    async def _next_change(self) -> None:
+        if self.outcome is not None:
+            await self._guest.wait_over()
+            return
+        self._waiter = self._guest.loop.create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done() and not self._guest.loop.is_closed():
+            self._waiter.set_result(None)
+
+    def _was_seen(self, failure: BaseException) -> bool:
+        return isinstance(failure, asyncio.CancelledError) or self.border.was_raised_by_loop(failure)
+
+
+async def run_as_guest(main: Callable[[Border], Awaitable[T]]) -> T:
+    """Run `main` under Trio inside the running asyncio loop (see `run_in_trio`)."""
+    guest = await Guest.join(asyncio.get_running_loop())
+    session = Session(guest, main)
+    guest.spawn(session)
+    return await session.wait()
+
+
+class _LoopMarker:
+    """Sits in one of the loop's timers; is destroyed with it."""
+
+    def __init__(self, on_destroyed: Callable[[], None]) -> None:
+        self._on_destroyed = on_destroyed
+
+    def do_nothing(self) -> None:
+        """The timer's callback."""
+
+    def __del__(self) -> None:
+        self._on_destroyed()
+
+
+def _raise(failure: BaseException) -> None:
+    raise failure

@@ -1,0 +1,134 @@
+"""The border when the user's world is Trio too: user code as tasks that no nursery has to wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
+from typing import Any, Generic, TypeVar
+
+import trio
+from outcome import Error, Outcome, Value
+
+from optio_agents.bridge.border import (
+    DEFAULT_GRACE,
+    Abandoned,
+    StrayCancellation,
+    warn_abandoned,
+    warn_late_failure,
+)
+from optio_agents.bridge.place import place
+
+T = TypeVar("T")
+
+
+class TrioBorder:
+    """`Border` for Trio callers.
+
+    User code runs in a system task of its own, because a nursery could never let go of it. What was left
+    behind is cancelled (again) when the run's main task ends; Trio waits for it then, without a deadline:
+    code that shields itself from cancellation for ever keeps `trio.run` from returning, whoever started it.
+    """
+
+    def __init__(self) -> None:
+        self.on_abandoned: Callable[[Abandoned], object] = warn_abandoned
+        self.on_late_failure: Callable[[str, BaseException], object] = warn_late_failure
+
+    async def call(
+        self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
+    ) -> T:
+        """See `Border.call`."""
+        return await _Crossing(self, label, lambda: function(*args)).cross(grace)
+
+    async def call_each(
+        self,
+        function: Callable[..., Awaitable[T]],
+        calls: Sequence[tuple[Any, ...]],
+        *,
+        label: str,
+        on_result: Callable[[int, Outcome[T]], None],
+        grace: float = DEFAULT_GRACE,
+    ) -> None:
+        """See `Border.call_each`."""
+
+        async def one_after_another() -> None:
+            for index, args in enumerate(calls):
+                result: Outcome[T]
+                try:
+                    result = Value(await function(*args))
+                except trio.Cancelled as stray:
+                    if crossing.scope.cancel_called or _is_cancelled():
+                        raise
+                    result = Error(_caused(StrayCancellation(label), stray))
+                except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
+                    result = Error(failure)
+                on_result(index, result)
+
+        crossing = _Crossing(self, label, one_after_another)
+        await crossing.cross(grace)
+
+    async def wait_flag(self, flag: Any) -> None:
+        """See `Border.wait_flag`."""
+        await flag.wait()
+
+
+class _Crossing(Generic[T]):
+    """One call into user code: its task, its cancel scope, its outcome."""
+
+    def __init__(self, border: TrioBorder, label: str, start: Callable[[], Awaitable[T]]) -> None:
+        self.scope = trio.CancelScope()
+        self._border = border
+        self._label = label
+        self._start = start
+        self._ended = trio.Event()
+        self._outcome: Outcome[T] | None = None
+        self._left_behind = False
+
+    async def cross(self, grace: float) -> T:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        task = trio.lowlevel.spawn_system_task(self._run, name=self._label, context=copy_context())
+        try:
+            await self._ended.wait()
+        except trio.Cancelled:
+            self.scope.cancel(reason=f"the caller of {self._label} was cancelled")
+            with trio.move_on_after(grace, shield=True):
+                await self._ended.wait()
+            if not self._ended.is_set():
+                self._left_behind = True
+                self._border.on_abandoned(Abandoned(self._label, place(task.coro)))
+            if self._outcome is None:
+                raise
+        assert self._outcome is not None
+        return self._outcome.unwrap()
+
+    async def _run(self) -> None:
+        """Never raises anything but the cancellation of the whole run: a system task must not."""
+        try:
+            with self.scope:
+                self._outcome = Value(await _unprotected(self._start))
+        except trio.Cancelled as stray:
+            self._outcome = Error(_caused(StrayCancellation(self._label), stray))
+            if _is_cancelled():
+                raise
+        except BaseException as failure:  # noqa: BLE001 - handed to the caller, or reported
+            if self._left_behind:
+                self._border.on_late_failure(self._label, failure)
+            else:
+                self._outcome = Error(failure)
+        finally:
+            self._ended.set()
+
+
+@trio.lowlevel.disable_ki_protection
+async def _unprotected(start: Callable[[], Awaitable[T]]) -> T:
+    """Let Ctrl-C reach user code at once: system tasks are protected from it otherwise."""
+    return await start()
+
+
+def _is_cancelled() -> bool:
+    """Whether the scopes around us are cancelled: then a `Cancelled` is no stray."""
+    return trio.current_effective_deadline() == -float("inf")
+
+
+def _caused(error: StrayCancellation, cause: BaseException) -> StrayCancellation:
+    error.__cause__ = cause
+    return error
