@@ -1,0 +1,36 @@
+"""What stands in for optio's process context when a session runs at a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+
+
+class TerminalContext:
+    """The least that a session needs of a ctx.
+
+    What the agent asks of a dashboard is shown by the session's observer, so the calls themselves do nothing.
+
+    Attributes:
+        cancellation_flag: set it to end the session.
+    """
+
+    def __init__(self) -> None:
+        self.cancellation_flag = trio.Event()
+
+    def should_continue(self) -> bool:
+        """False once the session is to end."""
+        return not self.cancellation_flag.is_set()
+
+    def report_progress(self, percent: float | None, message: str | None = None) -> None:
+        """Shown by the observer."""
+
+    async def request_browser_open(self, url: str) -> None:
+        """Shown by the observer: a terminal opens no browser on an agent's word."""
+
+    async def need_attention(self, reason: str) -> None:
+        """Shown by the observer."""
+
+    async def client_message(self, keyword: str, data: Any) -> None:
+        """Shown by the observer."""

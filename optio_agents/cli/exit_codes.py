@@ -1,0 +1,42 @@
+"""The exit codes of `optio-agents`, in one table, and the failures that carry one."""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """What the command line's exit code says. Part of its interface: scripts branch on these."""
+
+    DONE = 0
+    """The agent said DONE and all before it is settled."""
+    ERROR = 1
+    """The agent said ERROR; or, with `--strict`, DONE although a deliverable stayed rejected."""
+    USAGE = 2
+    """The arguments cannot be used: the user's to fix. Nothing was started."""
+    ENDED_EARLY = 3
+    """COMMAND ended before it said DONE or ERROR."""
+    BUG = 70
+    """A failure inside optio-agents (EX_SOFTWARE)."""
+    UNSAVED = 74
+    """A deliverable could not be saved here, or our own output not be kept (EX_IOERR)."""
+    TIMEOUT = 124
+    """`--timeout` ran out (what coreutils' `timeout` uses)."""
+    INTERRUPTED = 130
+    """Ended by Ctrl-C, SIGTERM, SIGHUP, or by nobody reading our output any more."""
+
+
+class CommandFailure(Exception):  # noqa: N818 - a base for what is reported to the user, not a bug
+    """A failure that the command line reports in one line and turns into `code`; no traceback is shown."""
+
+    def __init__(self, code: ExitCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Unusable(CommandFailure):
+    """Something that the user gave cannot be used (a missing command, an unreadable directory)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ExitCode.USAGE, message)

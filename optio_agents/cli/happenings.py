@@ -1,0 +1,56 @@
+"""What `run` has to show: the session's own events and three of its own. Values, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from optio_agents.cli.exit_codes import ExitCode
+from optio_agents.session.events import SessionEvent
+from optio_agents.session.outcome import SessionOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted:
+    """COMMAND runs."""
+
+    command: tuple[str, ...]
+    pid: int
+    workdir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The run is being ended from outside (a signal, the timeout, our reader gone)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The last one: how it all ended."""
+
+    code: ExitCode
+    reason: str
+    """One line for humans: the summary of DONE, or why it failed."""
+    elapsed: float
+    """Seconds."""
+    outcome: SessionOutcome | None = None
+    """None when the session did not come that far."""
+    saved: int = 0
+    """How many times a deliverable was saved."""
+    unsaved: Mapping[str, str] = field(default_factory=dict)
+    """Deliverables that could not be saved here, and why."""
+    tail: tuple[str, ...] = ()
+    """The last lines of the agent's own output, harmless for a terminal; only when the run failed."""
+    output: Path | None = None
+    """Where the agent's whole output is kept, if it is."""
+    hints: tuple[str, ...] = ()
+    """What the user could look at."""
+    trace: str = ""
+    """The traceback of a failure of ours."""
+
+
+Happening: TypeAlias = SessionEvent | AgentStarted | Interrupted | RunEnded

@@ -1,0 +1,98 @@
+"""Finding the command and running it; the one place where exceptions become exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode
+
+PROGRAM = "optio-agents"
+
+COMMANDS = {
+    "run": "optio_agents.cli.run",
+}
+"""Each command and the module that does it: `add_parser(subparsers)` and `run(args) -> int`."""
+
+EPILOG = """\
+exit codes of run:
+  0 DONE   1 ERROR   2 unusable arguments   3 ended before DONE   70 a bug of ours
+  74 a deliverable could not be saved   124 timeout   130 interrupted
+"""
+
+
+class Command(Protocol):
+    """What a command's module offers. It may import little: it is loaded for `--help`, too."""
+
+    def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser], /) -> object:
+        """Add the command's own parser."""
+
+    def run(self, args: argparse.Namespace, /) -> int:
+        """Do it; return the exit code."""
+
+
+class _Version(argparse.Action):
+    """`--version`, looked up only when it is asked for (importlib.metadata is slow to import)."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(PROGRAM, version("optio-agents"))
+        parser.exit()
+
+
+def load(name: str) -> Command:
+    """The module of the command `name`."""
+    return cast(Command, importlib.import_module(COMMANDS[name]))
+
+
+def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser for the commands `names`; only their modules are imported."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Run coding agents under the optio log protocol, talk to them, check what they wrote.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    subparsers = parser.add_subparsers(dest="command_name", metavar="COMMAND", required=True)
+    for name in names:
+        load(name).add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point `optio-agents`; `argv` without the program's name. Returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    named = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    try:
+        args = build_parser([named] if named else list(COMMANDS)).parse_args(arguments)
+        code = load(args.command_name).run(args)
+        sys.stdout.flush()
+    except CommandFailure as failure:
+        print(f"{PROGRAM}: {failure.message}", file=sys.stderr)
+        return int(failure.code)
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        _forget_stdout()
+        return int(ExitCode.INTERRUPTED)
+    except Exception:  # noqa: BLE001 - the edge of the program: whatever else comes this far is our bug
+        import traceback
+
+        traceback.print_exc()
+        print(f"{PROGRAM}: this is a bug in optio-agents, not in your command", file=sys.stderr)
+        return int(ExitCode.BUG)
+    return int(code)
+
+
+def _forget_stdout() -> None:
+    """Nobody reads stdout any more: keep the interpreter from complaining when it flushes it at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -1,0 +1,217 @@
+"""The Trio program behind `optio-agents run`: one session, its agent process, its output, what ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import trio
+
+from optio_agents.cli.agent_input import AgentNotListening
+from optio_agents.cli.agent_process import AgentProcess, Patience, status_text
+from optio_agents.cli.context import TerminalContext
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode
+from optio_agents.cli.happenings import AgentStarted, Interrupted, RunEnded
+from optio_agents.cli.judgement import Stop, judge
+from optio_agents.cli.output import Output, choose_output
+from optio_agents.cli.places import Places
+from optio_agents.cli.plain import failure_lines, headline
+from optio_agents.cli.settings import RunSettings, Show, relative_files
+from optio_agents.cli.store import DeliverableStore
+from optio_agents.hosts.local import LocalHost
+from optio_agents.protocol import get_protocol
+from optio_agents.protocol.session import run_log_protocol_session
+from optio_agents.session.options import SessionOptions
+from optio_agents.session.outcome import SessionFailed, SessionOutcome
+
+GRACE_SLACK = 2.0
+"""Seconds that the body gets on top of the longest ending of its process."""
+
+
+def run_agent(settings: RunSettings) -> int:
+    """Run the agent, show it, save what it delivers; return the exit code.
+
+    Raises:
+        CommandFailure: it could not even begin.
+    """
+    places = Places(settings)
+    ended: RunEnded | None = None
+    try:
+        store = DeliverableStore(settings.deliverables)
+        try:
+            ended = trio.run(Run(settings, places, store).main)
+        finally:
+            store.close()
+    finally:
+        places.close(keep_output=ended is not None and ended.output is not None)
+    _report_failure(ended, settings)
+    return int(ended.code)
+
+
+def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
+    """On stderr, what the output on stdout has not shown: nothing when all went well."""
+    lines = [] if settings.show is Show.JSON else failure_lines(ended)
+    if ended.code is not ExitCode.DONE and not (settings.show is Show.AUTO and sys.stdout.isatty()):
+        lines.insert(0, f"optio-agents: {headline(ended)}")
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+class Run:
+    """One run, from the first signal handler to the last line of output. `main` is its whole life.
+
+    The first `stop` cancels the session, which ends the agent in order; a second one hurries that; one that
+    comes when only the output is left gives up on the output.
+    """
+
+    def __init__(self, settings: RunSettings, places: Places, store: DeliverableStore) -> None:
+        self._settings = settings
+        self._places = places
+        self._store = store
+        self._patience = Patience()
+        self._agent: AgentProcess | None = None
+        self._status: str | None = None
+        self._stop: Stop | None = None
+        self._hurried = False
+        self._survivors: tuple[str, ...] = ()
+
+    async def main(self) -> RunEnded:
+        """Run it all."""
+        self._began = trio.current_time()
+        self._context = TerminalContext()
+        self._output = choose_output(self._settings)
+        self._output_scope = trio.CancelScope()
+        self._session_over = False
+        shown = trio.Event()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._watch_signals)
+            nursery.start_soon(self._show, self._output, shown)
+            if self._settings.timeout is not None:
+                nursery.start_soon(self._watch_clock, self._settings.timeout)
+            ended = await self._session()
+            self._session_over = True
+            self._output.show(ended)
+            await shown.wait()
+            nursery.cancel_scope.cancel("the run is over")
+        return ended
+
+    def stop(self, stop: Stop) -> None:
+        """End the run for the reason given; called again, hurry."""
+        if self._session_over:
+            self._output_scope.cancel(stop.reason)
+        elif self._stop is None:
+            self._stop = stop
+            self._output.show(Interrupted(stop.reason))
+            self._context.cancellation_flag.set()
+        else:
+            self._hurried = True
+            if self._agent is not None:
+                self._agent.hurry()
+
+    async def _watch_signals(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        # Under nohup, the terminal's end is not to be ours.
+        hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hangup) as signals:
+            task_status.started()
+            async for number in signals:
+                self.stop(Stop(ExitCode.INTERRUPTED, signal.Signals(number).name))
+
+    async def _watch_clock(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+        if self._stop is None and not self._session_over:
+            self.stop(Stop(ExitCode.TIMEOUT, f"not done after {seconds:g} seconds"))
+
+    async def _show(self, output: Output, shown: trio.Event) -> None:
+        try:
+            with self._output_scope:
+                await output.run()
+        except OSError as error:
+            self.stop(Stop(ExitCode.INTERRUPTED, f"nobody reads our output: {error.strerror}"))
+        finally:
+            shown.set()
+
+    async def _session(self) -> RunEnded:
+        try:
+            outcome = await run_log_protocol_session(
+                LocalHost.within(self._places.workdir, fresh=self._places.temporary),
+                self._context,
+                body=self._body,
+                on_deliverable_file=self._save,
+                on_caller_message=self._hear if self._settings.caller_messages else None,
+                protocol=get_protocol(
+                    browser=self._settings.browser, caller_messages=self._settings.caller_messages
+                ),
+                agent_sender=self._send,
+                options=SessionOptions(
+                    strict=self._settings.strict,
+                    cancel_grace=self._patience.ending + GRACE_SLACK,
+                    on_event=self._output.show,
+                ),
+            )
+        except SessionFailed as failed:
+            outcome = failed.outcome
+        except CommandFailure as failure:
+            return self._ended(Stop(failure.code, failure.message), None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours; it is shown in full at the end
+            trace = "".join(traceback.format_exception(error))
+            return self._ended(Stop(ExitCode.BUG, f"{type(error).__name__}: {error}"), None, trace)
+        verdict = judge(outcome, status=self._status, stop=self._stop, unsaved=self._store.unsaved)
+        return self._ended(verdict, outcome)
+
+    def _ended(self, verdict: Stop, outcome: SessionOutcome | None, trace: str = "") -> RunEnded:
+        failed = verdict.code is not ExitCode.DONE
+        hints = [*self._survivors]
+        if verdict.code is ExitCode.ENDED_EARLY:
+            hints += [
+                f"{name} exists here, but the agent runs in {self._places.workdir}: give an absolute path"
+                for name in relative_files(self._settings.command, self._settings.workdir)
+            ]
+        return RunEnded(
+            code=verdict.code,
+            reason=verdict.reason,
+            elapsed=trio.current_time() - self._began,
+            outcome=outcome,
+            saved=self._store.saves,
+            unsaved=dict(self._store.unsaved),
+            tail=self._places.tail() if failed else (),
+            output=self._places.output if failed and self._places.has_output else None,
+            hints=tuple(hints),
+            trace=trace,
+        )
+
+    async def _body(self, host: object, hook_context: Any) -> None:
+        """The agent's whole life: started, waited for, ended with everything that it started."""
+        environment: Mapping[str, str] = hook_context.browser_launch_env or {}
+        agent = await AgentProcess.start(
+            self._settings.command,
+            workdir=self._places.workdir,
+            environment={**os.environ, **environment},
+            output=self._places.descriptor,
+            patience=self._patience,
+        )
+        self._agent = agent
+        if self._hurried:
+            agent.hurry()
+        self._output.show(AgentStarted(self._settings.command, agent.pid, self._places.workdir))
+        try:
+            self._status = status_text(await agent.wait())
+        finally:
+            end = await agent.end(farewell=self._stop is not None)
+            self._survivors = tuple(
+                f"still running: {entry.name} (pid {entry.pid})" for entry in end.survivors
+            )
+
+    async def _send(self, message: str) -> None:
+        if self._agent is None:
+            raise AgentNotListening("it has not been started yet")
+        await self._agent.send(message)
+
+    async def _save(self, hook_context: object, file: Any) -> None:
+        await self._store.save(file)
+
+    async def _hear(self, hook_context: object, keyword: str, data: object) -> None:
+        """The observer shows it; there is nobody here who would answer."""

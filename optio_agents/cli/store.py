@@ -1,0 +1,155 @@
+"""Saving deliverables here: byte for byte, whole or not at all, and never outside the directory.
+
+The directory may be one in which the agent writes, too, so nothing about it is taken for granted after the
+start: it is opened once, before the agent runs, and everything goes through that descriptor, one path
+component at a time, following no link.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import trio
+
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode, Unusable
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+UNSAVED_LIMIT = 1000
+"""How many unsaved deliverables are remembered by name; a disk that is full may fail any number of them."""
+
+
+class Incoming(Protocol):
+    """What `save` needs of a session's `DeliverableFile`."""
+
+    @property
+    def path(self) -> str:
+        """Relative to the agent's deliverables directory."""
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The content, piece by piece."""
+
+
+class Unsaved(Exception):  # noqa: N818 - named for what happened
+    """A deliverable could not be saved: the trouble is on our side, and the agent is told so."""
+
+
+class DeliverableStore:
+    """The directory in which deliverables are saved. Used by one task at a time.
+
+    Attributes:
+        root: the directory, as it was named.
+        saves: how many times a deliverable was saved.
+        unsaved: why a deliverable could not be saved, by its path; forgotten when a later try works.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Open `root`, making it if it is not there.
+
+        Raises:
+            Unusable: it is no directory or cannot be written.
+            CommandFailure: there is no room for it (`ExitCode.UNSAVED`).
+        """
+        self.root = root
+        self.saves = 0
+        self.unsaved: dict[str, str] = {}
+        self._made = not root.exists()
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(root, _DIRECTORY)
+        except OSError as error:
+            message = f"cannot save deliverables in {root}: {error.strerror}"
+            if error.errno in _NO_ROOM:
+                raise CommandFailure(ExitCode.UNSAVED, message) from error
+            raise Unusable(message) from error
+        if not os.access(root, os.W_OK | os.X_OK):
+            os.close(self._descriptor)
+            raise Unusable(f"cannot save deliverables in {root}: it must be writable")
+
+    def close(self) -> None:
+        """Let go of the directory; remove it again if it was made here and nothing was saved."""
+        os.close(self._descriptor)
+        if self._made and not self.saves:
+            with suppress(OSError):  # something else lies in it, or it is gone: not ours to remove
+                self.root.rmdir()
+
+    async def save(self, file: Incoming) -> Path:
+        """Save `file` under its own relative path, replacing what was there, and return where it is.
+
+        Raises:
+            Unsaved: it could not be written here (disk full, a directory in the way, ...).
+            DeliverableRejected: it could not be read from the agent's side.
+        """
+        try:
+            await self._save(file)
+        except OSError as error:
+            why = error.strerror or str(error)
+            if len(self.unsaved) < UNSAVED_LIMIT:
+                self.unsaved[file.path] = why
+            raise Unsaved(f"{file.path} could not be saved: {why}") from error
+        self.unsaved.pop(file.path, None)
+        self.saves += 1
+        return self.root / file.path
+
+    async def _save(self, file: Incoming) -> None:
+        *parents, name = _components(file.path)
+        directory = await trio.to_thread.run_sync(self._open_beneath, parents)
+        try:
+            temporary = f".{secrets.token_hex(8)}.part"
+            target = await trio.to_thread.run_sync(
+                lambda: os.open(temporary, _NEW_FILE, 0o666, dir_fd=directory)
+            )
+            try:
+                try:
+                    async with aclosing(file.chunks()) as chunks:
+                        async for chunk in chunks:
+                            await trio.to_thread.run_sync(_write_all, target, chunk)
+                    await trio.to_thread.run_sync(os.fsync, target)
+                finally:
+                    os.close(target)
+                os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            except BaseException:
+                os.unlink(temporary, dir_fd=directory)
+                raise
+        finally:
+            os.close(directory)
+
+    def _open_beneath(self, parents: list[str]) -> int:
+        """Open the directory `parents` beneath the root, making what is missing; a link is an error."""
+        current = os.dup(self._descriptor)
+        for name in parents:
+            try:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o777, dir_fd=current)
+                inner = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
+            finally:
+                os.close(current)
+            current = inner
+        return current
+
+
+def _components(path: str) -> list[str]:
+    """The names in a relative path.
+
+    Raises:
+        OSError: it is absolute, empty or climbs. The session has checked that already; a file that is written
+            on an agent's word is worth a second look.
+    """
+    parts = list(PurePosixPath(path).parts)
+    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+        raise OSError(errno.EINVAL, "not a path beneath the deliverables directory")
+    return parts
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
