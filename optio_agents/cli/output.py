@@ -99,7 +99,7 @@ class LineOutput(Output):
         if len(self._waiting) >= QUEUE_LIMIT and not self._ended:
             self._dropped += 1
             return
-        if self._dropped and len(self._waiting) < QUEUE_LIMIT:
+        if self._dropped:
             self._waiting.append(self._dropped_line(self._dropped, elapsed))
             self._dropped = 0
         if (line := self._line(happening, elapsed)) is not None:
