@@ -30,9 +30,8 @@ def read_json(text: str) -> object:
         raise ValueError(f"more than {JSON_TEXT_LIMIT} characters of JSON")
     if text.count("[") + text.count("{") > JSON_DEPTH_LIMIT and _depth(text) > JSON_DEPTH_LIMIT:
         raise ValueError(f"JSON nested more than {JSON_DEPTH_LIMIT} deep")
-    decoder = _CAREFUL if _SUSPICIOUS.search(text) else _PLAIN
     value: object
-    value, end = decoder.raw_decode(text)
+    value, end = _DECODER.raw_decode(text)
     if end != len(text):
         raise ValueError("more than one JSON value")
     if "\\u" in text or not text.isascii():
@@ -78,8 +77,4 @@ def _constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-_SUSPICIOUS = re.compile(r"[0-9]{19}|[0-9][eE]")
-"""What every number past the limits holds; without it the decoder needs no callbacks, which is twice as fast."""
-
-_PLAIN = json.JSONDecoder(parse_constant=_constant)
-_CAREFUL = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_constant)
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_constant)

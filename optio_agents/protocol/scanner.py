@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from .events import DoneEvent, ErrorEvent, LogEvent, StatusEvent, UnknownLine
@@ -43,6 +44,9 @@ Finder = Callable[[bytes], Iterable[int]]
 may leave out the next one."""
 
 _NEWLINE: Final = ord("\n")
+_EMPTY_LINES: Final = re.compile(rb"\n*+")
+_IN_A_RUN: Final = (UnknownLine, StatusEvent)
+_LAST: Final = (DoneEvent, ErrorEvent)
 _FUTILE_LIMIT: Final = 64  # places in one window that turn out to be nothing, before the fast finder is put aside
 _FUTILE_PAUSE: Final = 32  # for how many windows it is put aside
 
@@ -83,35 +87,38 @@ class Scanner:
             return records
         parse, index, size = self._parse, data.index, len(data)
         run_start = blanks = futile = 0
-        start = -1  # of the newline before the line in question
-        places = iter(self._places(data))
-        while True:
-            line_start = start + 1
-            while line_start < size and data[line_start] == _NEWLINE:
-                blanks += 1
-                line_start += 1
-            if line_start < size:
-                line_end = index(b"\n", line_start)
-                text = data[line_start:line_end].decode(errors="replace")
-                event = parse(text)
-                if isinstance(event, UnknownLine | StatusEvent):
-                    if text.isspace():
-                        blanks += 1
-                    else:
-                        futile += 1
-                else:
+        line_start = 0  # where the line in question begins; what lies before it is settled
+        for place in chain((-1,), self._places(data)):
+            if place + 1 < line_start:
+                continue
+            line_start = place + 1
+            if data[line_start] == _NEWLINE:
+                empty_end = _EMPTY_LINES.match(data, line_start).end()  # type: ignore[union-attr]
+                blanks += empty_end - line_start
+                line_start = empty_end
+                if line_start == size:
+                    break
+            line_end = index(b"\n", line_start)
+            text = data[line_start:line_end].decode(errors="replace")
+            event = parse(text)
+            if not isinstance(event, _IN_A_RUN):
+                if run_start < line_start:
                     self._close_run(records, data, run_start, line_start, blanks)
-                    records.append(event)
-                    run_start, blanks = line_end + 1, 0
-                    if isinstance(event, DoneEvent | ErrorEvent):
-                        self.ended = True
-                        self.consumed = run_start
-                        return records
-                line_start = line_end
-            start = next((place for place in places if place >= line_start), size)
-            if start == size:
+                records.append(event)
+                run_start, blanks = line_end + 1, 0
+                if isinstance(event, _LAST):
+                    self.ended = True
+                    self.consumed = run_start
+                    return records
+            elif text.isspace():
+                blanks += 1
+            else:
+                futile += 1
+            line_start = line_end + 1
+            if line_start == size:
                 break
-        self._close_run(records, data, run_start, size, blanks)
+        if run_start < size:
+            self._close_run(records, data, run_start, size, blanks)
         self.consumed = size
         if futile > _FUTILE_LIMIT:
             self._fast_pause = _FUTILE_PAUSE
@@ -126,7 +133,7 @@ class Scanner:
         return self._fast(data)
 
     def _close_run(self, records: list[Record], data: bytes, start: int, end: int, blanks: int) -> None:
-        if start < end and (count := data.count(b"\n", start, end) - blanks):
+        if count := data.count(b"\n", start, end) - blanks:
             records.append(Run(data, start, end, count, self._parse, every=self._every))
 
 
