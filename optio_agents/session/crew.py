@@ -24,10 +24,10 @@ from optio_agents.session.tailer import Cursor, tail
 from optio_agents.session.verdict import Fact
 
 DELIVERABLE_QUEUE_BOUND = 64
-"""Announced deliverables that wait in memory; more wait in the lane's spool file."""
+"""Announced deliverables that are in the fetcher's hands at once, at the most."""
 
 CALLER_MESSAGE_QUEUE_BOUND = 64
-"""Caller messages that wait in memory; more wait in the lane's spool file."""
+"""Caller messages that are in the callback's hands at once, at the most."""
 
 READER_RESTARTS = actors.Intensity(restarts=5, seconds=60.0)
 """A log that cannot be read is tried again this often before the session fails."""
@@ -55,10 +55,10 @@ class Crew:
         self._supervisor = supervisor
         self._tell = tell
         self.cursor = Cursor()
-        self._deliverables: Lane[str] = Lane(DELIVERABLE_QUEUE_BOUND)
-        self._callers: Lane[list[Any]] = Lane(CALLER_MESSAGE_QUEUE_BOUND)
-        self._requests: Lane[list[Any]] = Lane(CALLER_MESSAGE_QUEUE_BOUND)
-        self._attention: Lane[str] = Lane(CALLER_MESSAGE_QUEUE_BOUND)
+        self._deliverables: Lane[str] = Lane()
+        self._callers: Lane[list[Any]] = Lane()
+        self._requests: Lane[list[Any]] = Lane()
+        self._attention: Lane[str] = Lane()
         self._lanes: tuple[Lane[Any], ...] = (
             self._deliverables,
             self._callers,
@@ -139,14 +139,14 @@ class Crew:
         callers = Callers(*common, plan.hooks.on_caller_message, self._sender, grace)
         requests = Requests(plan.border, plan.ctx, plan.journal, plan.hooks.browser_url_rewrite, grace)
         attention = Attention(plan.border, plan.ctx, plan.journal, grace)
-        await self._start_lane("fetcher", self._deliverables, fetcher.handle)
-        await self._start_lane("callers", self._callers, callers.handle)
-        await self._start_lane("requests", self._requests, requests.handle)
-        await self._start_lane("attention", self._attention, attention.handle)
+        await self._start_lane("fetcher", self._deliverables, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
+        await self._start_lane("callers", self._callers, callers.handle, CALLER_MESSAGE_QUEUE_BOUND)
+        await self._start_lane("requests", self._requests, requests.handle, 1)
+        await self._start_lane("attention", self._attention, attention.handle, 1)
 
-    async def _start_lane(self, name: str, lane: Lane[Any], handle: Any) -> None:
+    async def _start_lane(self, name: str, lane: Lane[Any], handle: Any, batch: int) -> None:
         lane.ref = await self._supervisor.start(
-            actors.actor(work_off, lane, handle, self._tell, batch=64),
+            actors.actor(work_off, lane, handle, self._tell, batch=batch),
             name=name,
             capacity=1,
             restart=actors.TRANSIENT,
@@ -174,7 +174,7 @@ class Crew:
         )
         reading = await self._supervisor.start_supervisor(name="reader", intensity=READER_RESTARTS)
         tailer = await reading.start(
-            actors.actor(tail, plan.session_host, self.cursor, parser_ref, parser.is_ending),
+            actors.actor(tail, plan.session_host, self.cursor, parser_ref, parser.ends_session),
             name="tailer",
             restart=actors.TRANSIENT,
         )

@@ -13,7 +13,7 @@ from optio_agents.bridge.border import Border
 from optio_agents.context import HookContext
 from optio_agents.hosts.base import DeliverableRejected, RejectionKind, SessionHost
 from optio_agents.protocol import replies
-from optio_agents.protocol.paths import locate_deliverable
+from optio_agents.protocol.paths import locate
 from optio_agents.session.deliverable import DeliverableFile
 from optio_agents.session.journal import Journal
 from optio_agents.session.options import SessionOptions
@@ -86,7 +86,7 @@ class Fetcher:
         await self._hand_over(group, outbox)
 
     async def _fetch(self, announced: str) -> Fetched:
-        path = locate_deliverable(announced, self._host.workdir)
+        path = locate(announced, self._host.workdir)
         limit = self._options.text_limit if self._on_file is None else self._options.deliverable_limit
         async with self._host.open_deliverable(path, limit=limit) as source:
             if self._on_file is not None:

@@ -14,6 +14,13 @@ from optio_agents.session.verdict import Trouble
 
 T = TypeVar("T")
 
+MEMORY = 512 * 1024
+"""How much of a lane is kept in memory, in characters of the log: two windows."""
+
+PATIENCE = 0.05
+"""Seconds that the parser waits for a full lane before it reads on regardless. Short enough that DONE, ERROR and
+ATTENTION behind a stuck callback are seen at once, long enough for a lane that is merely busy."""
+
 
 class Wake:
     """There is something in the lane. One of these waits in the mailbox at most; more would say nothing new."""
@@ -28,16 +35,18 @@ class Lane(Generic[T]):
     The parser must see DONE, ERROR and ATTENTION however many deliverables or messages wait, so it never blocks on a
     lane; and memory must not grow, so the lane's spool goes on in a file.
 
-    Args:
-        limit: items kept in memory.
+    That must not mean that a flood goes through the file while the actor keeps up: `room` is the backpressure, for as
+    long as it moves.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.spool: Spool[T] = Spool(limit)
+    def __init__(self) -> None:
+        self.spool: Spool[T] = Spool(MEMORY)
         self.in_hand = 0
         """Items that the actor is working on."""
         self.ref: actors.Ref[Wake] | None = None
         self._dropped = 0
+        self._stuck = False
+        self._room = trio.Event()
 
     def put(self, item: T, size: int) -> None:
         """Append `item` (whose text is about `size` characters long) and wake the actor.
@@ -49,6 +58,24 @@ class Lane(Generic[T]):
         assert self.ref is not None, "the lane's actor is started before anything is put"
         with suppress(actors.MailboxFull):
             self.ref.try_tell(WAKE)
+
+    async def room(self) -> None:
+        """Wait while the lane is full and moving. One that does not move is not waited for until it is empty."""
+        while self.spool.full and not self._stuck:
+            self._room = trio.Event()
+            with trio.move_on_after(PATIENCE) as patience:
+                await self._room.wait()
+            self._stuck = patience.cancelled_caught
+
+    def take(self, limit: int) -> list[T]:
+        """Remove and return up to `limit` items: they are in hand until the next `take`."""
+        items = self.spool.take(limit)
+        self.in_hand = len(items)
+        if not items:
+            self._stuck = False
+        if not self.spool.full:
+            self._room.set()
+        return items
 
     @property
     def unsettled(self) -> int:
@@ -76,10 +103,8 @@ async def work_off(
     """
     try:
         async for _ in me:
-            while items := lane.spool.take(batch):
-                lane.in_hand = len(items)
+            while items := lane.take(batch):
                 await handle(items)
-                lane.in_hand = 0
     except (Exception, trio.Cancelled):
         raise
     except BaseException as error:  # noqa: BLE001 - passed on to the one place that decides

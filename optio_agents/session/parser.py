@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 import actors
-from optio_agents.hosts.base import DeliverableRejected, Window
+from optio_agents.hosts.base import LINE_LIMIT, DeliverableRejected, Window
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.folding import ProgressFold
 from optio_agents.protocol.near_miss import near_miss
@@ -21,8 +21,9 @@ from optio_agents.protocol.parser import (
     DeliverableEvent,
     DoneEvent,
     ErrorEvent,
+    parse_log_line,
 )
-from optio_agents.protocol.paths import locate_deliverable
+from optio_agents.protocol.paths import locate
 from optio_agents.protocol.scanner import Run, Scanner
 from optio_agents.session.events import (
     AttentionAsked,
@@ -55,8 +56,14 @@ class Lanes:
     requests: Lane[list[Any]]
     callers: Lane[list[Any]]
     attention: Lane[str]
+
     hint: Callable[[str], None]
     """Tells the agent something, once."""
+
+    def crowded(self) -> list[Lane[Any]]:
+        """Those that would spill the next item."""
+        lanes: tuple[Lane[Any], ...] = (self.deliverables, self.requests, self.callers, self.attention)
+        return [lane for lane in lanes if lane.spool.full]
 
 
 class Parser:
@@ -102,20 +109,32 @@ class Parser:
             journal.problem(f"{window.lost} bytes of the log were gone before they could be read")
         if not self._hinted and len(window.data) <= HINT_WINDOW:
             self._look_for_near_miss(window.data)
-        for record in self._scanner.scan(window.data):
+        records = self._scanner.scan(window.data)
+        share = len(window.data) // max(1, len(records))
+        for record in records:
             if isinstance(record, Run):
                 journal.lines += record.count
                 self._report(self._fold.add(record, trio.current_time()))
                 continue
             journal.lines += 1
             self.flush()
-            if self._dispatch(record):
+            if self._dispatch(record, share):
                 return True
         return False
 
     def flush(self) -> None:
         """Report what was held back."""
         self._report(self._fold.flush(trio.current_time()))
+
+    def ends_session(self, partial: bytes) -> bool:
+        """Whether an unterminated last line would end the session, if it is all that comes."""
+        line = partial[:LINE_LIMIT].decode("utf-8", "replace")
+        return isinstance(parse_log_line(line), DoneEvent | ErrorEvent)
+
+    async def room(self) -> None:
+        """Wait for the lanes, see `Lane.room`."""
+        for lane in self._lanes.crowded():
+            await lane.room()
 
     def end(self) -> None:
         """The log has ended."""
@@ -127,17 +146,18 @@ class Parser:
         for percent, message in calls:
             progress(percent, message)
 
-    def _dispatch(self, event: object) -> bool:
+    def _dispatch(self, event: object, share: int) -> bool:
+        """Put `event` where it belongs; `share` is its part of the window, in bytes, for the lanes' books."""
         journal, lanes = self._journal, self._lanes
         match event:
             case DeliverableEvent(path):
                 self._announce(path)
             case CallerMessageEvent(keyword, data):
                 journal.emit(CallerMessage(keyword, data))
-                lanes.callers.put([keyword, data], self._scanner.last_size)
+                lanes.callers.put([keyword, data], share)
             case ClientMessageEvent(keyword, data):
                 journal.emit(ClientMessage(keyword, data))
-                lanes.requests.put(["client_message", keyword, data], self._scanner.last_size)
+                lanes.requests.put(["client_message", keyword, data], share)
             case BrowserEvent(url):
                 journal.emit(BrowserAsked(url))
                 lanes.requests.put(["browser", url], len(url))
@@ -156,7 +176,7 @@ class Parser:
 
     def _announce(self, path: str) -> None:
         try:
-            shown = locate_deliverable(path, self._workdir)
+            shown = locate(path, self._workdir)
         except DeliverableRejected:
             pass  # the fetcher finds the same and answers it
         else:
@@ -184,6 +204,7 @@ async def parse(me: actors.Me[LogPiece | Flush], parser: Parser) -> None:
             return
         elif parser.take(piece):
             return
+        await parser.room()
         due = parser.due
         if due is not None:
             me.timers.start("flush", max(0.0, due - trio.current_time()), FLUSH)

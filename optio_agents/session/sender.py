@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import trio
 from outcome import Outcome, Value
 
 import actors
@@ -51,8 +50,4 @@ class Sender:
 async def send(me: actors.Me[str], sender: Sender) -> None:
     """The actor around `Sender`."""
     while True:
-        try:
-            messages = await me.receive_batch(64)
-        except (actors.ActorStopped, trio.EndOfChannel):
-            return
-        await sender.send(messages)
+        await sender.send(await me.receive_batch(64))

@@ -2,7 +2,7 @@
 
 A lane whose callback is stuck must not stop the log from being read (ATTENTION, ERROR and DONE come from the same
 log), and the log itself cannot be the buffer: it may be truncated or replaced meanwhile. So what waits is kept here,
-the first `limit` items in memory, the rest in a temporary file that has no name.
+the first in memory, the rest in a temporary file that has no name.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ class Spool(Generic[T]):
     """Items must survive JSON (strings, numbers, lists, dicts). Synchronous; used within one thread.
 
     Args:
-        limit: how many items are kept in memory.
-        size_limit: how many characters (of their JSON, estimated from strings) are kept in memory.
+        size_limit: how much is kept in memory, in the characters that `put` is told; one item always is.
     """
 
-    def __init__(self, limit: int, *, size_limit: int = 1024 * 1024) -> None:
-        self._limit = limit
+    def __init__(self, size_limit: int) -> None:
         self._size_limit = size_limit
         self._memory: deque[tuple[T, int]] = deque()
         self._memory_size = 0
@@ -37,6 +35,11 @@ class Spool(Generic[T]):
         return len(self._memory) + self._spilled
 
     @property
+    def full(self) -> bool:
+        """The next item would go to the file."""
+        return self._spilled > 0 or self._memory_size >= self._size_limit
+
+    @property
     def spilled(self) -> int:
         """How many items wait in the file."""
         return self._spilled
@@ -47,8 +50,7 @@ class Spool(Generic[T]):
         Raises:
             OSError: the temporary directory is full or cannot be written.
         """
-        fits = len(self._memory) < self._limit and self._memory_size + size <= self._size_limit
-        if self._spilled == 0 and (fits or not self._memory):
+        if self._spilled == 0 and (self._memory_size + size <= self._size_limit or not self._memory):
             self._memory.append((item, size))
             self._memory_size += size
             return
@@ -80,14 +82,13 @@ class Spool(Generic[T]):
         record = json.dumps(item).encode("ascii") + b"\n"
         self._file.seek(self._write_at)
         self._file.write(record)
-        self._file.flush()
         self._write_at += len(record)
         self._spilled += 1
 
     def _refill(self) -> None:
         assert self._file is not None
         self._file.seek(self._read_at)
-        while self._spilled and len(self._memory) < self._limit and self._memory_size < self._size_limit:
+        while self._spilled and self._memory_size < self._size_limit:
             record = self._file.readline()
             self._read_at += len(record)
             item: Any = json.loads(record)

@@ -1,0 +1,77 @@
+"""The spool: a queue in order, whatever lies in memory and whatever in its file."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from optio_agents.session.spool import Spool
+
+ITEMS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+class SpoolModel(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.spool: Spool[object] = Spool(10)
+        self.model: deque[object] = deque()
+
+    @rule(item=ITEMS, size=st.integers(0, 15))
+    def put(self, item: object, size: int) -> None:
+        self.spool.put([item], size)
+        self.model.append([item])
+
+    @rule(limit=st.integers(1, 5))
+    def take(self, limit: int) -> None:
+        taken = self.spool.take(limit)
+        assert len(taken) <= limit
+        assert bool(taken) == bool(self.model)
+        assert taken == [self.model.popleft() for _ in taken]
+
+    @invariant()
+    def counts(self) -> None:
+        assert len(self.spool) == len(self.model)
+
+    def teardown(self) -> None:
+        self.spool.close()
+
+
+TestSpool = SpoolModel.TestCase
+TestSpool.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_memory_holds_no_more_than_its_share() -> None:
+    spool: Spool[str] = Spool(100)
+    for _ in range(50):
+        spool.put("x" * 10, 10)
+    assert spool.full
+    assert spool.spilled == 40
+    assert len(spool) == 50
+    spool.close()
+
+
+def test_one_item_larger_than_the_share_is_kept_and_given_back() -> None:
+    spool: Spool[str] = Spool(4)
+    spool.put("much too large", 1000)
+    spool.put("next", 4)
+    assert spool.take(2) + spool.take(2) == ["much too large", "next"]
+    spool.close()
+
+
+def test_a_file_that_cannot_be_written_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> object:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("optio_agents.session.spool.tempfile.TemporaryFile", full)
+    spool: Spool[str] = Spool(1)
+    spool.put("a", 1)
+    with pytest.raises(OSError, match="No space left"):
+        spool.put("b", 1)
