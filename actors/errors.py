@@ -1,0 +1,149 @@
+"""Every error of the runtime, flat, each saying whose fault it is.
+
+Errors that hold a `name` name the actor that they are about.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.exits import Exit
+
+
+class ActorError(Exception):
+    """The base of all of them: catch it to catch whatever the runtime itself raises."""
+
+
+class ActorStopped(ActorError):  # noqa: N818 - named for what happened, as trio does
+    """The actor takes no more messages: it ended, or it was told to stop. Nobody's fault; the sender must
+    cope.
+
+    `exit` is how it ended, or `None` while it is still working off what it had accepted.
+    """
+
+    def __init__(self, name: str, exit: Exit | None = None) -> None:
+        how = "it is stopping" if exit is None else f"it has {exit.describe()}"
+        super().__init__(f"actor {name!r} takes no more messages: {how}")
+        self.name = name
+        self.exit = exit
+
+
+class ActorFailed(ActorError):  # noqa: N818
+    """The actor failed before it replied: the callee's fault. `cause` is what it raised (also
+    `__cause__`).
+    """
+
+    def __init__(self, name: str, cause: BaseException) -> None:
+        super().__init__(f"actor {name!r} failed before it replied: {cause!r}")
+        self.name = name
+        self.cause = cause
+
+
+class Interrupted(ActorError):  # noqa: N818
+    """The handler that was to reply was interrupted: the wish of whoever called `interrupt`."""
+
+    def __init__(self, name: str, reason: str | None) -> None:
+        super().__init__(f"actor {name!r} was interrupted before it replied: {reason or 'no reason given'}")
+        self.name = name
+        self.reason = reason
+
+
+class MailboxFull(ActorError):  # noqa: N818
+    """The mailbox has no room, and neither waiting nor dropping was allowed. The sender is too fast, or the
+    actor too slow.
+    """
+
+    def __init__(self, name: str, capacity: int) -> None:
+        super().__init__(f"the mailbox of actor {name!r} is full ({capacity} messages)")
+        self.name = name
+        self.capacity = capacity
+
+
+class MessageDropped(ActorError):  # noqa: N818
+    """The question was dropped from a full mailbox before it was handled; the overflow policy said so."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"actor {name!r} never handled the message: {why}")
+        self.name = name
+        self.why = why
+
+
+class AskTimeout(ActorError):  # noqa: N818
+    """No reply came within the deadline. The callee is slow, stuck, or in a cycle of asks with the caller."""
+
+    def __init__(self, name: str, seconds: float, detail: str = "") -> None:
+        super().__init__(f"actor {name!r} did not reply within {seconds} s{detail}")
+        self.name = name
+        self.seconds = seconds
+
+
+class SelfAsk(ActorError):  # noqa: N818
+    """An actor asked itself from its own handler, which would wait for itself. The caller's fault."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"actor {name!r} asked itself: its handler would wait for itself for ever; call a function"
+        )
+        self.name = name
+
+
+class EndOfMailbox(ActorError):  # noqa: N818
+    """`receive` has nothing more to give: an ordered stop was asked for and the mailbox is drained. Not a
+    fault; let it end the actor (the runtime takes it for a normal end of a stop), or use `async for`.
+    """
+
+
+class AlreadyReceiving(ActorError):  # noqa: N818
+    """Two tasks receive from one mailbox. The actor's fault: a mailbox has one reader."""
+
+
+class AlreadyReady(ActorError):  # noqa: N818
+    """`ready` was called twice, or after the first receive, which says it too. The actor's fault."""
+
+
+class NameTaken(ActorError):  # noqa: N818
+    """A child of this name is alive in this supervisor: it was started twice. The starter's fault."""
+
+
+class StartFailed(ActorError):  # noqa: N818
+    """The actor ended before it was ready. Its own fault, or its arguments'; `cause` is what it raised, if
+    it did.
+    """
+
+    def __init__(self, name: str, exit: Exit) -> None:
+        super().__init__(f"actor {name!r} did not become ready: it {exit.describe()}")
+        self.name = name
+        self.exit = exit
+        self.cause = exit.cause
+
+
+class SupervisorClosed(ActorError):  # noqa: N818
+    """The supervisor is used outside of its `async with` block, or while the block is being left. The
+    caller's
+    fault: whoever starts an actor must live inside of the block that owns it.
+    """
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"supervisor {name!r} {detail}")
+        self.name = name
+
+
+class Escalated(ActorError):  # noqa: N818
+    """A child failed more often than the intensity allows, or while stopping: the child's fault.
+
+    `child` is its name, `cause` its first failure's exception (also `__cause__`), `others` the exceptions of
+    whatever else failed on the way out; each is also a note.
+    """
+
+    def __init__(self, child: str, cause: BaseException, detail: str) -> None:
+        super().__init__(f"actor {child!r} {detail}: {cause!r}")
+        self.child = child
+        self.cause = cause
+        self.others: tuple[BaseException, ...] = ()
+        self.__cause__ = cause
+
+    def keep(self, other: BaseException, what: str) -> None:
+        """Keep another exception beside the first: `what` says in a few words where it came from."""
+        self.others += (other,)
+        self.add_note(f"{what}: {other!r}")

@@ -1,0 +1,55 @@
+"""How an actor ended, and what it left undone."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+
+class ExitKind(enum.Enum):
+    """The four ways in which an actor ends."""
+
+    FINISHED = "finished"
+    """Its function returned by itself."""
+    STOPPED = "stopped"
+    """It was asked to stop, and did so in order."""
+    FAILED = "failed"
+    """Its function raised."""
+    CANCELLED = "cancelled"
+    """It was cancelled: by `Ref.cancel`, by a stop's deadline, or because the block around it was
+    cancelled.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was accepted, and then not (or not wholly) handled.
+
+    `why` says what became of it, `target` names the actor.
+    """
+
+    message: Any
+    target: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The end of an actor: what watchers see and what `Ref.wait` returns.
+
+    `reason` is what the stop or cancel gave, `cause` the exception of a failure. `dead_letters` are the
+    messages that it had accepted and did not handle, the one in hand at a failure first, then in mailbox
+    order.
+    """
+
+    name: str
+    kind: ExitKind
+    reason: str | None = None
+    cause: BaseException | None = None
+    dead_letters: tuple[DeadLetter, ...] = ()
+
+    def describe(self) -> str:
+        """Say it in a few words, as errors do: `failed: ValueError('x')`."""
+        detail = repr(self.cause) if self.cause is not None else self.reason
+        return self.kind.value if detail is None else f"{self.kind.value}: {detail}"

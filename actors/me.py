@@ -1,0 +1,149 @@
+"""The handle that an actor has on itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import trio
+
+from actors.errors import AlreadyReady, EndOfMailbox
+from actors.lifecycle import State
+from actors.timers import Timers
+
+if TYPE_CHECKING:
+    from actors.cell import Cell
+    from actors.exits import Exit
+    from actors.ref import Ref
+
+M = TypeVar("M")
+
+
+class Me(Generic[M]):
+    """An actor's own mailbox, timers and name, given to its function as the first argument.
+
+    Iterate over it to receive one message after another; the loop ends when an ordered stop was asked for and
+    the mailbox is drained. Checking in with the scheduler happens beneath: at least once in 64 messages.
+    """
+
+    __slots__ = ("_cell", "_mailbox", "_said_ready")
+
+    def __init__(self, cell: Cell[M]) -> None:
+        """Made by the runtime, one for each run of the actor's function."""
+        self._cell = cell
+        self._mailbox = cell.mailbox
+        self._said_ready = False
+
+    @property
+    def name(self) -> str:
+        """The actor's name."""
+        return self._cell.name
+
+    @property
+    def ref(self) -> Ref[M]:
+        """The handle to give to others."""
+        return self._cell.ref
+
+    @property
+    def timers(self) -> Timers:
+        """Its keyed timers. They are gone when this run of the function is."""
+        return self._mailbox.timers
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop has been asked for. Long work that does not receive should look here."""
+        return self._cell.state in (State.STOPPING, State.PAUSING)
+
+    async def wait_stopping(self) -> None:
+        """Wait until a stop is asked for: for actors that do not receive."""
+        while not self.stopping:
+            await self._cell.changed()
+
+    def ready(self, value: object = None) -> None:
+        """Let whoever starts this actor go on, before the first receive (which says the same). Once per run.
+
+        `value` is then the `ready_value` of the `Ref`.
+
+        Raises:
+            AlreadyReady: it was said before.
+        """
+        if self._said_ready or not self._mailbox.fresh:
+            raise AlreadyReady(
+                f"actor {self.name!r} is ready already: the first receive says so, or ready() did"
+            )
+        self._said_ready = True
+        self._cell.ready(value)
+
+    def __aiter__(self) -> Me[M]:
+        return self
+
+    async def __anext__(self) -> M:
+        box = self._mailbox
+        if box.credit and box.queue and not box.senders:
+            box.credit -= 1
+            message: M = box.queue.popleft()
+            box.in_hand = message
+            return message
+        try:
+            return await box.receive()
+        except EndOfMailbox:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> M:
+        """Wait for the next message.
+
+        Raises:
+            EndOfMailbox: a stop was asked for and there is nothing more to receive. Let it pass: it ends the
+                actor.
+        """
+        return await self._mailbox.receive()
+
+    async def receive_batch(self, limit: int = 64) -> list[M]:
+        """Wait for at least one message; take up to `limit` that are there.
+
+        They are in hand together: if the handler fails or is interrupted, all of them become dead letters.
+
+        Raises:
+            EndOfMailbox: as for `receive`.
+        """
+        return await self._mailbox.receive_batch(limit)
+
+    async def serve(self, handle: Callable[[M], Awaitable[object]]) -> None:
+        """Handle one message after another with `handle` until a stop; an interrupt unwinds `handle` only."""
+        while True:
+            with trio.CancelScope() as scope:
+                outer = self._cell.swap_interruptible(scope)
+                try:
+                    async for message in self:
+                        await handle(message)
+                    return
+                finally:
+                    if outer is not None:
+                        self._cell.swap_interruptible(outer)
+            self._cell.interrupted()
+
+    def cleanup(self, seconds: float | None = None) -> trio.CancelScope:
+        """Shield a cleanup from the cancellation that caused it: `with me.cleanup(): ...`.
+
+        It has `seconds`, or by default the actor's stop timeout; after that it is cancelled. Needed in a
+        `finally`
+        only: what follows the receive loop after an ordered stop is shielded anyway.
+        """
+        limit = self._cell.stop_timeout if seconds is None else seconds
+        return trio.CancelScope(deadline=trio.current_time() + limit, shield=True)
+
+    def watch(self, ref: Ref[Any], make: Callable[[Exit], M]) -> None:
+        """Receive `make(exit)`, in the system lane, when that actor has ended for good; at once if it has
+        already.
+
+        A restart is not an end. `make` is called when the message is received, in this actor. Watching twice
+        replaces the first `make`. A watch is gone when this run of the function is.
+        """
+        self._cell.watch(ref._cell, make)
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        """Stop watching; after it, no message about that actor's end is received."""
+        self._cell.unwatch(ref._cell)
+
+    def __repr__(self) -> str:
+        return f"<Me of {self._cell!r}>"

@@ -1,0 +1,46 @@
+"""What to start: an actor's function with its arguments, checked by the type checker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from actors.me import Me
+
+M = TypeVar("M")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec(Generic[M]):
+    """A recipe for an actor that receives `M`. It can be started any number of times."""
+
+    name: str
+    run: Callable[[Me[M]], Awaitable[object]]
+
+    def __repr__(self) -> str:
+        return f"<Spec {self.name}>"
+
+
+def actor(
+    function: Callable[Concatenate[Me[M], P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
+) -> Spec[M]:
+    """Pair an actor's coroutine function with the arguments that it gets after its `Me`.
+
+    The message type comes from the function's first parameter, and the arguments are checked against the
+    others, so that a wrong message and a wrong argument are both type errors. They are evaluated once: a
+    restarted actor gets the very same objects.
+
+    Raises:
+        TypeError: `function` is not callable.
+    """
+    if not callable(function):
+        raise TypeError(f"an actor is a coroutine function, not {function!r}")
+
+    def run(me: Me[M]) -> Awaitable[object]:
+        return function(me, *args, **kwargs)
+
+    name: Any = getattr(function, "__name__", None) or type(function).__name__
+    return Spec(name, run)
