@@ -103,7 +103,7 @@ def replacing(root: int, path: str, *, mode: int = 0o666, make_directories: bool
             raise
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
     """Write every byte, however many calls that takes."""
     view = memoryview(data)
     while view:

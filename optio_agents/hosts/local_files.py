@@ -21,12 +21,10 @@ from optio_agents.hosts.base import (
 from optio_agents.hosts.beneath import LeavesDirectory, open_file, replacing, write_all
 from optio_agents.hosts.directory import Directory
 from optio_agents.hosts.log_reader import open_log_reader
+from optio_agents.hosts.page_cache import PIECE, read_piece
 
 DELIVERABLES = "deliverables"
 """The directory, in the workdir, from which an agent delivers."""
-
-PIECE = 256 * 1024
-"""Bytes of a deliverable that are read at a time."""
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 _INVALID = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
@@ -134,7 +132,7 @@ class LocalDeliverable:
         offset = 0
         while offset < self._size:
             try:
-                piece = await _read(self._descriptor, min(PIECE, self._size - offset), offset)
+                piece = await read_piece(self._descriptor, min(PIECE, self._size - offset), offset)
             except OSError as error:
                 raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
             if not piece:
@@ -145,34 +143,6 @@ class LocalDeliverable:
         if (grown := os.fstat(self._descriptor).st_size) > self._limit:
             detail = f"it grew to {grown:,} bytes while it was read, where at most {self._limit:,} are taken"
             raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
-
-
-async def _read(descriptor: int, size: int, offset: int) -> bytes:
-    """Read what is in the page cache inline, and let a thread wait for what is not.
-
-    A deliverable was written just now, so the thread is the exception: a hop to it costs more than reading
-    256 KiB from memory (about 30 µs). But a slow disk or a hanging network mount must not hold up the loop of
-    all sessions.
-    """
-    buffer = bytearray(size)
-    try:
-        count = os.preadv(descriptor, [buffer], offset, getattr(os, "RWF_NOWAIT", 0))
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
-            raise
-    else:
-        await trio.lowlevel.checkpoint()
-        return bytes(memoryview(buffer)[:count])
-    # A cancelled wait leaves the thread behind, so that one has a descriptor of its own.
-    own = os.dup(descriptor)
-
-    def read_and_close() -> bytes:
-        try:
-            return os.pread(own, size, offset)
-        finally:
-            os.close(own)
-
-    return await trio.to_thread.run_sync(read_and_close, abandon_on_cancel=True)
 
 
 @contextmanager
