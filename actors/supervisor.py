@@ -271,8 +271,60 @@ class Supervisor:
                 exit = await cell.run()
                 delay = self._judge(cell, exit)
                 if delay is None:
+                    cell.end(exit)
+                    return
+                with trio.CancelScope(deadline=trio.current_time() + delay):
+                    while cell.at(State.RESTING) and not self._keeping:
+                        await cell.changed()
+                if cell.at(State.RESTING):
+                    if self._keeping:
+                        return
+                    cell.restart()
+                if not cell.at(State.STARTING):
+                    cell.end(cell.exit_at_rest())
+                    return
+        except BaseException as failure:
+            cell.end(Exit(cell.name, ExitKind.CANCELLED, f"the block around it was left by {failure!r}"))
+            raise
+        finally:
+            if cell.exit is not None:
+                del self._children[cell.name]
+
+    def _judge(self, cell: Cell[Any], exit: Exit) -> float | None:
+        """Decide about a child whose run is over.
+
+        Returns:
+            `None` if it ends; else it rests now, for that many seconds, or until a round restarts it
+            (infinity).
+        """
+        failed = exit.kind is ExitKind.FAILED
+        if failed and not cell.started:
+            return None  # whoever starts it learns it
+        if failed and self._on_failure is not None:
+            self._on_failure(cell.ref, exit)
+        if cell.at(State.STOPPING):
+            if failed and cell.policy is not Restart.TEMPORARY:
+                self._escalate(cell, exit, "failed while it was stopped")
+            elif failed:
+                self._log(cell, exit)
+            return None
+        if cell.at(State.PAUSING) or self._keeping:
+            if failed:
+                self._log(cell, exit)
+            if cell.policy is Restart.TEMPORARY or not cell.started:
+                return None
+            cell.rest(exit)
+            return float("inf")
+        if not cell.policy.after(exit.kind):
+            if failed:
+                self._log(cell, exit)
+            return None
+        delay = self._history.record(trio.current_time())
+        if delay is None:
             limit = self.intensity
-            again = f" again, after {limit.restarts} restarts within {limit.seconds} s" if limit.restarts else ""
+            again = (
+                f" again, after {limit.restarts} restarts within {limit.seconds} s" if limit.restarts else ""
+            )
             if not self._escalate(cell, exit, f"{exit.kind.value}{again}"):
                 return None
             cell.rest(exit)
@@ -286,16 +338,12 @@ class Supervisor:
         return float("inf")
 
     def _log(self, cell: Cell[Any], exit: Exit) -> None:
-        """No failure is silent: what does not escalate is told to `on_failure`, to watchers, or to the
-        log.
-        """
+        """No failure is silent: one that nobody else is told of, and that does not escalate, is logged."""
         if self._on_failure is None and not cell.watchers:
             logger.error("actor %r of supervisor %r failed", cell.name, self.name, exc_info=exit.cause)
 
     def _escalate(self, cell: Cell[Any], exit: Exit, detail: str) -> bool:
-        """Give up because of a child. Returns whether the children rest, because this supervisor may be
-        run again.
-        """
+        """Give up because of a child. Returns whether children rest, as this supervisor may run again."""
         cause = exit.cause if exit.cause is not None else ActorStopped(cell.name, exit)
         if self._escalated is not None:
             self._escalated.keep(cause, f"actor {cell.name!r} {detail}")
