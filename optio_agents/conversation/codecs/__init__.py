@@ -1,0 +1,3 @@
+"""One file per backend language: `claude` (stream-json), `codex` (app-server), `acp` (gemini, opencode,
+others).
+"""

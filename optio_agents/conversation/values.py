@@ -1,0 +1,143 @@
+"""What a conversation tells its owner: plain values, no behaviour."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class State(enum.Enum):
+    """The one visible state of a conversation.
+
+    ```
+    STARTING ──> IDLE <──> RUNNING <──> AWAITING_PERMISSION
+                  ^           │  │              │
+                  │           v  └──────────────┤
+                  └────── INTERRUPTING <────────┘        from anywhere ──> CLOSED
+    ```
+    """
+
+    STARTING = "starting"
+    IDLE = "idle"
+    RUNNING = "running"
+    AWAITING_PERMISSION = "awaiting permission"
+    INTERRUPTING = "interrupting"
+    CLOSED = "closed"
+
+
+class Event(NamedTuple):
+    """One event of the backend, as it came, and what we know about it.
+
+    A `NamedTuple`, because one is made for each line that an agent prints.
+    """
+
+    raw: dict[str, Any]
+    """The backend's own dict, unchanged; ours have a `type` that begins with `x-optio-`."""
+    turn: int | None = None
+    """The number of the turn that it belongs to (1, 2, ...), `None` outside of turns."""
+    text: str = ""
+    """What it adds to the agent's answer, for showing it as it comes; most events add nothing."""
+
+
+class TurnStatus(enum.Enum):
+    """How a turn ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    """The backend reports an error (the model's API refused, a limit was reached)."""
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+    """The agent or the conversation ended in the middle of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """A turn that has ended. `text` is the agent's final text, or as much of it as there was."""
+
+    turn: int
+    status: TurnStatus
+    text: str = ""
+    error: str | None = None
+    raw: dict[str, Any] | None = None
+    """The backend's event that ended it."""
+
+
+class Fate(enum.Enum):
+    """What became of something that was sent; each accepted send ends in exactly one of these."""
+
+    ANSWERED = "answered"
+    """It had a turn, and the turn has ended (`SendEnd.turn` says how)."""
+    FOLDED = "folded"
+    """It became part of a turn that another send had begun."""
+    REJECTED = "rejected"
+    """The backend refused it."""
+    UNSENT = "unsent"
+    """The agent never saw it: it was still queued when it was withdrawn or the conversation ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendEnd:
+    """How a send ended. `turn` is there for ANSWERED and FOLDED, `reason` for REJECTED and UNSENT."""
+
+    fate: Fate
+    turn: TurnResult | None = None
+    reason: str | None = None
+
+
+class InterruptKind(enum.Enum):
+    """What an interrupt came to."""
+
+    INTERRUPTED = "interrupted"
+    FINISHED = "finished"
+    """The turn ended by itself before the interrupt reached it."""
+    NOTHING_RUNNING = "nothing running"
+    UNSUPPORTED = "unsupported"
+    """The backend has no way to interrupt; nothing was done."""
+    UNANSWERED = "unanswered"
+    """The turn did not end within the deadline; the agent's processes are being ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptReceipt:
+    """The answer to an interrupt.
+
+    `turn` is what was interrupted (`None` where it had not reached the agent yet), `queued` the texts that
+    are still queued and run next, `acknowledged` whether the backend itself confirmed the interrupt.
+    """
+
+    kind: InterruptKind
+    turn: TurnResult | None = None
+    queued: tuple[str, ...] = ()
+    acknowledged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do beyond sending, answering permissions and ending."""
+
+    interrupt: bool = True
+    steer: bool = False
+    """A message can reach a turn that is running."""
+    change_input: bool = False
+    """A permission can be given for other input than was asked for."""
+    resume: bool = False
+    """A later process can take up the same session."""
+
+
+class ConversationError(Exception):
+    """Something was asked of a conversation that it cannot do. The caller's fault; the conversation goes
+    on.
+    """
+
+
+class Unsupported(ConversationError):  # noqa: N818
+    """The backend lacks the capability. The caller's fault: `capabilities` says what it has."""
+
+
+class SendQueueFull(ConversationError):  # noqa: N818
+    """Too many sends wait already. The caller's fault: it sends faster than the agent answers."""
+
+
+class AgentNotStarted(Exception):  # noqa: N818
+    """The agent could not be started (missing, wrong version, not logged in). The environment's fault."""
