@@ -4,8 +4,8 @@
 
 It sieves primes, draws how they thin out, and writes a report. It delivers a table and a picture; the report
 it first announces where no deliverable may lie. The harness refuses it and says why (on stdin), so the agent
-moves the report and delivers it again. It takes its time, about SECONDS (default: 6), so that there is something
-to watch.
+moves the report and delivers it again. It takes its time, about SECONDS (default: 6), so that there is
+something to watch.
 """
 
 from __future__ import annotations
