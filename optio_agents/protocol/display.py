@@ -1,7 +1,7 @@
 """Text from an agent, made harmless for a terminal, a web page and a database.
 
-An agent's line may hold escape sequences that repaint a terminal, BiDi controls that make text read differently from
-what it is, NULs and lone surrogates that encoders refuse, or 17 MB of anything.
+An agent's line may hold escape sequences that repaint a terminal, BiDi controls that make text read
+differently from what it is, NULs and lone surrogates that encoders refuse, or 17 MB of anything.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _HEADROOM = 4  # how much longer than the limit a text may be before sequences a
 
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"  # CSI: colours, cursor movement
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*+(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, ...: titles, links
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*+(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, ...
     r"|\x1b[ -/]*+[0-~]"  # the two-character ones
 )
 _SPACES = re.compile(r"[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
@@ -30,9 +30,10 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def display_text(text: str, limit: int = MESSAGE_LIMIT) -> str:
     r"""Make `text` safe to show on one line.
 
-    Escape sequences, control characters, BiDi controls and byte-order marks vanish; tabs and line ends become one
-    space; a lone surrogate becomes U+FFFD. What is longer than `limit` characters is cut to exactly that length, the
-    last characters of which say how long it was. Applying it twice changes nothing more. Linear in `limit`.
+    Escape sequences, control characters, BiDi controls and byte-order marks vanish; tabs and line ends
+    become one space; a lone surrogate becomes U+FFFD. What is longer than `limit` characters is cut to
+    exactly that length, the last characters of which say how long it was. Applying it twice changes nothing
+    more. Linear in `limit`.
 
     Args:
         text: anything.
@@ -42,8 +43,8 @@ def display_text(text: str, limit: int = MESSAGE_LIMIT) -> str:
         return text
     kept = text[: limit * _HEADROOM]
     if not (kept.isascii() and kept.isprintable()):
-        # What one pass removes can join what stood around it into a new sequence, but only through an ESC, which
-        # the last pass removes in any case.
+        # What one pass removes can join what stood around it into a new sequence, but only through an ESC,
+        # which the last pass removes in any case.
         kept = _ESCAPES.sub("", kept)
         kept = _SPACES.sub(" ", kept)
         kept = _INVISIBLE.sub("", kept)

@@ -1,7 +1,7 @@
 """The one table of keywords: how each is read, when it is on, and what agents are told about it.
 
-The parser, the scanner, the near-miss hints and the documentation given to agents are all made from `KEYWORDS`, so
-that none of them can promise what another does not keep.
+The parser, the scanner, the near-miss hints and the documentation given to agents are all made from
+`KEYWORDS`, so that none of them can promise what another does not keep.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Example:
 class Keyword:
     """One row of the table.
 
-    `bare` keywords count without a colon, too. `needs` says what must follow the colon, in the words of a hint.
-    `final` keywords end the log: nothing behind them is read.
+    `bare` keywords count without a colon, too. `needs` says what must follow the colon, in the words of a
+    hint. `final` keywords end the log: nothing behind them is read.
     """
 
     name: str
@@ -89,7 +89,7 @@ def _read_attention(rest: str) -> LogEvent | None:
 def _read_message(kind: type[ClientMessageEvent] | type[CallerMessageEvent]) -> Reader:
     def read(rest: str) -> LogEvent | None:
         parts = rest.split(None, 1)
-        if len(parts) != 2:  # noqa: PLR2004 - a keyword and a value
+        if len(parts) != 2:
             return None
         try:
             return kind(parts[0], read_json(parts[1]))
@@ -105,9 +105,9 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_status,
         forms=("STATUS: <text>", "STATUS: <percent>% <text>"),
         meaning=(
-            "What you are doing now, in one short line. A percentage (a whole number from 0 to 100, then a percent"
-            " sign, then a space) also moves the progress bar. Write one at every step that a person who is waiting"
-            " would like to know about."
+            "What you are doing now, in one short line. A percentage (a whole number from 0 to 100, then a"
+            " percent sign, then a space) also moves the progress bar. Write one at every step that a"
+            " person who is waiting would like to know about."
         ),
         examples=(
             Example(
@@ -128,7 +128,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_deliverable,
         forms=("DELIVERABLE: <path>",),
         meaning=(
-            "A file under `./deliverables/` is complete and may be fetched. See the section on deliverables below."
+            "A file under `./deliverables/` is complete and may be fetched. See the section on"
+            " deliverables below."
         ),
         examples=(
             Example(
@@ -143,7 +144,10 @@ KEYWORDS: tuple[Keyword, ...] = (
         name="DONE",
         read=_read_done,
         forms=("DONE", "DONE: <summary>"),
-        meaning="All of the work is finished and nothing is left to say. The session ends well; no later line is read.",
+        meaning=(
+            "All of the work is finished and nothing is left to say. The session ends well; no later"
+            " line is read."
+        ),
         examples=(
             Example("DONE", DoneEvent(None), "ends the session"),
             Example(
@@ -161,8 +165,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_error,
         forms=("ERROR", "ERROR: <reason>"),
         meaning=(
-            "The work cannot be finished, and you have stopped trying. The session ends as a failure; no later line is"
-            " read. A setback that you can work around is a STATUS, not this."
+            "The work cannot be finished, and you have stopped trying. The session ends as a failure; no"
+            " later line is read. A setback that you can work around is a STATUS, not this."
         ),
         examples=(
             Example(
@@ -180,8 +184,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_browser,
         forms=("BROWSER: <url>",),
         meaning=(
-            "Somebody should open this address in a browser of their own, for instance to sign in. Programs that try to"
-            " launch a browser here write this line for you."
+            "Somebody should open this address in a browser of their own, for instance to sign in."
+            " Programs that try to launch a browser here write this line for you."
         ),
         examples=(
             Example(
@@ -197,7 +201,9 @@ KEYWORDS: tuple[Keyword, ...] = (
         name="ATTENTION",
         read=_read_attention,
         forms=("ATTENTION: <reason>",),
-        meaning="A person must look at this session, because you cannot go on alone. Say what you need from them.",
+        meaning=(
+            "A person must look at this session, because you cannot go on alone. Say what you need from them."
+        ),
         examples=(
             Example(
                 "ATTENTION: Please choose one of the two layouts in NOTES.md",
@@ -212,8 +218,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_message(ClientMessageEvent),
         forms=("CLIENT_MESSAGE: <key> <json>",),
         meaning=(
-            "Data for the user interface of this task. The key is one word; behind it stands one JSON value, all of it"
-            " on the same line. Use only the keys that your task names."
+            "Data for the user interface of this task. The key is one word; behind it stands one JSON"
+            " value, all of it on the same line. Use only the keys that your task names."
         ),
         examples=(
             Example(
@@ -230,9 +236,9 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_message(CallerMessageEvent),
         forms=("CALLER_MESSAGE: <key> <json>",),
         meaning=(
-            "Data for the program that started you. The key is one word; behind it stands one JSON value, all of it on"
-            " the same line. Use only the keys that your task names. An answer, if there is one, comes as a message"
-            " from the harness."
+            "Data for the program that started you. The key is one word; behind it stands one JSON value,"
+            " all of it on the same line. Use only the keys that your task names. An answer, if there is"
+            " one, comes as a message from the harness."
         ),
         examples=(
             Example(
@@ -245,8 +251,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         enabled=lambda features: features.caller_messages,
     ),
 )
-"""In order of precedence. No name is the beginning of another one followed by a colon, so the order decides nothing
-but the documentation's; it is kept as the contract states it."""
+"""In order of precedence. No name is the beginning of another one followed by a colon, so the order decides
+nothing but the documentation's; it is kept as the contract states it."""
 
 
 def enabled_keywords(features: ProtocolFeatures) -> tuple[Keyword, ...]:

@@ -1,7 +1,8 @@
 """Where an announced deliverable lies: the lexical half of the check.
 
-What is decided here is only what the text of a path says. Whether the file is what it seems, links included, is
-decided where it is opened (`SessionHost.open_deliverable`). Paths are POSIX paths, on whatever host they lie.
+What is decided here is only what the text of a path says. Whether the file is what it seems, links
+included, is decided where it is opened (`SessionHost.open_deliverable`). Paths are POSIX paths, on whatever
+host they lie.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def validate_deliverable_path(path: str, workdir: str) -> str:
         The absolute path. It need not exist, and need not lie under `deliverables/`.
 
     Raises:
-        ValueError: it leads out of the workdir, or no file can have such a name (NUL, lone surrogates, too long).
+        ValueError: it leads out of the workdir, or no file can have such a name (NUL, lone surrogates,
+            too long).
     """
     _check_spelling(path)
     root = _normal(workdir)

@@ -1,8 +1,8 @@
 """JSON from an agent: read within limits, or refused.
 
-The decoder of the standard library raises `RecursionError` on deep nesting, accepts NaN and infinities (which are not
-JSON), reads integers that no database stores, and hands out lone surrogates that no encoder takes. Each of these
-would surface far away from the line that caused it, so they are refused here.
+The decoder of the standard library raises `RecursionError` on deep nesting, accepts NaN and infinities
+(which are not JSON), reads integers that no database stores, and hands out lone surrogates that no encoder
+takes. Each of these would surface far away from the line that caused it, so they are refused here.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def read_json(text: str) -> object:
     """Decode one JSON value that fills `text`; no white space stands around it.
 
     Raises:
-        ValueError: not JSON, or past one of the limits (size, depth, integers beyond 64 bits, numbers beyond a
-            double, lone surrogates, NaN and infinities).
+        ValueError: not JSON, or past one of the limits: size, depth, integers beyond 64 bits, numbers
+            beyond a double, lone surrogates, NaN and infinities.
     """
     if len(text) > JSON_TEXT_LIMIT:
         raise ValueError(f"more than {JSON_TEXT_LIMIT} characters of JSON")

@@ -18,8 +18,9 @@ FIRST_LIMIT = 11
 class Run:
     """Neighbouring STATUS and plain lines, blank ones not counted.
 
-    A run is a view: it keeps the window's bytes alive and decodes only the lines that somebody asks for, because of
-    a run of thousands a session shows no more than a dozen. `count` is the number of lines, at least one.
+    A run is a view: it keeps the window's bytes alive and decodes only the lines that somebody asks for,
+    because of a run of thousands a session shows no more than a dozen. `count` is the number of lines, at
+    least one.
     """
 
     def __init__(

@@ -1,18 +1,19 @@
 r"""Whole lines of a log in, ordered records out: the hot path of a session.
 
-A log is mostly STATUS and plain lines, of which a session shows a few and counts the rest. So the scanner does not go
-through the lines. It asks one question of a whole window of bytes, "where is a line that needs more than counting?",
-and turns only those lines into objects; what lies between two of them is one `Run`, counted by `bytes.count`.
+A log is mostly STATUS and plain lines, of which a session shows a few and counts the rest. So the scanner
+does not go through the lines. It asks one question of a whole window of bytes, "where is a line that needs
+more than counting?", and turns only those lines into objects; what lies between two of them is one `Run`,
+counted by `bytes.count`.
 
-Lines that need more than counting begin with a control keyword, or are blank (a blank line is no message, and must
-not be counted). Two finders give their places:
+Lines that need more than counting begin with a control keyword, or are blank (a blank line is no message,
+and must not be counted). Two finders give their places:
 
-- One regular expression. It begins with a literal newline, because `re` then skips from newline to newline with
-  `memchr`; with `^` and MULTILINE it would be eight times slower. The byte behind the newline is tested as one set,
-  which rejects most lines in one step.
-- Where the optional `ahocorasick_rs` is installed, a search for all the beginnings at once, two to four times faster.
-  It cannot tell a blank line from an indented one, so a window full of indented lines makes it slow; the scanner then
-  goes back to the expression for a while.
+- One regular expression. It begins with a literal newline, because `re` then skips from newline to newline
+  with `memchr`; with `^` and MULTILINE it would be eight times slower. The byte behind the newline is
+  tested as one set, which rejects most lines in one step.
+- Where the optional `ahocorasick_rs` is installed, a search for all the beginnings at once, two to four
+  times faster. It cannot tell a blank line from an indented one, so a window full of indented lines makes
+  it slow; the scanner then goes back to the expression for a while.
 
 A finder may name too many places, never too few: what a line means is decided by the parser alone.
 """
@@ -40,14 +41,16 @@ Record = Run | LogEvent
 """What `Scanner.scan` returns in order: runs, and the events of control lines."""
 
 Finder = Callable[[bytes], Iterable[int]]
-"""Gives, in order, the places of newlines behind which a line may need more than counting. After an empty line it
-may leave out the next one."""
+"""Gives, in order, the places of newlines behind which a line may need more than counting. After an empty
+line it may leave out the next one."""
 
 _NEWLINE: Final = ord("\n")
 _EMPTY_LINES: Final = re.compile(rb"\n*+")
 _IN_A_RUN: Final = (UnknownLine, StatusEvent)
 _LAST: Final = (DoneEvent, ErrorEvent)
-_FUTILE_LIMIT: Final = 64  # places in one window that turn out to be nothing, before the fast finder is put aside
+_FUTILE_LIMIT: Final = (
+    64  # places in one window that turn out to be nothing, before the fast finder is put aside
+)
 _FUTILE_PAUSE: Final = 32  # for how many windows it is put aside
 
 
@@ -74,12 +77,14 @@ class Scanner:
         r"""Turn whole lines into records, in order.
 
         Args:
-            data: lines that each end with `b"\n"`; bytes that are not UTF-8 are replaced, after the lines were told
+            data: lines that each end with `b"\n"`; bytes that are not UTF-8 are replaced, after the lines
+            were told
                 apart.
 
         Returns:
-            Events of control lines, and runs of what lies between them. Blank lines vanish. The first DONE or ERROR is
-            the last record; `consumed` then says where its line ended, and every later call returns nothing.
+            Events of control lines, and runs of what lies between them. Blank lines vanish. The first DONE
+            or ERROR is the last record; `consumed` then says where its line ended, and every later call
+            returns nothing.
         """
         self.consumed = 0
         records: list[Record] = []

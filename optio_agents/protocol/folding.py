@@ -1,0 +1,147 @@
+"""Which of a log's messages reach `ctx.report_progress`, when, and in which order.
+
+optio-core writes every message to the database while a process is quiet. Of more than ten messages within a
+tenth of a second it keeps the last one and writes `(N messages dropped)` before it. A busy log would
+therefore make 100,000 calls for the two that survive. `ProgressFold` applies the same rule before the calls
+are made:
+
+- while no more than ten messages fall into a tenth of a second, each is passed on at once, in order;
+- of a burst it passes on the first few, then the count of what was dropped, then the last one with its own
+  percentage, and never so many that optio-core would drop one of these again.
+
+Every message of the log is thus either shown or part of a count that is shown, and the progress ends with
+the same percentage and text as if every line had been reported. Sans-IO: time comes in as an argument, in
+seconds of any clock that does not go backwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from .display import display_text
+from .run import Message, Run
+
+Call: TypeAlias = tuple[float | None, str]
+"""The arguments of one call of `ctx.report_progress`: a percentage or `None`, and a text."""
+
+WINDOW: Final = 0.1
+"""Seconds. optio-core's `AVALANCHE_WINDOW`."""
+
+QUIET_LIMIT: Final = 10
+"""Messages within the window that are all kept. optio-core's `AVALANCHE_THRESHOLD`."""
+
+# What closes a burst: the count of dropped messages, and the last one.
+_SUMMARY: Final = 2
+# Calls for a burst, so that another summary has room if the log ends just then.
+_BURST_LIMIT: Final = QUIET_LIMIT - _SUMMARY
+_MARGIN: Final = 0.01  # seconds: optio-core reads its clock a little later than we read ours
+
+
+class ProgressFold:
+    """The messages of one session on their way to one ctx.
+
+    The calls that its methods return are to be made at once and in order. While `due` is not `None`,
+    `flush` is to be called at that time, or earlier if the log ends.
+
+    Args:
+        every: pass on every message at once, whatever the rate (the caller wants them all).
+    """
+
+    def __init__(self, *, every: bool = False) -> None:
+        self._every = every
+        # Within the window: when the latest messages came, and when calls were made.
+        self._seen: deque[float] = deque(maxlen=QUIET_LIMIT + 1)
+        self._made: deque[float] = deque()
+        # The last message, while it is not passed on; the dropped ones that no call has told of yet.
+        self._held: Message | None = None
+        self._uncounted = 0
+        self._flushed_at = -math.inf
+        self.dropped = 0
+        """How many messages were not passed on, over all."""
+
+    def add(self, run: Run, now: float) -> list[Call]:
+        """Take in a run of lines; return the calls to make at once."""
+        if self._every:
+            return [_call(message) for message in run.first]
+        return self._take(run.count, lambda: run.first, lambda: run.last, now)
+
+    def report(self, percent: int | None, text: str, now: float) -> list[Call]:
+        """Take in one message that is no line of a run (`Deliverable: ...`): under the same rule, and in
+        its place."""
+        message = (percent, text)
+        if self._every:
+            return [_call(message)]
+        return self._take(1, lambda: (message,), lambda: message, now)
+
+    def flush(self, now: float) -> list[Call]:
+        """Give out what is held: it is due, or the log has ended, or something follows that must not
+        overtake it."""
+        if self._held is None:
+            return []
+        self._expire(now)
+        messages = [self._held]
+        if self._uncounted:
+            messages.insert(0, (None, f"({self._uncounted} messages dropped)"))
+        self._held = None
+        self._uncounted = 0
+        self._flushed_at = now
+        return self._make(messages, now)
+
+    @property
+    def due(self) -> float | None:
+        """When what is held may be given out, so that optio-core keeps all of it; `None` if nothing is held.
+
+        Never more than once in `WINDOW` seconds.
+        """
+        if self._held is None:
+            return None
+        room = _BURST_LIMIT - _SUMMARY if self._uncounted else QUIET_LIMIT - 1
+        excess = len(self._made) - room
+        free = self._made[excess - 1] + WINDOW + _MARGIN if excess > 0 else -math.inf
+        return max(free, self._flushed_at + WINDOW)
+
+    def _take(
+        self, count: int, first: Callable[[], Sequence[Message]], last: Callable[[], Message], now: float
+    ) -> list[Call]:
+        """Pass on, hold or drop `count` new messages, of which only those are asked for that are needed."""
+        self._expire(now)
+        fresh = QUIET_LIMIT - len(self._seen)  # so many of them optio-core would write at once
+        self._seen.extend([now] * min(count, QUIET_LIMIT + 1))
+        pending = 0 if self._held is None else 1 + bool(self._uncounted)
+        room = QUIET_LIMIT - len(self._made) - pending
+        if count <= min(fresh, room):
+            return self.flush(now) + self._make(first(), now)
+        shown = 0
+        if self._held is not None:
+            self._drop(1)
+        elif count - 1 <= min(fresh, room):
+            shown = count - 1  # the last one is held for a moment, and none is dropped
+        else:
+            shown = max(0, min(fresh, _BURST_LIMIT - _SUMMARY - len(self._made), count - 1))
+        calls = self._make(first()[:shown], now) if shown else []
+        self._drop(count - shown - 1)
+        self._held = last()
+        if self.due is not None and self.due <= now:
+            calls += self.flush(now)
+        return calls
+
+    def _expire(self, now: float) -> None:
+        for times in (self._seen, self._made):
+            while times and now - times[0] > WINDOW:
+                times.popleft()
+
+    def _make(self, messages: Sequence[Message], now: float) -> list[Call]:
+        self._made.extend([now] * len(messages))
+        return [_call(message) for message in messages]
+
+    def _drop(self, count: int) -> None:
+        self._uncounted += count
+        self.dropped += count
+
+
+def _call(message: Message) -> Call:
+    percent, text = message
+    return percent, display_text(text)

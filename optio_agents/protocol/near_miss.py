@@ -1,0 +1,101 @@
+"""Lines that were surely meant as a keyword, and are none.
+
+An agent that writes `done` or `**DONE**` waits for a session to end that will not end. The parser stays
+strict, or every log would be open to guesses; what looks like a slip is hinted to the agent instead, once.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+from .display import display_text
+from .events import UnknownLine
+from .features import DEFAULT_FEATURES, ProtocolFeatures
+from .keywords import Keyword, enabled_keywords
+from .limits import HINT_PREFIX
+from .parser import parse_log_line
+
+_QUOTE_LIMIT: Final = 80
+_DECORATION: Final = (
+    " \t\v\f\r\x85\xa0*_`~#>|-+=.:;,!\"'()[]{}<\u2022\u2013\u2014\u201c\u201d\u2026\ufeff\u200b"
+)
+_NAME = re.compile(r"[A-Za-z]+(?:[ _-]MESSAGES?)?", re.IGNORECASE)
+_TRAILING_MARKS: Final = frozenset(_DECORATION) | {"\u2705", "\u2714"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A slip: the keyword that was meant, and a text that tells the agent how to write it."""
+
+    keyword: str
+    text: str
+
+
+def near_miss(line: str, features: ProtocolFeatures = DEFAULT_FEATURES) -> Hint | None:
+    """Say which keyword a line that means nothing was meant to be, if it looks like one.
+
+    Args:
+        line: any line of a log. One that a keyword fits is never a near miss.
+        features: only keywords that are on are hinted at.
+
+    Returns:
+        `None` for everything that is plain text. Only the line's first `HINT_PREFIX` characters are looked
+        at.
+    """
+    event = parse_log_line(line, features=features) if len(line) <= HINT_PREFIX else None
+    head = line[:HINT_PREFIX]
+    if not isinstance(event, UnknownLine | None):
+        return None
+    # NFKC turns full-width letters and colons into plain ones; what it makes of 256 characters is bounded.
+    plain = unicodedata.normalize("NFKC", head).lstrip(_DECORATION)
+    found = _NAME.match(plain)
+    if found is None:
+        return None
+    written = found.group()
+    keyword = _meant(written, features)
+    if keyword is None:
+        return None
+    rest = plain[found.end() :]
+    if event is None and head.startswith(_fitting(keyword)):
+        return None  # a long line that does begin as it should
+    if not _looks_meant(keyword, written, rest):
+        return None
+    return Hint(keyword.name, _advice(keyword, head))
+
+
+def _meant(written: str, features: ProtocolFeatures) -> Keyword | None:
+    name = written.upper().replace(" ", "_").replace("-", "_")
+    for keyword in enabled_keywords(features):
+        if name in (keyword.name, keyword.name + "S"):
+            return keyword
+    return None
+
+
+def _fitting(keyword: Keyword) -> tuple[str, ...]:
+    return (keyword.name + ":",)
+
+
+def _looks_meant(keyword: Keyword, written: str, rest: str) -> bool:
+    """Tell a slip from prose that happens to begin with the word."""
+    after = rest.lstrip(_DECORATION.replace(":", ""))
+    if after.startswith(":"):
+        return (
+            True  # `Status: x`, `**DELIVERABLE**: x`, `DELIVERABLE :x`, and what the keyword's reader refused
+        )
+    if all(character in _TRAILING_MARKS for character in rest):
+        return (
+            keyword.bare or written.isupper()
+        )  # `done.`, `DONE!`; a lone `status` is prose, a lone `STATUS` is not
+    return written.isupper() and not rest[:1].isalnum()  # `DONE all tests pass`, `DELIVERABLE report.md`
+
+
+def _advice(keyword: Keyword, head: str) -> str:
+    forms = " or ".join(f"`{form}`" for form in keyword.forms)
+    return (
+        f"the line `{display_text(head, _QUOTE_LIMIT)}` was taken as plain text. If you meant the keyword"
+        f" {keyword.name}, write {forms}: in capitals, at the very beginning of the line, with nothing"
+        f" around it; behind {keyword.name} stands {keyword.needs}."
+    )
