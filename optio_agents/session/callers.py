@@ -39,8 +39,10 @@ class Callers:
         def settle(index: int, outcome: Outcome[Any]) -> None:
             if isinstance(outcome, Error):
                 self._journal.problem(f"on_caller_message failed for {messages[index][0]}: {outcome.error!r}")
-            elif isinstance(outcome.value, str) and outcome.value.strip():
-                outbox.put(outcome.value)
+                return
+            answer = outcome.unwrap()
+            if isinstance(answer, str) and answer.strip():
+                outbox.put(answer)
 
         await self._border.call_each(
             self._callback,

@@ -155,9 +155,11 @@ class Crew:
     async def _start_reading(self) -> None:
         plan = self._plan
         assert self._sender is not None
+        every = plan.options.progress == "every"
         parser = Parser(
-            Scanner(plan.protocol.features, every=plan.options.progress == "every"),
-            ProgressFold(),
+            Scanner(plan.protocol.features, every=every),
+            plan.protocol.features,
+            ProgressFold(every=every),
             Lanes(
                 deliverables=self._deliverables,
                 requests=self._requests,

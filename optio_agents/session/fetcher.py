@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from outcome import Error, Outcome
+from outcome import Outcome
 
 import actors
 from optio_agents.bridge.border import Border
@@ -110,9 +110,12 @@ class Fetcher:
         def settle(index: int, outcome: Outcome[Any]) -> None:
             self._settle(group[index], outcome, outbox)
 
-        callback, arguments = self._on_text, [(item.path, item.content) for item in group]
-        if self._on_file is not None:
-            callback, arguments = self._on_file, [(item.content,) for item in group]
+        if self._on_file is None:
+            callback, label = self._on_text, "on_deliverable"
+            calls: list[tuple[Any, ...]] = [(self._hook_context, each.path, each.content) for each in group]
+        else:
+            callback, label = self._on_file, "on_deliverable_file"
+            calls = [(self._hook_context, each.content) for each in group]
         try:
             if callback is None:
                 for item in group:
@@ -120,8 +123,8 @@ class Fetcher:
             elif group:
                 await self._border.call_each(
                     callback,
-                    [(self._hook_context, *each) for each in arguments],
-                    label="on_deliverable" if self._on_file is None else "on_deliverable_file",
+                    calls,
+                    label=label,
                     on_result=settle,
                     grace=self._options.cancel_grace,
                 )
@@ -132,26 +135,22 @@ class Fetcher:
         await outbox.flush()
 
     def _settle(self, item: Fetched, outcome: Outcome[Any], outbox: Outbox) -> None:
-        if isinstance(outcome, Error):
-            self._journal.problem(f"The callback failed for the deliverable {item.path}: {outcome.error!r}")
-            reply = replies.trouble(item.path)
-            record = DeliverableRecord(
-                item.path, False, reply, failed=True, size=item.size, sha256=item.sha256
-            )
-            self._journal.settle(record)
-            outbox.put(reply)
-        else:
-            self._accept(item, outcome.value, outbox)
+        try:
+            self._accept(item, outcome.unwrap(), outbox)
+        except Exception as error:  # noqa: BLE001 - whatever the caller's callback raised
+            self._journal.problem(f"The callback failed for the deliverable {item.path}: {error!r}")
+            self._reply(item.path, replies.TROUBLE, outbox, failed=True, size=item.size, sha256=item.sha256)
 
     def _accept(self, item: Fetched, answer: Any, outbox: Outbox) -> None:
-        accepted, reply = replies.answer(item.path, answer)
-        self._journal.settle(
-            DeliverableRecord(item.path, accepted, reply, size=item.size, sha256=item.sha256)
-        )
-        outbox.put(reply)
+        reply = replies.callback_reply(answer)
+        self._reply(item.path, reply, outbox, size=item.size, sha256=item.sha256)
 
     def _reject(self, announced: str, rejection: DeliverableRejected, outbox: Outbox) -> None:
-        reply = replies.rejected(announced, rejection)
-        self._journal.problem(reply)
-        self._journal.settle(DeliverableRecord(announced, False, reply, kind=rejection.kind))
-        outbox.put(reply)
+        reply = replies.rejected_reply(rejection)
+        self._journal.problem(replies.reply_text(announced, reply))
+        self._reply(announced, reply, outbox, kind=rejection.kind)
+
+    def _reply(self, path: str, reply: str, outbox: Outbox, **known: Any) -> None:
+        accepted = replies.is_accepted(reply)
+        self._journal.settle(DeliverableRecord(path, accepted, reply, **known))
+        outbox.put(replies.reply_text(path, reply))

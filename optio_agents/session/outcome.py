@@ -41,7 +41,7 @@ class DeliverableRecord:
     """It was read, handed over, and the callback had nothing against it."""
 
     reply: str
-    """What the agent was told (or would have been, where it has no input channel)."""
+    """What the agent was told of it (or would have been, where it has no input channel)."""
 
     kind: RejectionKind | None = None
     """Why it was refused before any callback saw it."""

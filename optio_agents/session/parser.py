@@ -11,6 +11,7 @@ import trio
 import actors
 from optio_agents.hosts.base import LINE_LIMIT, DeliverableRejected, Window
 from optio_agents.protocol.display import display_text
+from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.folding import ProgressFold
 from optio_agents.protocol.near_miss import near_miss
 from optio_agents.protocol.parser import (
@@ -24,7 +25,8 @@ from optio_agents.protocol.parser import (
     parse_log_line,
 )
 from optio_agents.protocol.paths import locate
-from optio_agents.protocol.scanner import Run, Scanner
+from optio_agents.protocol.run import Run
+from optio_agents.protocol.scanner import Scanner
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -70,7 +72,8 @@ class Parser:
     """Scans windows and puts each event where it belongs.
 
     Args:
-        scanner: the sans-IO scanner for the session's features.
+        scanner: the sans-IO scanner for `features`.
+        features: which keywords there are.
         fold: decides which progress reaches the ctx.
         lanes: the lanes behind this one.
         journal: the session's record.
@@ -81,6 +84,7 @@ class Parser:
     def __init__(
         self,
         scanner: Scanner,
+        features: ProtocolFeatures,
         fold: ProgressFold,
         lanes: Lanes,
         journal: Journal,
@@ -88,6 +92,7 @@ class Parser:
         tell: Callable[[Fact], None],
     ) -> None:
         self._scanner = scanner
+        self._features = features
         self._fold = fold
         self._lanes = lanes
         self._journal = journal
@@ -117,7 +122,6 @@ class Parser:
                 self._report(self._fold.add(record, trio.current_time()))
                 continue
             journal.lines += 1
-            self.flush()
             if self._dispatch(record, share):
                 return True
         return False
@@ -165,11 +169,13 @@ class Parser:
                 journal.emit(AttentionAsked(reason))
                 lanes.attention.put(reason, len(reason))
             case DoneEvent(summary):
+                self.flush()
                 if summary:
                     journal.progress(None, display_text(summary))
                 self._tell(DoneSeen(summary and display_text(summary)))
                 return True
             case ErrorEvent(message):
+                self.flush()
                 self._tell(ErrorSeen(message and display_text(message)))
                 return True
         return False
@@ -180,13 +186,14 @@ class Parser:
         except DeliverableRejected:
             pass  # the fetcher finds the same and answers it
         else:
-            self._journal.progress(None, f"Deliverable: {display_text(shown)}")
+            text = f"Deliverable: {display_text(shown)}"
+            self._report(self._fold.report(None, text, trio.current_time()))
         self._lanes.deliverables.put(path, len(path))
 
     def _look_for_near_miss(self, data: bytes) -> None:
         for raw in data.splitlines():
             line = raw.decode("utf-8", "replace")
-            hint = near_miss(line)
+            hint = near_miss(line, self._features)
             if hint is not None:
                 self._hinted = True
                 self._journal.emit(LineHinted(display_text(line), hint.text))

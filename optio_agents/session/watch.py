@@ -15,9 +15,7 @@ POLL_INTERVAL = 0.05
 """Seconds between two looks at a ctx that has `should_continue()` and no flag to wait for."""
 
 
-async def watch(
-    me: actors.Me[Never], border: Border, ctx: Any, tell: Callable[[CancelAsked], None]
-) -> None:
+async def watch(me: actors.Me[Never], border: Border, ctx: Any, tell: Callable[[CancelAsked], None]) -> None:
     """Wait until optio asks for the end, then say so once.
 
     A ctx with a `cancellation_flag` is waited for as an event. One without is asked `should_continue()` at intervals;
@@ -29,7 +27,7 @@ async def watch(
     if flag is not None:
         await border.wait_flag(flag)
     elif should_continue is not None:
-        while should_continue():
+        while should_continue():  # noqa: ASYNC110 - such a ctx has no event to wait for
             await trio.sleep(POLL_INTERVAL)
     else:
         return

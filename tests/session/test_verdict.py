@@ -79,7 +79,15 @@ def test_an_error_without_text_has_one() -> None:
 
 FACTS = st.lists(
     st.sampled_from(
-        [DoneSeen("d"), ErrorSeen("e"), BodyEnded(None), BodyEnded(CRASH), LogEnded(), CancelAsked(), Trouble(EXIT)]
+        [
+            DoneSeen("d"),
+            ErrorSeen("e"),
+            BodyEnded(None),
+            BodyEnded(CRASH),
+            LogEnded(),
+            CancelAsked(),
+            Trouble(EXIT),
+        ]
     )
 )
 
@@ -96,7 +104,9 @@ def test_what_is_decided_stays_decided(before: list[Fact], after: list[Fact]) ->
 @given(FACTS.filter(lambda facts: sum(isinstance(fact, BodyEnded) for fact in facts) <= 1))
 def test_no_exception_is_lost(facts: list[Fact]) -> None:
     judge = judged(*facts)
-    raised = [fact.error for fact in facts if isinstance(fact, BodyEnded | Trouble) and fact.error is not None]
+    raised = [
+        fact.error for fact in facts if isinstance(fact, BodyEnded | Trouble) and fact.error is not None
+    ]
     kept = [*judge.others, *([judge.verdict.error] if judge.verdict and judge.verdict.error else [])]
     if judge.verdict is not None:
         assert {id(error) for error in raised} == {id(error) for error in kept}
