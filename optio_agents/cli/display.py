@@ -41,7 +41,9 @@ def render(
 ) -> RenderableType:
     """The display `elapsed` seconds into the run; `spinner` shows that it lives."""
     marks = marks or _MARKS
-    parts: list[RenderableType] = [_head(view, elapsed, spinner, marks), _bar(view), _status(view)]
+    parts: list[RenderableType] = [_head(view, elapsed, spinner, marks), _bar(view)]
+    if view.ended is None:
+        parts.append(_status(view))
     if view.attention is not None:
         parts.append(_line(marks["call"], "needs you: ", view.attention, f"bold {_CALL}"))
     if view.browser is not None:
@@ -71,7 +73,7 @@ def _bar(view: RunView) -> RenderableType:
     over = view.ended is not None
     good = view.ended is not None and view.ended.code is ExitCode.DONE
     row = Table.grid(padding=(0, 1))
-    share = view.percent
+    share = 100 if good else view.percent
     row.add_row(
         Text(" "),
         ProgressBar(
@@ -88,8 +90,6 @@ def _bar(view: RunView) -> RenderableType:
 
 
 def _status(view: RunView) -> RenderableType:
-    if view.ended is not None:
-        return Text()
     if view.ending is not None:
         return _line(" ", "ending the agent: ", view.ending, _CALL)
     return _line(" ", "", view.message, "")

@@ -18,8 +18,8 @@ class ExitCode(enum.IntEnum):
     """COMMAND ended before it said DONE or ERROR."""
     BUG = 70
     """A failure inside optio-agents (EX_SOFTWARE)."""
-    UNSAVED = 74
-    """A deliverable could not be saved here, or our own output not be kept (EX_IOERR)."""
+    IO_ERROR = 74
+    """A deliverable could not be saved here, or the session's own files not be read or written (EX_IOERR)."""
     TIMEOUT = 124
     """`--timeout` ran out (what coreutils' `timeout` uses)."""
     INTERRUPTED = 130

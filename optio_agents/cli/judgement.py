@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from optio_agents.cli.exit_codes import ExitCode
+from optio_agents.hosts.base import LogLost
 from optio_agents.session.outcome import Ending, SessionOutcome
 
 
@@ -18,7 +19,12 @@ class Stop:
 
 
 def judge(
-    outcome: SessionOutcome, *, status: str | None, stop: Stop | None, unsaved: Mapping[str, str]
+    outcome: SessionOutcome,
+    *,
+    status: str | None,
+    stop: Stop | None,
+    unsaved: Mapping[str, str],
+    cause: BaseException | None = None,
 ) -> Stop:
     """The exit code and the reason.
 
@@ -27,11 +33,12 @@ def judge(
         status: how COMMAND exited, if it did by itself (`exit status 3`).
         stop: why the run was ended from outside, if it was. DONE or ERROR that came first win.
         unsaved: deliverables that could not be saved here, and why.
+        cause: what made the session fail, if it was an exception.
     """
     said = outcome.message or ""
     match outcome.ending:
         case Ending.DONE:
-            return Stop(ExitCode.UNSAVED, _unsaved_text(unsaved)) if unsaved else Stop(ExitCode.DONE, said)
+            return Stop(ExitCode.IO_ERROR, _unsaved_text(unsaved)) if unsaved else Stop(ExitCode.DONE, said)
         case Ending.ERROR:
             return Stop(ExitCode.ERROR, said or "the agent said ERROR")
         case Ending.BODY_ENDED:
@@ -39,10 +46,12 @@ def judge(
         case Ending.CANCELLED if stop is not None:
             return stop
         case Ending.FAILED if unsaved:
-            return Stop(ExitCode.UNSAVED, _unsaved_text(unsaved))
+            return Stop(ExitCode.IO_ERROR, _unsaved_text(unsaved))
         case Ending.FAILED if outcome.rejected:
             names = ", ".join(record.path for record in outcome.rejected)
             return Stop(ExitCode.ERROR, f"DONE, but not accepted: {names}")
+        case Ending.FAILED if outcome.unsettled or isinstance(cause, (LogLost, OSError)):
+            return Stop(ExitCode.IO_ERROR, said)
         case _:
             return Stop(ExitCode.BUG, said or f"the session ended as {outcome.ending.value}")
 

@@ -51,12 +51,12 @@ class Places:
         except OSError as error:
             if settings.output is not None:
                 raise Unusable(f"cannot keep the output in {settings.output}: {error.strerror}") from error
-            raise CommandFailure(ExitCode.UNSAVED, f"no temporary file: {error.strerror}") from error
+            raise CommandFailure(ExitCode.IO_ERROR, f"no temporary file: {error.strerror}") from error
         try:
             self.workdir = settings.workdir or Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
         except OSError as error:
             self.close(keep_output=False)
-            raise CommandFailure(ExitCode.UNSAVED, f"no temporary directory: {error.strerror}") from error
+            raise CommandFailure(ExitCode.IO_ERROR, f"no temporary directory: {error.strerror}") from error
 
     @property
     def has_output(self) -> bool:

@@ -102,7 +102,7 @@ def headline(ended: RunEnded) -> str:
         ExitCode.ENDED_EARLY: "failed",
         ExitCode.TIMEOUT: "timed out",
         ExitCode.INTERRUPTED: "interrupted",
-        ExitCode.UNSAVED: "not saved",
+        ExitCode.IO_ERROR: "not saved",
     }.get(ended.code, "failed")
     count = ended.saved
     saved = f", {count} deliverable{'' if count == 1 else 's'} saved" if count else ""

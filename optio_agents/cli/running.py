@@ -23,7 +23,7 @@ from optio_agents.cli.plain import failure_lines, headline
 from optio_agents.cli.settings import RunSettings, Show, relative_files
 from optio_agents.cli.store import DeliverableStore
 from optio_agents.hosts.local import LocalHost
-from optio_agents.protocol import get_protocol
+from optio_agents.protocol.protocol import get_protocol
 from optio_agents.protocol.session import run_log_protocol_session
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import SessionFailed, SessionOutcome
@@ -135,6 +135,7 @@ class Run:
             shown.set()
 
     async def _session(self) -> RunEnded:
+        cause: BaseException | None = None
         try:
             outcome = await run_log_protocol_session(
                 LocalHost.within(self._places.workdir, fresh=self._places.temporary),
@@ -153,13 +154,17 @@ class Run:
                 ),
             )
         except SessionFailed as failed:
-            outcome = failed.outcome
+            outcome, cause = failed.outcome, failed.__cause__
         except CommandFailure as failure:
             return self._ended(Stop(failure.code, failure.message), None)
+        except OSError as error:
+            return self._ended(Stop(ExitCode.IO_ERROR, f"the workdir cannot be used: {error}"), None)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is ours; it is shown in full at the end
             trace = "".join(traceback.format_exception(error))
             return self._ended(Stop(ExitCode.BUG, f"{type(error).__name__}: {error}"), None, trace)
-        verdict = judge(outcome, status=self._status, stop=self._stop, unsaved=self._store.unsaved)
+        verdict = judge(
+            outcome, status=self._status, stop=self._stop, unsaved=self._store.unsaved, cause=cause
+        )
         return self._ended(verdict, outcome)
 
     def _ended(self, verdict: Stop, outcome: SessionOutcome | None, trace: str = "") -> RunEnded:

@@ -56,7 +56,7 @@ class DeliverableStore:
 
         Raises:
             Unusable: it is no directory or cannot be written.
-            CommandFailure: there is no room for it (`ExitCode.UNSAVED`).
+            CommandFailure: there is no room for it (`ExitCode.IO_ERROR`).
         """
         self.root = root
         self.saves = 0
@@ -68,7 +68,7 @@ class DeliverableStore:
         except OSError as error:
             message = f"cannot save deliverables in {root}: {error.strerror}"
             if error.errno in _NO_ROOM:
-                raise CommandFailure(ExitCode.UNSAVED, message) from error
+                raise CommandFailure(ExitCode.IO_ERROR, message) from error
             raise Unusable(message) from error
         if not os.access(root, os.W_OK | os.X_OK):
             os.close(self._descriptor)
