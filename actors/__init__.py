@@ -15,56 +15,33 @@ Where things are, from the bottom up:
     statistics.py    what can be counted
     cell.py          one actor's life: run, interrupt, stop, end
     supervisor.py    owners of actors: start, restart, escalate, stop
-    tree.py          a picture of what lives
+    task_tree.py     a picture of what lives
+    api.py           everything that users need, re-exported here
     otel.py          tracing with OpenTelemetry; nothing here imports it
     testing/         the test kit; nothing here imports it
 
-All that users need is re-exported here; the guide is docs/actors.md.
+The guide is docs/actors.md.
 """
 
-from actors.errors import (
-    ActorError,
-    ActorFailed,
-    ActorStopped,
-    AlreadyReady,
-    AlreadyReceiving,
-    AskTimeout,
-    EndOfMailbox,
-    Escalated,
-    Interrupted,
-    MailboxFull,
-    MessageDropped,
-    NameTaken,
-    SelfAsk,
-    StartFailed,
-    SupervisorClosed,
-)
-from actors.exits import DeadLetter, Exit, ExitKind
-from actors.hooks import Hooks
-from actors.intensity import NO_BACKOFF, Backoff, Intensity, Restart, Strategy
-from actors.lifecycle import State
-from actors.mailbox import Overflow
-from actors.me import Me
-from actors.ref import Ref
-from actors.reply import Reply
-from actors.spec import Spec, actor
-from actors.statistics import Statistics
-from actors.supervisor import Supervisor, open_supervisor
-from actors.timers import Timers
-from actors.tree import tree
+from __future__ import annotations
 
-ONE_FOR_ONE = Strategy.ONE_FOR_ONE
-ONE_FOR_ALL = Strategy.ONE_FOR_ALL
-REST_FOR_ONE = Strategy.REST_FOR_ONE
-PERMANENT = Restart.PERMANENT
-TRANSIENT = Restart.TRANSIENT
-TEMPORARY = Restart.TEMPORARY
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "ActorError", "ActorFailed", "ActorStopped", "AlreadyReady", "AlreadyReceiving", "AskTimeout",
-    "Backoff", "DeadLetter", "EndOfMailbox", "Escalated", "Exit", "ExitKind", "Hooks", "Intensity",
-    "Interrupted", "MailboxFull", "Me", "MessageDropped", "NO_BACKOFF", "NameTaken", "ONE_FOR_ALL",
-    "ONE_FOR_ONE", "Overflow", "PERMANENT", "REST_FOR_ONE", "Ref", "Reply", "Restart", "SelfAsk", "Spec",
-    "StartFailed", "State", "Statistics", "Strategy", "Supervisor", "SupervisorClosed", "TEMPORARY",
-    "TRANSIENT", "Timers", "actor", "open_supervisor", "tree",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from actors.api import *  # noqa: F403
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the runtime at its first use: a pytest plugin lives in this package, and no pytest that
+        merely finds it installed should pay for importing trio.
+        """
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(name)
+        api = importlib.import_module("actors.api")
+
+        globals().update({public: getattr(api, public) for public in api.__all__}, __all__=api.__all__)
+        try:
+            return globals()[name]
+        except KeyError:
+            raise AttributeError(f"module 'actors' has no attribute {name!r}") from None

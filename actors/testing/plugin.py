@@ -1,0 +1,49 @@
+"""The pytest plugin: the test kit as fixtures, beside pytest-trio.
+
+It is loaded by every pytest that finds this package installed, therefore it imports nothing until a fixture
+is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from actors.supervisor import Supervisor
+
+
+@pytest.fixture
+def cancel_at_every_step() -> Callable[..., Any]:
+    """`actors.testing.cancel_at_every_step`."""
+    from actors import testing
+
+    return testing.cancel_at_every_step
+
+
+@pytest.fixture
+def fail_at_every_step() -> Callable[..., Any]:
+    """`actors.testing.fail_at_every_step`."""
+    from actors import testing
+
+    return testing.fail_at_every_step
+
+
+@pytest.fixture
+def no_leaks() -> Iterator[None]:
+    """Fail the test if it leaves a thread, an open file descriptor or a child process behind."""
+    from actors import testing
+
+    with testing.no_leaks():
+        yield
+
+
+@pytest.fixture
+async def actor_supervisor() -> AsyncGenerator[Supervisor]:
+    """An open supervisor, for tests that pytest-trio runs."""
+    import actors
+
+    async with actors.open_supervisor(name="test") as supervisor:
+        yield supervisor
