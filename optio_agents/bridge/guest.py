@@ -16,19 +16,15 @@ Three exits go another way:
   Trio to the guest's main task, which hands it to the loop: it leaves `run_forever`, as it would have
   without us.
 * A loop that is closed while sessions live would leave a Trio run that can never go on, and with it a
-  thread in which no `trio.run` is possible. Closing a loop drops its timers; one of them is ours, and its
-  destruction is the signal to take the guest over: sessions are cancelled and Trio is driven, without a
-  loop, until it has ended.
+  thread in which no `trio.run` is possible. `Driver` notices; sessions are cancelled then and Trio is driven,
+  without a loop, until it has ended.
 * A Trio internal error ends all sessions with that error.
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
-import time
-import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
@@ -38,14 +34,12 @@ from outcome import Error, Outcome, Value
 
 from optio_agents.bridge.asyncio_border import AsyncioBorder, HostLoopClosed
 from optio_agents.bridge.border import Border
+from optio_agents.bridge.driver import Driver
 
 T = TypeVar("T")
 
 FAREWELL = 10.0
 """Seconds that the sessions get to clean up after their loop was closed under them."""
-
-_FOREVER = 10 * 365 * 24 * 3600.0
-"""Seconds; a timer that only marks whether the loop has been closed."""
 
 
 class _OfThisThread(threading.local):
@@ -66,10 +60,7 @@ class Guest:
         self._nursery: trio.Nursery | None = None
         self._last_session_ended: trio.Event | None = None
         self._over = loop.create_future()
-        self._is_over = False
-        self._ticks: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        # Only the loop holds the marker.
-        self._marker = weakref.ref(loop.call_later(_FOREVER, _LoopMarker(self._loop_closed).do_nothing))
+        self._driver = Driver(loop, on_over=self._trio_is_over, on_loop_closed=self._loop_was_closed)
 
     @classmethod
     async def join(cls, loop: asyncio.AbstractEventLoop) -> Guest:
@@ -86,20 +77,11 @@ class Guest:
                     "Trio runs in this thread already, and not as the guest of this event loop"
                 )
             guest = cls(loop)
-            guest._start()
+            guest._driver.start(guest._main)
+            _this_thread.guest = guest
         if guest.loop is not loop:
             raise RuntimeError("another event loop of this thread has sessions that are still running")
         return guest
-
-    def _start(self) -> None:
-        trio.lowlevel.start_guest_run(
-            self._main,
-            run_sync_soon_threadsafe=self._soon_threadsafe,
-            run_sync_soon_not_threadsafe=self._soon,
-            done_callback=self._done,
-            host_uses_signal_set_wakeup_fd=True,
-        )
-        _this_thread.guest = self
 
     def spawn(self, session: Session[Any]) -> None:
         """Start a session, in a copy of the context variables around the call."""
@@ -119,8 +101,13 @@ class Guest:
 
     async def wait_over(self) -> None:
         """Wait until Trio has ended and left no trace in this thread."""
-        while not self._is_over:
+        while not self.is_over:
             await asyncio.shield(self._over)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether Trio has ended."""
+        return self._driver.is_over
 
     async def _main(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -139,56 +126,26 @@ class Guest:
         assert self._nursery is not None
         session.context.run(self._nursery.start_soon, session.run)
 
-    # Trio asks for its next step through one of these two. The step itself is kept on our side, so that it
-    # is not lost with a loop that is closed before it came to it.
-
-    def _soon(self, step: Callable[[], object]) -> None:
-        self._ticks.put(step)
-        if not self.loop.is_closed():
-            self.loop.call_soon(self._tick)
-
-    def _soon_threadsafe(self, step: Callable[[], object]) -> None:
-        self._ticks.put(step)
-        try:
-            self.loop.call_soon_threadsafe(self._tick)
-        except RuntimeError:
-            if not self.loop.is_closed():
-                raise
-
-    def _tick(self) -> None:
-        self._ticks.get_nowait()()
-
-    def _done(self, outcome: Outcome[Any]) -> None:
-        self._is_over = self.is_closing = True
-        if (marker := self._marker()) is not None:
-            marker.cancel()
-        if _this_thread.guest is self:
-            _this_thread.guest = None
-        failure = outcome.error if isinstance(outcome, Error) else None
-        if isinstance(failure, trio.TrioInternalError) and isinstance(failure.__cause__, KeyboardInterrupt):
-            failure = failure.__cause__
-        for session in tuple(self._sessions):
-            session.finish(Error(failure or trio.TrioInternalError("the Trio run ended before the session")))
-        if self.loop.is_closed():
-            return
-        if not self._over.done():
-            self._over.set_result(None)
-        if isinstance(failure, KeyboardInterrupt):
+    def _trio_is_over(self, outcome: Outcome[Any]) -> None:
+        self.is_closing = True
+        _this_thread.guest = None
+        failure = _failure_of(outcome)
+        is_exit_request = isinstance(failure, (KeyboardInterrupt, SystemExit))
+        if is_exit_request and not self.loop.is_closed():
+            # Before any session's task is woken: it leaves the loop once.
             self.loop.call_soon(_raise, failure)
+        for session in tuple(self._sessions):
+            if is_exit_request:
+                session.border.note_raised_by_loop(failure)
+            session.finish(Error(failure))
+        if not self.loop.is_closed() and not self._over.done():
+            self._over.set_result(None)
 
-    def _loop_closed(self) -> None:
-        """Drive Trio to its end without a loop."""
-        if self._is_over:
-            return
+    def _loop_was_closed(self) -> None:
+        """End without a loop."""
         for session in tuple(self._sessions):
             session.host_loop_closed()
-        deadline = time.monotonic() + FAREWELL
-        while not self._is_over:
-            try:
-                step = self._ticks.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            step()
+        self._driver.finish_alone(FAREWELL)
         _this_thread.guest = None
 
 
@@ -213,7 +170,7 @@ class Session(Generic[T]):
             if self._scope.cancelled_caught:
                 outcome = Error(asyncio.CancelledError())
         except trio.Cancelled:
-            raise  # Trio itself has failed; `Guest._done` says how.
+            raise  # Trio itself has failed; `Guest._trio_is_over` says how.
         except BaseException as failure:  # noqa: BLE001 - raised by whoever awaits this session
             outcome = Error(failure)
         self.finish(outcome)
@@ -256,7 +213,7 @@ class Session(Generic[T]):
         return self.outcome.unwrap()
 
     def _is_settled(self) -> bool:
-        return self.outcome is not None and (not self._guest.is_closing or self._guest._is_over)
+        return self.outcome is not None and (not self._guest.is_closing or self._guest.is_over)
 
     async def _next_change(self) -> None:
         if self.outcome is not None:
@@ -281,17 +238,14 @@ async def run_as_guest(main: Callable[[Border], Awaitable[T]]) -> T:
     return await session.wait()
 
 
-class _LoopMarker:
-    """Sits in one of the loop's timers; is destroyed with it."""
-
-    def __init__(self, on_destroyed: Callable[[], None]) -> None:
-        self._on_destroyed = on_destroyed
-
-    def do_nothing(self) -> None:
-        """The timer's callback."""
-
-    def __del__(self) -> None:
-        self._on_destroyed()
+def _failure_of(trio_run: Outcome[Any]) -> BaseException:
+    """What sessions that live longer than Trio itself have to hear."""
+    if not isinstance(trio_run, Error):
+        return trio.TrioInternalError("Trio ended before the session did")
+    cause = trio_run.error.__cause__
+    if isinstance(trio_run.error, trio.TrioInternalError) and isinstance(cause, KeyboardInterrupt | SystemExit):
+        return cause  # a signal handler raised it in the middle of Trio's own code
+    return trio_run.error
 
 
 def _raise(failure: BaseException) -> None:

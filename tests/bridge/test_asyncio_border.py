@@ -96,14 +96,14 @@ def test_context_variables_of_the_caller_are_seen_on_both_sides() -> None:
     async def main(border: Border) -> tuple[str, str]:
         return variable.get(), await border.call(look, label="look")
 
-    async def program() -> list[tuple[str, str]]:
+    async def program() -> tuple[tuple[str, str], ...]:
         async def caller(value: str) -> tuple[str, str]:
             variable.set(value)
             return await run_in_trio(main)
 
-        return await asyncio.gather(caller("one"), caller("two"), caller("three"))
+        return tuple(await asyncio.gather(caller("one"), caller("two"), caller("three")))
 
-    assert asyncio.run(program()) == [("one", "one"), ("two", "two"), ("three", "three")]
+    assert asyncio.run(program()) == (("one", "one"), ("two", "two"), ("three", "three"))
 
 
 def test_cancelling_the_caller_cancels_user_code_and_waits_for_its_cleanup() -> None:
