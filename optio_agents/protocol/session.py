@@ -73,7 +73,7 @@ HookCallback: TypeAlias = Callable[[HookContext], Awaitable[Any]]
 """`before_execute(hook_ctx)`, `after_execute(hook_ctx)`."""
 
 DeliverableCallback: TypeAlias = Callable[[HookContext, str, str], Awaitable[str | None]]
-"""`on_deliverable(hook_ctx, relative_path, text)`: `None`, blank or `ok` accepts; any other string goes to the agent."""
+"""`on_deliverable(hook_ctx, relative_path, text)`: `None`, blank or `ok` accepts; any other text goes to the agent."""
 
 DeliverableFileCallback: TypeAlias = Callable[[HookContext, DeliverableFile], Awaitable[str | None]]
 """`on_deliverable_file(hook_ctx, file)`: the same for any content."""

@@ -147,7 +147,7 @@ class Fetcher:
 
     def _reject(self, announced: str, rejection: DeliverableRejected, outbox: Outbox) -> None:
         reply = replies.rejected_reply(rejection)
-        self._journal.problem(replies.reply_text(announced, reply))
+        self._journal.progress(None, replies.reply_text(announced, reply))
         self._reply(announced, reply, outbox, kind=rejection.kind)
 
     def _reply(self, path: str, reply: str, outbox: Outbox, **known: Any) -> None:
