@@ -16,7 +16,6 @@ from optio_agents.conversation.codec import (
     PermissionAsked,
     PermissionWithdrawn,
     Ready,
-    Refused,
     TurnBegan,
     TurnFinished,
 )
@@ -218,11 +217,9 @@ def test_claude_withdraws_what_an_interrupt_overtook() -> None:
     assert isinstance(signals[index + 1], InterruptAcknowledged)
 
 
-def test_codex_folds_a_steering_message_and_says_when_it_came_too_late() -> None:
-    signals = play("codex/midturn").signals
-    assert [each.send for each in signals if isinstance(each, Folded)] == [2, 4]
-    (refused,) = (each for each in signals if isinstance(each, Refused))
-    assert refused.lost_race
+def test_codex_folds_steering_messages_into_the_running_turn() -> None:
+    folded = play("codex/midturn").of(Folded)
+    assert [(each.send, each.turn) for each in folded] == [(2, 1), (4, 2)]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "multi_turn" in name])
