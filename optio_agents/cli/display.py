@@ -91,7 +91,7 @@ def _bar(view: RunView) -> RenderableType:
 
 def _status(view: RunView) -> RenderableType:
     if view.ending is not None:
-        return _line(" ", "ending the agent: ", view.ending, _CALL)
+        return _line(" ", "ending the agent: ", f"{view.ending} (Ctrl-C: kill it at once)", _CALL)
     return _line(" ", "", view.message, "")
 
 

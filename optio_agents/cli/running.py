@@ -138,7 +138,7 @@ class Run:
         cause: BaseException | None = None
         try:
             outcome = await run_log_protocol_session(
-                LocalHost.within(self._places.workdir, fresh=self._places.temporary),
+                LocalHost.within(str(self._places.workdir), fresh=self._places.temporary),
                 self._context,
                 body=self._body,
                 on_deliverable_file=self._save,

@@ -63,8 +63,9 @@ class RunView:
                     self.message = readable(message)
             case DeliverableSettled(record):
                 path = readable(record.path)
-                self.deliverables.pop(path, None)
-                self.deliverables[path] = DeliverableLine(path, verdict(record), record.accepted)
+                earlier = self.deliverables.pop(path, None)
+                redone = " (redone)" if record.accepted and earlier and not earlier.accepted else ""
+                self.deliverables[path] = DeliverableLine(path, verdict(record) + redone, record.accepted)
                 if len(self.deliverables) > SHOWN_DELIVERABLES:
                     self.deliverables.popitem(last=False)
                     self.more_deliverables += 1

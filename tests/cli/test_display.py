@@ -50,7 +50,7 @@ def test_the_bar_grows_with_the_percent() -> None:
 
 
 def test_an_ending_says_so_in_place_of_the_status() -> None:
-    assert drawn(*RUNNING, Interrupted("SIGINT"))[2] == "  ending the agent: SIGINT"
+    assert drawn(*RUNNING, Interrupted("SIGINT"))[2] == "  ending the agent: SIGINT (Ctrl-C: kill it at once)"
 
 
 def test_the_last_frame_is_the_result() -> None:

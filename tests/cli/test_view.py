@@ -32,7 +32,8 @@ def test_a_redone_deliverable_replaces_its_line() -> None:
     other = DeliverableRecord("b", True, "accepted", size=1)
     accepted = DeliverableRecord("a", True, "accepted", size=2)
     view = view_of(*map(DeliverableSettled, (rejected, other, accepted)))
-    assert [(line.path, line.accepted) for line in view.deliverables.values()] == [("b", True), ("a", True)]
+    lines = [(line.path, line.verdict) for line in view.deliverables.values()]
+    assert lines == [("b", "saved, 1 byte"), ("a", "saved, 2 bytes (redone)")]
 
 
 def test_it_stays_small_whatever_happens() -> None:

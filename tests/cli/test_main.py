@@ -1,0 +1,76 @@
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from optio_agents.cli import main
+from optio_agents.cli import main as main_function
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode
+from optio_agents.cli.main import COMMANDS
+from tests.support.cli_run import COMMAND_LINE, HANG_GUARD
+
+
+def exit_code(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
+def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("--help") == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in COMMANDS)
+    assert all(str(int(code)) in text for code in ExitCode)
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("--version") == 0
+    assert capsys.readouterr().out == f"optio-agents {version('optio-agents')}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["--no-such-option"]])
+def test_what_is_no_command_is_a_usage_error(arguments: list[str]) -> None:
+    assert exit_code(*arguments) == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "shown"),
+    [
+        (CommandFailure(ExitCode.IO_ERROR, "no room"), 74, "optio-agents: no room"),
+        (KeyboardInterrupt(), 130, ""),
+        (ZeroDivisionError("oops"), 70, "ZeroDivisionError: oops"),
+    ],
+)
+def test_exceptions_become_exit_codes(
+    raised: BaseException,
+    code: int,
+    shown: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(args: object) -> int:
+        raise raised
+
+    monkeypatch.setattr("optio_agents.cli.run.run", fail)
+    assert main_function(["run", "--", "sh"]) == code
+    assert shown in capsys.readouterr().err
+
+
+def test_help_into_a_closed_pipe_is_no_traceback() -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f"{' '.join(COMMAND_LINE)} run --help | true"],
+        capture_output=True,
+        text=True,
+        timeout=HANG_GUARD,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_console_script_is_this_main() -> None:
+    from importlib.metadata import entry_points
+
+    [script] = entry_points(group="console_scripts", name="optio-agents")
+    assert script.load() is main
+    assert sys.executable
