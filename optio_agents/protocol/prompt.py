@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from .features import DEFAULT_FEATURES, ProtocolFeatures
 from .keywords import Keyword, enabled_keywords
 
 RESUME_NOTICE = "you have been resumed"
 """What an agent is told (as a `System:` message) when its session goes on after an interruption."""
+
+_WIDTH = 110
 
 _LOG_CHANNEL = """\
 ## Log channel
@@ -37,8 +41,7 @@ _DELIVERABLES = """
 Files that somebody is to receive from you go into the directory `./deliverables/`, which exists already.
 
 1. Write the file completely: a regular file of UTF-8 text, in `./deliverables/` or in a directory beneath
-it, not
-   a link to some other place.
+   it, not a link to some other place.
 2. Announce it with a DELIVERABLE line. Announce only what is finished, and announce it once.
 3. Wait for the reply. There is exactly one for each announcement; it names the file, and says either that the
    file is accepted or what is wrong with it.
@@ -54,9 +57,9 @@ A message on your input channel that begins with `System:` comes from the harnes
 work for. `System: deliverable report.md: accepted`, for instance, is the reply to a deliverable. Do what
 such a message asks, in its order of arrival, and then go on with your work; it needs no answer.
 
-`System: {RESUME_NOTICE}` means that your session was interrupted and now goes on in the same directory. The
-log starts afresh, so look at what you have, announce again each deliverable whose acceptance you have not
-seen, and continue where you stopped.
+`System: {RESUME_NOTICE}` means that your session was interrupted and now goes on in the same directory.
+The log starts afresh, so look at what you have, announce again each deliverable whose acceptance you have
+not seen, and continue where you stopped.
 """
 
 
@@ -73,8 +76,16 @@ def build_log_channel_prompt(features: ProtocolFeatures = DEFAULT_FEATURES) -> s
 
 def _entry(keyword: Keyword) -> str:
     forms = " or ".join(f"`{form}`" for form in keyword.forms)
-    examples = (f"  For example, `{example.line}` {example.effect}." for example in keyword.examples)
-    return "\n".join((f"- {forms}: {keyword.meaning}", *examples))
+    meaning = textwrap.fill(
+        f"- {forms}: {keyword.meaning}",
+        _WIDTH,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    # Examples stay on one line each, however long: an agent copies what it sees.
+    examples = (f"  - For example, `{example.line}` {example.effect}." for example in keyword.examples)
+    return "\n".join((meaning, *examples))
 
 
 LOG_CHANNEL_PROMPT = build_log_channel_prompt()
