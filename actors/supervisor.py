@@ -131,8 +131,8 @@ class Supervisor:
         except trio.Cancelled:
             cell.cancel("its start was cancelled")
             with trio.CancelScope(shield=True, deadline=trio.current_time() + cell.stop_timeout):
-                await cell.wait()
-            raise
+                if (await cell.wait()).cause is None:
+                    raise
         if not cell.started and cell.exit is not None and cell.exit.kind is not ExitKind.FINISHED:
             raise StartFailed(name, cell.exit) from cell.exit.cause
         return cell.ref
