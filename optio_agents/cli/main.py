@@ -68,6 +68,7 @@ def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point `optio-agents`; `argv` without the program's name. Returns the exit code."""
+    _fill_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = arguments[0] if arguments and arguments[0] in COMMANDS else None
     try:
@@ -89,6 +90,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: this is a bug in optio-agents, not in your command", file=sys.stderr)
         return int(ExitCode.BUG)
     return int(code)
+
+
+def _fill_closed_streams() -> None:
+    """Started with a standard stream closed (`>&-`), the next file opened would take its place: prevent that."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as we live
 
 
 def _forget_stdout() -> None:

@@ -10,7 +10,6 @@ import io
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     from optio_agents.cli.display import Display
     from optio_agents.cli.view import RunView
 
-QUEUE_LIMIT = 2000
-"""How many happenings wait for a slow reader before the next ones are dropped."""
+QUEUE_LIMIT = 4 * 1024 * 1024
+"""How many characters wait for a slow reader before what comes next is dropped."""
 
 FRAME_SECONDS = 0.1
 """How often the live display is drawn: its clock and its spinner move."""
@@ -75,6 +74,7 @@ class LineOutput(Output):
         line: from a happening (and the seconds since the run began) to its line; None leaves it out.
         dropped: the line that stands for a number of happenings that were dropped.
         write: writes a text; may block, called in a thread.
+        limit: how many characters wait at the most.
     """
 
     def __init__(
@@ -82,12 +82,16 @@ class LineOutput(Output):
         line: Callable[[Happening, float], str | None],
         dropped: Callable[[int, float], str],
         write: Write,
+        *,
+        limit: int = QUEUE_LIMIT,
     ) -> None:
         self._line = line
         self._dropped_line = dropped
         self._write = write
         self._began = trio.current_time()
-        self._waiting: deque[str] = deque()
+        self._waiting: list[str] = []
+        self._size = 0
+        self._limit = limit
         self._dropped = 0
         self._ended = False
         self._more = trio.Event()
@@ -96,14 +100,16 @@ class LineOutput(Output):
         """Queue its line."""
         elapsed = trio.current_time() - self._began
         self._ended = self._ended or isinstance(happening, RunEnded)
-        if len(self._waiting) >= QUEUE_LIMIT and not self._ended:
+        line = self._line(happening, elapsed)
+        if line is not None and self._size + len(line) > self._limit and not self._ended:
             self._dropped += 1
             return
         if self._dropped:
             self._waiting.append(self._dropped_line(self._dropped, elapsed))
             self._dropped = 0
-        if (line := self._line(happening, elapsed)) is not None:
+        if line is not None:
             self._waiting.append(line)
+            self._size += len(line)
         self._more.set()
 
     async def run(self) -> None:
@@ -113,6 +119,7 @@ class LineOutput(Output):
             self._more = trio.Event()
             text = "".join(self._waiting)
             self._waiting.clear()
+            self._size = 0
             ended = self._ended
             if text:
                 await trio.to_thread.run_sync(self._write, text, abandon_on_cancel=True)
@@ -200,7 +207,11 @@ def open_console() -> Console:
     """A rich console on stdout."""
     from rich.console import Console
 
-    return Console(file=io.TextIOWrapper(_RawStdout(), encoding=sys.stdout.encoding, write_through=True))
+    return Console(
+        file=io.TextIOWrapper(
+            _RawStdout(), encoding=sys.stdout.encoding, errors="replace", write_through=True
+        )
+    )
 
 
 def choose_output(settings: RunSettings) -> Output:
