@@ -15,6 +15,8 @@ PROGRAM = "optio-agents"
 
 COMMANDS = {
     "run": "optio_agents.cli.run",
+    "prompt": "optio_agents.cli.prompt",
+    "check": "optio_agents.cli.check",
 }
 """Each command and the module that does it: `add_parser(subparsers)` and `run(args) -> int`."""
 

@@ -6,6 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
+from optio_agents.cli.features import add_feature_options, features_of
 from optio_agents.cli.settings import RunSettings, Show, check_workdir, find_program
 
 DESCRIPTION = """\
@@ -59,16 +60,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON object per event on stdout")
     shown.add_argument("--quiet", action="store_true", help="show nothing unless the run fails")
-    parser.add_argument(
-        "--browser",
-        choices=("ignore", "suppress", "redirect"),
-        default="ignore",
-        help="when COMMAND opens a browser: let it (ignore, the default), make it impossible (suppress), or "
-        "show the address here (redirect)",
-    )
-    parser.add_argument(
-        "--caller-messages", action="store_true", help="show the agent's CALLER_MESSAGE lines as events"
-    )
+    add_feature_options(parser)
     parser.add_argument("agent", nargs="+", metavar="COMMAND", help="the program, then its arguments")
 
 
@@ -99,8 +91,7 @@ def settings(args: argparse.Namespace) -> RunSettings:
         timeout=args.timeout,
         strict=args.strict,
         show=Show.JSON if args.json else Show.QUIET if args.quiet else Show.AUTO,
-        browser=args.browser,
-        caller_messages=args.caller_messages,
+        features=features_of(args),
     )
 
 

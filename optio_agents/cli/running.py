@@ -15,7 +15,7 @@ from optio_agents.cli.agent_input import AgentNotListening
 from optio_agents.cli.agent_process import AgentProcess, Patience, status_text
 from optio_agents.cli.context import TerminalContext
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
-from optio_agents.cli.happenings import AgentStarted, Interrupted, RunEnded
+from optio_agents.cli.happenings import AgentStarted, Happening, Interrupted, RunEnded
 from optio_agents.cli.judgement import Stop, judge
 from optio_agents.cli.output import Output, choose_output
 from optio_agents.cli.places import Places
@@ -25,6 +25,7 @@ from optio_agents.cli.store import DeliverableStore
 from optio_agents.hosts.local import LocalHost
 from optio_agents.protocol.protocol import get_protocol
 from optio_agents.protocol.session import run_log_protocol_session
+from optio_agents.session.events import SessionEvent
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import SessionFailed, SessionOutcome
 
@@ -64,8 +65,8 @@ def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
 class Run:
     """One run, from the first signal handler to the last line of output. `main` is its whole life.
 
-    The first `stop` cancels the session, which ends the agent in order; a second one hurries that; one that
-    comes when only the output is left gives up on the output.
+    The first signal stops the session, which ends the agent in order; a second one hurries that; one that comes
+    when only the output is left gives up on the output.
     """
 
     def __init__(self, settings: RunSettings, places: Places, store: DeliverableStore) -> None:
@@ -78,6 +79,8 @@ class Run:
         self._stop: Stop | None = None
         self._hurried = False
         self._survivors: tuple[str, ...] = ()
+        self._early: list[Happening] = []
+        """What the log held before we knew that the agent had started: it is shown after that."""
 
     async def main(self) -> RunEnded:
         """Run it all."""
@@ -100,41 +103,59 @@ class Run:
         return ended
 
     def stop(self, stop: Stop) -> None:
-        """End the run for the reason given; called again, hurry."""
-        if self._session_over:
-            self._output_scope.cancel(stop.reason)
-        elif self._stop is None:
+        """Let the session end for the reason given. Only the first reason counts."""
+        if self._stop is None and not self._session_over:
             self._stop = stop
             self._output.show(Interrupted(stop.reason))
             self._context.cancellation_flag.set()
-        else:
-            self._hurried = True
-            if self._agent is not None:
-                self._agent.hurry()
+
+    def hurry(self) -> None:
+        """Kill the agent instead of waiting for it; once it has ended, give up on the output."""
+        self._hurried = True
+        if self._agent is not None:
+            self._agent.hurry()
+        if self._session_over:
+            self._output_scope.cancel("hurried")
 
     async def _watch_signals(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         # Under nohup, the terminal's end is not to be ours.
         hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hangup) as signals:
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, *hangup)
+        with trio.open_signal_receiver(*numbers) as signals:
             task_status.started()
             async for number in signals:
+                again = self._stop is not None or self._session_over
                 self.stop(Stop(ExitCode.INTERRUPTED, signal.Signals(number).name))
+                if again or number == signal.SIGQUIT:
+                    self.hurry()
 
     async def _watch_clock(self, seconds: float) -> None:
         await trio.sleep(seconds)
-        if self._stop is None and not self._session_over:
-            self.stop(Stop(ExitCode.TIMEOUT, f"not done after {seconds:g} seconds"))
+        self.stop(Stop(ExitCode.TIMEOUT, f"not done after {seconds:g} seconds"))
 
     async def _show(self, output: Output, shown: trio.Event) -> None:
         try:
             with self._output_scope:
                 await output.run()
         except OSError as error:
+            # In a pipeline, Ctrl-C ends our reader, too: then the agent is being ended already.
             self.stop(Stop(ExitCode.INTERRUPTED, f"nobody reads our output: {error.strerror}"))
         finally:
             shown.set()
 
+    def _observe(self, event: SessionEvent) -> None:
+        if self._agent is None:
+            self._early.append(event)
+        else:
+            self._output.show(event)
+
+    def _show_early(self) -> None:
+        for happening in self._early:
+            self._output.show(happening)
+        self._early.clear()
+
     async def _session(self) -> RunEnded:
+        features = self._settings.features
         cause: BaseException | None = None
         try:
             outcome = await run_log_protocol_session(
@@ -142,15 +163,17 @@ class Run:
                 self._context,
                 body=self._body,
                 on_deliverable_file=self._save,
-                on_caller_message=self._hear if self._settings.caller_messages else None,
+                on_caller_message=self._hear if features.caller_messages else None,
                 protocol=get_protocol(
-                    browser=self._settings.browser, caller_messages=self._settings.caller_messages
+                    browser=features.browser,
+                    client_messages=features.client_messages,
+                    caller_messages=features.caller_messages,
                 ),
                 agent_sender=self._send,
                 options=SessionOptions(
                     strict=self._settings.strict,
                     cancel_grace=self._patience.ending + GRACE_SLACK,
-                    on_event=self._output.show,
+                    on_event=self._observe,
                 ),
             )
         except SessionFailed as failed:
@@ -168,6 +191,7 @@ class Run:
         return self._ended(verdict, outcome)
 
     def _ended(self, verdict: Stop, outcome: SessionOutcome | None, trace: str = "") -> RunEnded:
+        self._show_early()
         failed = verdict.code is not ExitCode.DONE
         hints = [*self._survivors]
         if verdict.code is ExitCode.ENDED_EARLY:
@@ -202,6 +226,7 @@ class Run:
         if self._hurried:
             agent.hurry()
         self._output.show(AgentStarted(self._settings.command, agent.pid, self._places.workdir))
+        self._show_early()
         try:
             self._status = status_text(await agent.wait())
         finally:

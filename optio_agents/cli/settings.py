@@ -12,11 +12,9 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from optio_agents.cli.exit_codes import Unusable
-
-Browser = Literal["ignore", "suppress", "redirect"]
+from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
 
 
 class Show(enum.Enum):
@@ -43,8 +41,7 @@ class RunSettings:
     """Seconds."""
     strict: bool = False
     show: Show = Show.AUTO
-    browser: Browser = "ignore"
-    caller_messages: bool = False
+    features: ProtocolFeatures = DEFAULT_FEATURES
 
 
 def find_program(name: str, workdir: Path | None) -> str:

@@ -6,6 +6,7 @@ import pytest
 from optio_agents.cli.main import build_parser
 from optio_agents.cli.run import seconds, settings
 from optio_agents.cli.settings import Show
+from optio_agents.protocol.features import ProtocolFeatures
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -31,7 +32,7 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = settings(parse("--", "sh"))
     assert made.deliverables == tmp_path / "deliverables"
     assert (made.workdir, made.output, made.timeout, made.strict) == (None, None, None, False)
-    assert (made.show, made.browser, made.caller_messages) == (Show.AUTO, "ignore", False)
+    assert (made.show, made.features) == (Show.AUTO, ProtocolFeatures())
     assert Path(made.command[0]).is_absolute()
 
 
@@ -47,8 +48,8 @@ def test_every_option_arrives(tmp_path: Path) -> None:
     assert made.output == Path.cwd() / "log"
     assert made.timeout == 1.5
     assert made.strict
-    assert made.caller_messages
-    assert (made.show, made.browser, made.command[1:]) == (Show.QUIET, "redirect", ("x",))
+    assert made.features == ProtocolFeatures("redirect", False, True)
+    assert (made.show, made.command[1:]) == (Show.QUIET, ("x",))
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon", ""])

@@ -55,9 +55,11 @@ def test_json_is_one_object_per_event_and_nothing_else(tmp_path: Path) -> None:
     code = """
 print("on stdout"); print("on stderr", file=sys.stderr)
 say("STATUS: 10% one"); say("ATTENTION: look here"); say('CALLER_MESSAGE: key {"a": [1, null]}')
+say('CLIENT_MESSAGE: theme "dark"')
 say("BROWSER: https://example.org/x"); say("DELIVERABLE: deliverables/none"); heard(); say("DONE: ok")
 """
-    result = run("run", "--json", "--browser", "redirect", "--caller-messages", *agent(code), cwd=tmp_path)
+    options = ("--json", "--browser", "redirect", "--caller-messages", "--client-messages")
+    result = run("run", *options, *agent(code), cwd=tmp_path)
     kinds = [event["event"] for event in result.events]
     assert kinds[0] == "started"
     assert kinds[-1] == "ended"
@@ -67,10 +69,18 @@ say("BROWSER: https://example.org/x"); say("DELIVERABLE: deliverables/none"); he
         "key",
         {"a": [1, None]},
     )
+    assert (by_kind["client_message"]["keyword"], by_kind["client_message"]["data"]) == ("theme", "dark")
     assert by_kind["browser"]["url"] == "https://example.org/x"
     assert (by_kind["deliverable"]["accepted"], by_kind["deliverable"]["kind"]) == (False, "missing")
     assert by_kind["message"]["delivered"] is True
     assert (result.ended["exit_code"], result.ended["reason"]) == (0, "ok")
+
+
+def test_a_browser_that_the_agent_launches_becomes_an_event(tmp_path: Path) -> None:
+    code = "subprocess.run(['xdg-open', 'https://example.org/login']); say('DONE')"
+    result = run("run", "--json", "--browser", "redirect", *agent(code), cwd=tmp_path)
+    assert result.code == 0
+    assert [e["url"] for e in result.events if e["event"] == "browser"] == ["https://example.org/login"]
 
 
 def test_quiet_says_nothing_unless_it_fails(tmp_path: Path) -> None:
@@ -123,6 +133,26 @@ def test_the_users_own_workdir_is_not_wiped(tmp_path: Path) -> None:
     assert (work / "deliverables" / "old").read_text() == "mine, too"
     assert any(event.get("message") == str(work) for event in result.events)
     assert left_in_tmp(tmp_path) == []
+
+
+def test_delivering_into_the_agents_own_directory_is_no_loss(tmp_path: Path) -> None:
+    code = "open('deliverables/a', 'w').write('x'); say('DELIVERABLE: deliverables/a'); heard(); say('DONE')"
+    result = run("run", "--workdir", ".", *agent(code), cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert (tmp_path / "deliverables" / "a").read_text() == "x"
+    assert os.listdir(tmp_path / "deliverables") == ["a"]
+
+
+def test_closed_standard_streams_do_no_harm(tmp_path: Path) -> None:
+    arguments = [*COMMAND_LINE, "run", *agent("print('noise'); say('STATUS: 1% x'); say('DONE')")]
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *arguments],
+        cwd=tmp_path,
+        env=environment_for(tmp_path, {}),
+        timeout=HANG_GUARD,
+        check=False,
+    )
+    assert ended.returncode == 0
 
 
 def test_the_output_can_be_kept(tmp_path: Path) -> None:
@@ -211,7 +241,7 @@ say("DONE")
 def test_the_timeout_is_one_two_four_and_ends_the_tree(tmp_path: Path) -> None:
     code = """
 say("STATUS: %d" % subprocess.Popen(["sleep", "1000"], start_new_session=True).pid)
-time.sleep(1000)
+wait_for_the_end_of_input()
 """
     result = run("run", "--json", "--timeout", "1", *agent(code), cwd=tmp_path)
     assert (result.code, result.ended["reason"]) == (124, "not done after 1 seconds")
@@ -250,7 +280,7 @@ def test_an_agent_that_ignores_everything_is_killed_with_its_children(tmp_path: 
         assert agents.finish() == 130
     assert not alive(pid)
     assert not alive(child)
-    assert "sleep 1000" not in environment_marked(tmp_path)
+    assert environment_marked(tmp_path) == ""
 
 
 def test_a_second_signal_hurries_and_loses_no_process(tmp_path: Path) -> None:
@@ -263,7 +293,15 @@ def test_a_second_signal_hurries_and_loses_no_process(tmp_path: Path) -> None:
         assert agents.finish() == 130
     assert not alive(pid)
     assert not alive(child)
-    assert "sleep 1000" not in environment_marked(tmp_path)
+    assert environment_marked(tmp_path) == ""
+
+
+def test_sigquit_kills_at_once(tmp_path: Path) -> None:
+    with running(*agent(STUBBORN), cwd=tmp_path) as agents:
+        agents.wait_for("progress")
+        agents.signal(signal.SIGQUIT)
+        assert agents.finish() == 130
+    assert environment_marked(tmp_path) == ""
 
 
 def environment_marked(cwd: Path) -> str:
@@ -291,10 +329,9 @@ def test_what_a_finished_agent_leaves_running_is_ended(tmp_path: Path) -> None:
 def test_a_reader_that_goes_away_ends_the_agent(tmp_path: Path) -> None:
     code = """
 index = 0
-while True:
+while not wait_for_the_end_of_input(0.01):
     say("ATTENTION: %d" % index)
     index += 1
-    time.sleep(0.01)
 """
     with running(*agent(code), cwd=tmp_path) as agents:
         pid = agents.wait_for("started")["pid"]
@@ -309,7 +346,7 @@ def test_an_agent_that_never_reads_does_not_hold_the_session(tmp_path: Path) -> 
 for index in range(3000):
     say("DELIVERABLE: deliverables/none-%d" % index)
 say("DONE")
-time.sleep(1000)
+wait_for_the_end_of_input()
 """
     result = run("run", "--json", *agent(code), cwd=tmp_path)
     assert result.code == 0
@@ -338,7 +375,15 @@ def test_a_live_display_is_drawn_on_a_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["run", "--help"], ["run", "--timeout", "0", "--", "sh"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["run", "--timeout", "0", "--", "sh"],
+        ["prompt", "--browser", "suppress"],
+        ["check", os.devnull],
+    ],
 )
 def test_what_needs_no_event_loop_imports_none(arguments: list[str]) -> None:
     assert loaded_by(arguments) == []

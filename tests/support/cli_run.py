@@ -19,7 +19,7 @@ HANG_GUARD = 60
 COMMAND_LINE = [sys.executable, "-m", "optio_agents.cli"]
 
 PYTHON_AGENT = """\
-import os, signal, subprocess, sys, time
+import os, select, signal, subprocess, sys, time
 def say(line):
     with open("optio.log", "a") as log:
         log.write(line + "\\n")
@@ -27,6 +27,11 @@ def heard(start="System: "):
     for line in sys.stdin:
         if line.startswith(start):
             return line.rstrip("\\n")
+def wait_for_the_end_of_input(seconds=None):
+    # Without reading: what lies in the pipe stays there.
+    poll = select.poll()
+    poll.register(0, 0)
+    return poll.poll(None if seconds is None else seconds * 1000)
 """
 """What the agents of the tests begin with."""
 
