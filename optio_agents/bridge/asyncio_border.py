@@ -168,6 +168,9 @@ class _Crossing(Generic[T]):
         if isinstance(self._outcome, Error) and isinstance(self._outcome.error, asyncio.CancelledError):
             if self._raise_cancel is not None:
                 self._raise_cancel()
+            # When `asyncio.run` ends it cancels all tasks in one go, in any order: the caller's scope may have
+            # been cancelled just after user code was.
+            await trio.lowlevel.checkpoint_if_cancelled()
             raise StrayCancellation(self._label) from self._outcome.error
         return self._outcome.unwrap()
 

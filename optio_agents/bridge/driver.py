@@ -16,6 +16,7 @@ deadlines, `TrioToken.run_sync_soon` all write to a socket that Trio's epoll wat
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -93,13 +94,15 @@ class Driver:
         """Drive Trio to its end, blocking, without a loop; give it up if it takes longer than `seconds`."""
         assert self._state is not None
         deadline = time.monotonic() + seconds
+        hooks = sys.get_asyncgen_hooks()  # Trio would put back those of the loop
         while (timeout := self._step()) is not None:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 self.is_over = True
                 self._state.unrolled_run_gen.close()
-                return
+                break
             self._events = self._state.runner.io_manager.get_events(min(timeout, remaining))
+        sys.set_asyncgen_hooks(*hooks)
 
     def _step_soon(self) -> None:
         assert self._state is not None

@@ -1,0 +1,119 @@
+"""Trio stepped from an asyncio loop: everything that must wake it does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+
+import pytest
+import trio
+
+from optio_agents.bridge import Border, driver, run_in_trio
+
+HANG = 60.0
+
+
+def test_trio_needs_no_thread() -> None:
+    async def main(border: Border) -> int:
+        await trio.sleep(0.001)
+        return threading.active_count()
+
+    before = threading.active_count()
+    assert asyncio.run(run_in_trio(main)) == before
+
+
+def test_a_plain_call_from_the_loop_wakes_a_trio_task() -> None:
+    async def main(border: Border) -> str:
+        event = trio.Event()
+        asyncio.get_running_loop().call_later(0.001, event.set)
+        with trio.fail_after(HANG):
+            await event.wait()
+        return "woken"
+
+    assert asyncio.run(run_in_trio(main)) == "woken"
+
+
+def test_another_thread_wakes_a_trio_task() -> None:
+    async def main(border: Border) -> str:
+        with trio.fail_after(HANG):
+            return await trio.to_thread.run_sync(lambda: trio.from_thread.run_sync(lambda: "woken"))
+
+    assert asyncio.run(run_in_trio(main)) == "woken"
+
+
+def test_a_deadline_that_the_loop_moves_forward_is_kept() -> None:
+    async def main(border: Border) -> bool:
+        with trio.CancelScope(deadline=trio.current_time() + HANG) as scope:
+
+            def hurry() -> None:
+                scope.deadline = 0.0
+
+            asyncio.get_running_loop().call_later(0.001, hurry)
+            await trio.sleep_forever()
+        return scope.cancelled_caught
+
+    assert asyncio.run(run_in_trio(main))
+
+
+def test_a_readable_descriptor_wakes_a_trio_task() -> None:
+    async def main(border: Border) -> bytes:
+        read, write = os.pipe()
+        try:
+            asyncio.get_running_loop().call_later(0.001, os.write, write, b"x")
+            with trio.fail_after(HANG):
+                await trio.lowlevel.wait_readable(read)
+            return os.read(read, 1)
+        finally:
+            os.close(read)
+            os.close(write)
+
+    assert asyncio.run(run_in_trio(main)) == b"x"
+
+
+def test_a_trio_task_that_never_waits_leaves_the_loop_its_turns() -> None:
+    async def program() -> int:
+        over = asyncio.Event()
+
+        async def spin(border: Border) -> int:
+            steps = 0
+            while not over.is_set():
+                await trio.lowlevel.checkpoint()
+                steps += 1
+            return steps
+
+        session = asyncio.create_task(run_in_trio(spin))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        over.set()
+        return await session
+
+    assert asyncio.run(program()) > 0
+
+
+def test_an_idle_session_takes_no_turns_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    bursts: list[driver.Driver] = []
+    run_burst = driver.Driver._run_burst
+
+    def counted(self: driver.Driver) -> None:
+        bursts.append(self)
+        run_burst(self)
+
+    monkeypatch.setattr(driver.Driver, "_run_burst", counted)
+
+    async def idle(border: Border) -> None:
+        await trio.sleep_forever()
+
+    async def program() -> None:
+        sessions = [asyncio.create_task(run_in_trio(idle)) for _ in range(50)]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        quiet = len(bursts)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(bursts) == quiet
+        for session in sessions:
+            session.cancel()
+        await asyncio.wait(sessions)
+
+    asyncio.run(program())
