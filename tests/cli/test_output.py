@@ -12,7 +12,6 @@ from optio_agents.cli.display import Display
 from optio_agents.cli.exit_codes import ExitCode
 from optio_agents.cli.happenings import RunEnded
 from optio_agents.cli.output import (
-    QUEUE_LIMIT,
     LineOutput,
     LiveOutput,
     QuietOutput,
@@ -57,19 +56,19 @@ async def test_a_reader_that_stands_still_holds_up_nothing_and_loses_by_number()
         reading.wait()
         written.append(text)
 
-    output = LineOutput(plain_line, plain_dropped, write)
+    output = LineOutput(plain_line, plain_dropped, write, limit=1000)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(output.run)
         output.show(progress("first"))
         await stuck.wait()
-        for index in range(QUEUE_LIMIT + 500):
-            output.show(progress(index))  # returns at once
+        for _ in range(100 + 500):
+            output.show(progress("four"))  # ten characters with the newline; returns at once
         reading.set()
         output.show(END)
     lines = "".join(written).splitlines()
     assert lines[0].split() == ["first"]
     assert lines[-2:] == ["... 500 lines left out: the reader is slow", "done after 0:01: ok"]
-    assert len(lines) == 1 + QUEUE_LIMIT + 2
+    assert len(lines) == 1 + 100 + 2
 
 
 async def test_the_end_of_the_reader_is_an_error() -> None:
