@@ -50,7 +50,7 @@ def near_miss(line: str, features: ProtocolFeatures = DEFAULT_FEATURES) -> Hint 
     if not isinstance(event, UnknownLine | None):
         return None
     # NFKC turns full-width letters and colons into plain ones; what it makes of 256 characters is bounded.
-    plain = unicodedata.normalize("NFKC", head).lstrip(_DECORATION)
+    plain = unicodedata.normalize("NFKC", display_text(head, HINT_PREFIX)).lstrip(_DECORATION)
     found = _NAME.match(plain)
     if found is None:
         return None
@@ -59,7 +59,7 @@ def near_miss(line: str, features: ProtocolFeatures = DEFAULT_FEATURES) -> Hint 
     if keyword is None:
         return None
     rest = plain[found.end() :]
-    if event is None and head.startswith(_fitting(keyword)):
+    if event is None and head.startswith(keyword.name + ":"):
         return None  # a long line that does begin as it should
     if not _looks_meant(keyword, written, rest):
         return None
@@ -72,10 +72,6 @@ def _meant(written: str, features: ProtocolFeatures) -> Keyword | None:
         if name in (keyword.name, keyword.name + "S"):
             return keyword
     return None
-
-
-def _fitting(keyword: Keyword) -> tuple[str, ...]:
-    return (keyword.name + ":",)
 
 
 def _looks_meant(keyword: Keyword, written: str, rest: str) -> bool:
