@@ -6,6 +6,7 @@ supervisor restarts the function. It never decides about restarts, it only does 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -35,8 +36,8 @@ class Cell(Generic[M]):
     """The runtime's side of an actor."""
 
     __slots__ = (
-        "_cancel_reason", "_changes", "_deadline", "_interrupt_reason", "_interruptible", "_on_dead_letter",
-        "_scope", "_stop_reason", "asks", "dead_letters", "exit", "hooks", "interrupts", "late_replies",
+        "_cancel_reason", "_deadline", "_interrupt_reason", "_interruptible", "_on_dead_letter",
+        "_scope", "_stop_reason", "_waiters", "asks", "dead_letters", "exit", "hooks", "interrupts", "late_replies",
         "mailbox", "name", "on_end", "policy", "ready_value", "ref", "restarts", "spec", "started", "state",
         "stop_timeout", "task", "unhandled", "watchers", "watching",
     )  # fmt: skip
@@ -71,7 +72,7 @@ class Cell(Generic[M]):
         self.exit: Exit | None = None
         self.on_end: Callable[[Exit], None] | None = None  # for a nested supervisor
         self.restarts = self.interrupts = self.late_replies = self.dead_letters = self.unhandled = 0
-        self._changes = trio.lowlevel.ParkingLot()
+        self._waiters: dict[trio.lowlevel.Task, None] = {}  # a parking lot, without the cost of making one
         self._scope: trio.CancelScope | None = None
         self._interruptible: trio.CancelScope | None = (
             None  # what an interrupt cancels: `_scope`, or `serve`'s
@@ -87,7 +88,8 @@ class Cell(Generic[M]):
         before, self.state = self.state, advance(self.state, step)
         if self.hooks is not None and before is not self.state:
             self.hooks.moved(self.name, before, self.state, exit)
-        self._changes.unpark_all()
+        if self._waiters:
+            self.nudge()
 
     def at(self, *states: State) -> bool:
         """Whether it is in one of these states, at this moment (a call, because a state does not stay)."""
@@ -95,18 +97,27 @@ class Cell(Generic[M]):
 
     async def changed(self) -> None:
         """Wait for the next step of its life. Look at `state` before and after: it is no counter."""
-        await self._changes.park()
+        task = trio.lowlevel.current_task()
+        self._waiters[task] = None
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            del self._waiters[task]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
 
     def nudge(self) -> None:
         """Let those who wait for a change look again: something that they look at beside the state has
         changed.
         """
-        self._changes.unpark_all()
+        for task in self._waiters:
+            trio.lowlevel.reschedule(task)
+        self._waiters.clear()
 
     async def wait(self) -> Exit:
         """Wait for its end."""
         while self.exit is None:
-            await self._changes.park()
+            await self.changed()
         return self.exit
 
     def ready(self, value: object = None) -> None:
@@ -231,12 +242,15 @@ class Cell(Generic[M]):
             return
         if self.hooks is not None and self.mailbox.in_hand is not NOTHING:
             self.hooks.handled(self.name)
-        letters = self._letters(self.mailbox.messages_in_hand(), f"its handler {exit.describe()}")
-        left = self.mailbox.take_all()
-        self.unhandled = len(left)
-        letters += self._letters(left, f"the actor {exit.kind.value} before it was handled")
-        self.mailbox.in_hand = NOTHING
-        self.exit = exit = Exit(exit.name, exit.kind, exit.reason, exit.cause, tuple(letters))
+        letters: list[DeadLetter] = []
+        if self.mailbox.in_hand is not NOTHING or self.mailbox.queue:
+            letters += self._letters(self.mailbox.messages_in_hand(), f"its handler {exit.describe()}")
+            left = self.mailbox.messages()
+            self.unhandled = len(left)
+            letters += self._letters(left, f"the actor {exit.kind.value} before it was handled")
+            exit = dataclasses.replace(exit, dead_letters=tuple(letters))
+        self.mailbox.clear()
+        self.exit = exit
         self.mailbox.exit = exit
         self.mailbox.close()
         for reply in self.asks:

@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import trio
 from outcome import Error
 
-from actors.errors import ActorStopped, AlreadyReceiving, EndOfMailbox, MailboxFull
+from actors.errors import ActorStopped, AlreadyReceiving, MailboxFull
 from actors.timers import Timers
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ CHECKPOINT_EVERY = 64
 """At most this many messages are sent to, or taken from, a mailbox without a full checkpoint."""
 
 NOTHING: Any = object()
-"""What `in_hand` is while no message is being handled."""
+"""What `in_hand` is while no message is being handled, and what `receive` gives when there will be no more."""
 
 
 class Overflow(enum.Enum):
@@ -230,8 +230,10 @@ class Mailbox(Generic[M]):
     async def receive(self) -> M:
         """Take the next message, in the order: system lane, due timers, user messages.
 
+        Returns:
+            The message, or `NOTHING` once an ordered stop was asked for and there is nothing more to take.
+
         Raises:
-            EndOfMailbox: an ordered stop was asked for and there is nothing more to take.
             AlreadyReceiving: another task is waiting for this mailbox's next message.
         """
         if self.parked is not None:
@@ -244,8 +246,7 @@ class Mailbox(Generic[M]):
             if self.cancelling:
                 await trio.lowlevel.checkpoint_if_cancelled()
             if self.ending:
-                self._owner.drained()
-                raise EndOfMailbox(f"actor {self.name!r} is to stop before its next message")
+                return self._end()
             if not self._left and (self.queue or self.notices or self.timers):
                 await trio.lowlevel.checkpoint()
                 self._left = CHECKPOINT_EVERY
@@ -263,15 +264,20 @@ class Mailbox(Generic[M]):
                 self.hooks.received(self.name, *entry)
                 return self._pick_up(entry[0])
             if not self.open:
-                self._owner.drained()
-                raise EndOfMailbox(f"actor {self.name!r} has handled everything that it accepted")
+                return self._end()
             await self._park()
 
     async def receive_batch(self, limit: int) -> list[M]:
-        """Take at least one message, and up to `limit` user messages that are there already."""
+        """Take at least one message, and up to `limit` user messages that are there already.
+
+        Returns an empty list when `receive` gives `NOTHING`.
+        """
         if limit < 1:
             raise ValueError(f"a batch needs a limit of at least 1, not {limit!r}")
-        batch = Batch([await self.receive()])
+        first = await self.receive()
+        if first is NOTHING:
+            return []
+        batch = Batch([first])
         self.in_hand = batch
         more = min(limit - 1, len(self.queue))
         if more and not self.notices and not self.timers:
@@ -301,6 +307,11 @@ class Mailbox(Generic[M]):
                 await trio.lowlevel.wait_task_rescheduled(abort)
         else:
             await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _end(self) -> M:
+        self._owner.drained()
+        nothing: M = NOTHING
+        return nothing
 
     def _pick_up(self, message: M) -> M:
         self.in_hand = message
@@ -340,13 +351,12 @@ class Mailbox(Generic[M]):
             return []
         return list(self.in_hand) if isinstance(self.in_hand, Batch) else [self.in_hand]
 
-    def take_all(self) -> list[M]:
-        """Empty the mailbox at the end of the actor: user messages that nobody will handle."""
-        left = self.messages()
+    def clear(self) -> None:
+        """Forget everything, at the end of the actor: whatever is left has become dead letters."""
+        self.in_hand = NOTHING
         self.queue.clear()
         self.notices.clear()
         self.timers.clear()
-        return left
 
     def __repr__(self) -> str:
         lane = f", {len(self.notices)} urgent" if self.notices else ""

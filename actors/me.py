@@ -9,6 +9,7 @@ import trio
 
 from actors.errors import AlreadyReady, EndOfMailbox
 from actors.lifecycle import State
+from actors.mailbox import NOTHING
 from actors.timers import Timers
 
 if TYPE_CHECKING:
@@ -84,10 +85,10 @@ class Me(Generic[M]):
             message: M = box.queue.popleft()
             box.in_hand = message
             return message
-        try:
-            return await box.receive()
-        except EndOfMailbox:
-            raise StopAsyncIteration from None
+        message = await box.receive()
+        if message is NOTHING:
+            raise StopAsyncIteration
+        return message
 
     async def receive(self) -> M:
         """Wait for the next message.
@@ -96,7 +97,10 @@ class Me(Generic[M]):
             EndOfMailbox: a stop was asked for and there is nothing more to receive. Let it pass: it ends the
                 actor.
         """
-        return await self._mailbox.receive()
+        message = await self._mailbox.receive()
+        if message is NOTHING:
+            raise EndOfMailbox(f"actor {self.name!r} is to stop and there is nothing more to receive")
+        return message
 
     async def receive_batch(self, limit: int = 64) -> list[M]:
         """Wait for at least one message; take up to `limit` that are there.
@@ -106,7 +110,10 @@ class Me(Generic[M]):
         Raises:
             EndOfMailbox: as for `receive`.
         """
-        return await self._mailbox.receive_batch(limit)
+        batch = await self._mailbox.receive_batch(limit)
+        if not batch:
+            raise EndOfMailbox(f"actor {self.name!r} is to stop and there is nothing more to receive")
+        return batch
 
     async def serve(self, handle: Callable[[M], Awaitable[object]]) -> None:
         """Handle one message after another with `handle` until a stop; an interrupt unwinds `handle` only."""
