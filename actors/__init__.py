@@ -13,6 +13,7 @@ Where things are, from the bottom up:
     ref.py, me.py    the two handles: everybody else's, and the actor's own
     spec.py          an actor's function with its arguments
     statistics.py    what can be counted
+    current.py       which actor the present code belongs to
     cell.py          one actor's life: run, interrupt, stop, end
     supervisor.py    owners of actors: start, restart, escalate, stop
     task_tree.py     a picture of what lives

@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 import trio
 
+from actors.current import current
 from actors.errors import ActorFailed, ActorStopped, EndOfMailbox, Interrupted, MessageDropped
 from actors.exits import DeadLetter, Exit, ExitKind
 from actors.hooks import Hooks
@@ -28,18 +28,15 @@ from actors.statistics import Statistics
 
 M = TypeVar("M")
 
-current: ContextVar[Cell[Any] | None] = ContextVar("actors.current", default=None)
-"""The actor in whose task (or in a child task of which) the present code runs."""
-
 
 class Cell(Generic[M]):
     """The runtime's side of an actor."""
 
     __slots__ = (
-        "_cancel_reason", "_deadline", "_interrupt_reason", "_interruptible", "_on_dead_letter",
-        "_scope", "_stop_reason", "_waiters", "asks", "dead_letters", "exit", "hooks", "interrupts", "late_replies",
-        "mailbox", "name", "on_end", "policy", "ready_value", "ref", "restarts", "spec", "started", "state",
-        "stop_timeout", "task", "unhandled", "watchers", "watching",
+        "_cancel_reason", "_deadline", "_interrupt_reason", "_interruptible", "_on_dead_letter", "_scope",
+        "_stop_reason", "_waiters", "asking", "asks", "dead_letters", "exit", "hooks", "interrupts",
+        "late_replies", "mailbox", "name", "on_end", "policy", "ready_value", "ref", "restarts", "spec",
+        "started", "state", "stop_timeout", "task", "unhandled", "watchers", "watching",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +64,7 @@ class Cell(Generic[M]):
         self.ready_value: Any = None
         self.task: trio.lowlevel.Task | None = None
         self.asks: dict[Reply[Any], M] = {}
+        self.asking: Cell[Any] | None = None  # whose reply its handler waits for
         self.watchers: dict[Cell[Any], Callable[[Exit], Any]] = {}
         self.watching: set[Cell[Any]] = set()
         self.exit: Exit | None = None
@@ -195,7 +193,7 @@ class Cell(Generic[M]):
 
     def _exit(self, kind: ExitKind, reason: str | None = None, cause: BaseException | None = None) -> Exit:
         if kind in (ExitKind.FINISHED, ExitKind.STOPPED):
-            self.mailbox.in_hand = NOTHING  # a function that returns has handled what it took
+            self.mailbox.put_down()  # a function that returns has handled what it took
         return Exit(self.name, kind, reason, cause)
 
     def _torn(self, failure: BaseException) -> Exit:
@@ -212,7 +210,6 @@ class Cell(Generic[M]):
         mailbox stays.
         """
         letters = self._letters(self.mailbox.messages_in_hand(), f"its handler {exit.describe()}")
-        self.mailbox.in_hand = NOTHING
         safe = {id(message) for message in self.mailbox.messages() + self.mailbox.messages_waiting()}
         for reply, message in list(self.asks.items()):
             if id(message) not in safe:
@@ -221,6 +218,7 @@ class Cell(Generic[M]):
         self.task = None
         self._deadline = float("inf")
         self._move(Step.REST, exit)
+        self.mailbox.put_down()
         self._bury(letters)
 
     def restart(self) -> None:
@@ -240,8 +238,6 @@ class Cell(Generic[M]):
         """It is over: hand back what is left, and tell everybody who waits."""
         if self.exit is not None:
             return
-        if self.hooks is not None and self.mailbox.in_hand is not NOTHING:
-            self.hooks.handled(self.name)
         letters: list[DeadLetter] = []
         if self.mailbox.in_hand is not NOTHING or self.mailbox.queue:
             letters += self._letters(self.mailbox.messages_in_hand(), f"its handler {exit.describe()}")
@@ -262,6 +258,7 @@ class Cell(Generic[M]):
         self.watchers.clear()
         self.task = None
         self._move(Step.END, exit)
+        self.mailbox.put_down()
         if self.on_end is not None:
             self.on_end(exit)
         self._bury(letters)
@@ -357,7 +354,7 @@ class Cell(Generic[M]):
         for reply, message in list(self.asks.items()):
             if any(message is mine for mine in messages):
                 reply.fail(Interrupted(self.name, reason))
-        self.mailbox.in_hand = NOTHING
+        self.mailbox.put_down()
         self.mailbox.cancelling = False
         self._interrupt_reason = None
         self._bury(self._letters(messages, f"its handler was interrupted: {reason or 'no reason given'}"))

@@ -238,7 +238,7 @@ class Mailbox(Generic[M]):
         """
         if self.parked is not None:
             raise AlreadyReceiving(f"two tasks receive from actor {self.name!r}; a mailbox has one reader")
-        self._put_down()
+        self.put_down()
         if self.fresh:
             self.fresh = False
             self._owner.receiving()
@@ -320,7 +320,8 @@ class Mailbox(Generic[M]):
             self.credit, self._left = self._left, 0
         return message
 
-    def _put_down(self) -> None:
+    def put_down(self) -> None:
+        """The message in hand is done with, for better or worse."""
         if self.in_hand is not NOTHING:
             self.in_hand = NOTHING
             if self.hooks is not None:
@@ -352,8 +353,7 @@ class Mailbox(Generic[M]):
         return list(self.in_hand) if isinstance(self.in_hand, Batch) else [self.in_hand]
 
     def clear(self) -> None:
-        """Forget everything, at the end of the actor: whatever is left has become dead letters."""
-        self.in_hand = NOTHING
+        """Forget what is queued, at the end of the actor: it has become dead letters."""
         self.queue.clear()
         self.notices.clear()
         self.timers.clear()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import trio
 
+from actors.current import current
 from actors.errors import AskTimeout, SelfAsk
 from actors.lifecycle import State
 from actors.reply import Reply
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
+
+MAX_CYCLE = 20
+"""How many actors a cycle of asks is followed through, for the text of an error."""
 
 
 class Ref(Generic[M_contra]):
@@ -98,11 +102,17 @@ class Ref(Generic[M_contra]):
             Exception: whatever the actor gave to `Reply.fail`.
         """
         cell = self._cell
-        if cell.task is trio.lowlevel.current_task():
+        task = trio.lowlevel.current_task()
+        if cell.task is task:
             raise SelfAsk(cell.name)
+        asker = current.get()
+        if asker is not None and asker.task is not task:
+            asker = None  # a task that an actor has started: that actor itself does not wait
         reply: Reply[R] = Reply(cell)
         message = make(reply)
         cell.asks[reply] = message
+        if asker is not None:
+            asker.asking = cell
         try:
             with trio.CancelScope(deadline=trio.current_time() + timeout):
                 await self.tell(message)
@@ -110,7 +120,11 @@ class Ref(Generic[M_contra]):
         finally:
             del cell.asks[reply]
             reply._give_up()
-        raise AskTimeout(cell.name, timeout, f" ({cell!r})")
+            cycle = ""
+            if asker is not None:
+                cycle = _cycle(asker)
+                asker.asking = None
+        raise AskTimeout(cell.name, timeout, f": {cycle or repr(cell)}")
 
     def stop(self, reason: str | None = None, *, drain: bool = True) -> None:
         """Begin an ordered stop and return at once; `wait` waits for it. Idempotent.
@@ -154,3 +168,14 @@ class Ref(Generic[M_contra]):
 
     def __repr__(self) -> str:
         return f"<Ref to {self._cell!r}>"
+
+
+def _cycle(asker: Cell[Any]) -> str:
+    """Who waits for whom, if the chain of asks that begins at `asker` comes back to it."""
+    names, cell = [asker.name], asker.asking
+    while cell is not None and len(names) <= MAX_CYCLE:
+        names.append(cell.name)
+        if cell is asker:
+            return f"they wait for each other: {' -> '.join(names)}"
+        cell = cell.asking
+    return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from actors.cell import current
+from actors.current import current
 
 
 def tree(root: trio.lowlevel.Task | None = None) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
-from actors.cell import current
+from actors.current import current
 from actors.testing.schedule import run_seeded, throw_into
 
 HANG = 100_000.0

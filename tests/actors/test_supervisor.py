@@ -156,7 +156,7 @@ async def test_who_is_restarted_after_what(restart: actors.Restart, message: str
 
 
 async def test_one_failure_too_many_escalates_with_its_cause() -> None:
-    with pytest.raises(actors.Escalated, match="failed again, after 2 restarts within 5.0 s") as caught:
+    with pytest.raises(actors.Escalated, match=r"failed again, after 2 restarts within 5\.0 s") as caught:
         async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
             ref = await supervisor.start(actors.actor(keep, []), name="a", restart=actors.PERMANENT)
             for _ in range(3):

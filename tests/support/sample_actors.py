@@ -16,7 +16,7 @@ class Question:
     reply: actors.Reply[str]
 
 
-class Boom(Exception):
+class Boom(Exception):  # noqa: N818
     """What the samples raise when they are told to fail."""
 
 
