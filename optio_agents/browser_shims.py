@@ -59,6 +59,8 @@ _DEFAULT_LAUNCHER: Final = "xdg-open"
 
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+_PLACES: Final = re.compile("@[A-Z]+@")
+
 _PLAIN_PATH: Final = re.compile(r"[\w@+=,./-]+", re.ASCII)
 
 _SUPPRESS: Final = """\
@@ -70,12 +72,14 @@ exit 3
 # characters, of which a newline would begin a line of its own, are dropped. The size is checked because a
 # shell splits longer writes.
 _REDIRECT: Final = """\
+LC_ALL=C
+export LC_ALL
 url=
 for word in "$@"; do
     case $word in
         *://* | mailto:*)
             url=$word
-            case $word in -*=*) url=${word#*=} ;; esac
+            case $word in -*=*://*) url=${word#*=} ;; esac
             break ;;
         -*) ;;
         *) url=$word ;;
@@ -137,17 +141,17 @@ async def prepare_browser_shims(host: Any, browser: BrowserMode) -> dict[str, st
 
 def shim_scripts(workdir: str, browser: BrowserMode) -> dict[str, str]:
     """The scripts of a mode, name to text, for an agent that works in `workdir` (absolute)."""
-    directory = posixpath.join(workdir, SHIM_DIRECTORY)
-    log = posixpath.join(workdir, LOG_NAME)
+    values = {
+        "@DIRECTORY@": shlex.quote(posixpath.join(workdir, SHIM_DIRECTORY)),
+        "@LOG@": shlex.quote(posixpath.join(workdir, LOG_NAME)),
+        "@LIMIT@": str(URL_LIMIT),
+    }
     body = _SUPPRESS if browser == "suppress" else _REDIRECT
     scripts = {}
     for name in LAUNCHERS:
-        gio = _GIO if name == "gio" else ""
-        # LC_ALL: in a multi-byte locale `tr` and `${#}` would go by characters, and stumble over bad ones.
-        script = f"#!/bin/sh\nLC_ALL=C\nexport LC_ALL\nname={name}\n{gio}{body}"
-        script = script.replace("@LIMIT@", str(URL_LIMIT))
-        script = script.replace("@DIRECTORY@", shlex.quote(directory))
-        scripts[name] = script.replace("@LOG@", shlex.quote(log))
+        template = f"#!/bin/sh\nname={name}\n{_GIO if name == 'gio' else ''}{body}"
+        # In one pass, so that nothing in a directory's name is taken for a place to fill.
+        scripts[name] = _PLACES.sub(lambda found: values[found.group()], template)
     return scripts
 
 
