@@ -1,1 +1,57 @@
-"""TODO."""
+"""Talk to a coding agent: one conversation, whatever the agent.
+
+```
+surface.py      what task packages import: the protocol, permission values, ConversationClosed
+values.py       events, states, turn results, receipts: what a conversation tells
+framing.py      bytes into JSON objects
+codec.py        what a codec is; codecs/ has one file per language
+turns.py        the turn rules that all backends share, sans-IO
+core.py         what one conversation owns; commands.py are its messages, actor.py its tasks
+outbox.py, subscribers.py, handlers.py, permissions.py, waiting.py    what the core is made of
+transport.py, process.py    bytes to a process tree, and its end
+client.py       the conversation as its owner holds it; opening.py the block that owns it
+agents.py       how each agent is started
+```
+"""
+
+from optio_agents.conversation.agents import AGENTS, Agent, acp, claude, codex, gemini, opencode
+from optio_agents.conversation.client import AgentConversation, ClosingReport, SendRejected
+from optio_agents.conversation.opening import open_conversation, open_conversation_over
+from optio_agents.conversation.options import ConversationOptions
+from optio_agents.conversation.subscribers import Subscription
+from optio_agents.conversation.surface import (
+    Conversation,
+    ConversationClosed,
+    EventHandler,
+    MessageHandler,
+    PermissionAnswer,
+    PermissionDecision,
+    PermissionHandler,
+    PermissionRequest,
+    Unsubscribe,
+)
+from optio_agents.conversation.values import (
+    AgentNotStarted,
+    Capabilities,
+    ConversationError,
+    Event,
+    Fate,
+    InterruptKind,
+    InterruptReceipt,
+    SendEnd,
+    SendQueueFull,
+    State,
+    TurnResult,
+    TurnStatus,
+    Unsupported,
+)
+from optio_agents.conversation.waiting import Sent
+
+__all__ = [
+    "AGENTS", "Agent", "AgentConversation", "AgentNotStarted", "Capabilities", "ClosingReport", "Conversation",
+    "ConversationClosed", "ConversationError", "ConversationOptions", "Event", "EventHandler", "Fate",
+    "InterruptKind", "InterruptReceipt", "MessageHandler", "PermissionAnswer", "PermissionDecision",
+    "PermissionHandler", "PermissionRequest", "SendEnd", "SendQueueFull", "SendRejected", "Sent", "State",
+    "Subscription", "TurnResult", "TurnStatus", "Unsubscribe", "Unsupported", "acp", "claude", "codex", "gemini",
+    "open_conversation", "open_conversation_over", "opencode",
+]  # fmt: skip

@@ -7,7 +7,7 @@ as one; what our own conversation can do beyond it is in `optio_agents.conversat
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 
@@ -17,7 +17,7 @@ class PermissionRequest:
 
     tool_name: str
     input: dict[str, Any]
-    raw: dict[str, Any]
+    raw: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
@@ -59,7 +59,7 @@ class TurnResult:
     status: TurnStatus
     text: str = ""
     error: str | None = None
-    raw: dict[str, Any] | None = None
+    raw: dict[str, Any] | None = field(default=None, repr=False)
     """The backend's event that ended it."""
 
 

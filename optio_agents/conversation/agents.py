@@ -1,0 +1,107 @@
+"""How to start each agent: its command line, its environment, its language.
+
+A backend that speaks a language we know is one function here; one that speaks another is one codec more
+(`docs/conversation.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optio_agents.conversation.codec import Codec
+from optio_agents.conversation.codecs.acp import AcpCodec
+from optio_agents.conversation.codecs.claude import ClaudeCodec
+from optio_agents.conversation.codecs.codex import CodexCodec
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A recipe for a conversation: what to run, and how to talk to it.
+
+    `codec` is called with the working directory. `environment` is added to what the process gets anyway.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    codec: Callable[[str], Codec]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def claude(
+    command: Sequence[str] = ("claude",),
+    *,
+    resume: str | None = None,
+    model: str | None = None,
+    partial: bool = True,
+    arguments: Sequence[str] = (),
+) -> Agent:
+    """Claude Code. `resume` is the `session` of an earlier conversation in the same directory and HOME.
+
+    `partial`: text comes as it is written (many small events) rather than block by block.
+    """
+    options = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
+    options += ["--permission-prompt-tool", "stdio"]
+    options += ["--include-partial-messages"] if partial else []
+    options += ["--resume", resume] if resume else []
+    options += ["--model", model] if model else []
+    # Its updater would replace the binary under a running conversation.
+    environment = {"DISABLE_AUTOUPDATER": "1"}
+    return Agent("claude", (*command, *options, *arguments), lambda cwd: ClaudeCodec(), environment)
+
+
+def codex(
+    command: Sequence[str] = ("codex",),
+    *,
+    resume: str | None = None,
+    approval_policy: str = "untrusted",
+    sandbox: str = "workspace-write",
+    arguments: Sequence[str] = (),
+) -> Agent:
+    """Codex. `resume` is the `session` (its thread) of an earlier conversation with the same CODEX_HOME."""
+
+    def codec(cwd: str) -> Codec:
+        return CodexCodec(cwd=cwd, thread=resume, approval_policy=approval_policy, sandbox=sandbox)
+
+    return Agent("codex", (*command, "app-server", *arguments), codec)
+
+
+def acp(
+    name: str,
+    command: Sequence[str],
+    *,
+    resume: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Agent:
+    """Any agent that speaks the Agent Client Protocol over its stdio."""
+    return Agent(name, tuple(command), lambda cwd: AcpCodec(cwd=cwd, session=resume), dict(environment or {}))
+
+
+def gemini(
+    command: Sequence[str] = ("gemini",),
+    *,
+    resume: str | None = None,
+    model: str | None = None,
+    arguments: Sequence[str] = (),
+) -> Agent:
+    """Gemini CLI. `resume` works from the next clock minute on: it names its chat files by the minute."""
+    options = ["--acp", *(["-m", model] if model else []), *arguments]
+    # Without it, the CLI runs as a child of a launcher, which passes no signal on.
+    return acp("gemini", (*command, *options), resume=resume, environment={"GEMINI_CLI_NO_RELAUNCH": "true"})
+
+
+def opencode(
+    command: Sequence[str] = ("opencode",), *, resume: str | None = None, arguments: Sequence[str] = ()
+) -> Agent:
+    """OpenCode."""
+    return acp("opencode", (*command, "acp", *arguments), resume=resume)
+
+
+AGENTS: dict[str, Callable[..., Any]] = {
+    "claude": claude,
+    "codex": codex,
+    "gemini": gemini,
+    "opencode": opencode,
+}
+"""The agents that we know how to start, by name."""

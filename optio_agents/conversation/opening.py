@@ -1,0 +1,167 @@
+"""The way in: an agent's process, a conversation with it, and the block that owns both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+
+import actors
+from optio_agents.bridge.border import Border
+from optio_agents.bridge.trio_border import TrioBorder
+from optio_agents.conversation.actor import MAILBOX_CAPACITY, converse, end_when_asked, listen
+from optio_agents.conversation.agents import Agent
+from optio_agents.conversation.client import AgentConversation
+from optio_agents.conversation.codec import Codec
+from optio_agents.conversation.core import Core
+from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
+from optio_agents.conversation.process import start_process
+from optio_agents.conversation.transport import Transport
+from optio_agents.conversation.values import AgentNotStarted, State
+
+NO_RESTARTS = actors.Intensity(restarts=0, seconds=1.0)
+"""A conversation's state cannot be rebuilt from outside, so a failure of its actor ends it."""
+
+HANDLER_SECONDS = 2.0
+"""How long the handlers may take, once all is over, for the events that they have not been called with yet.
+"""
+
+
+@asynccontextmanager
+async def open_conversation(
+    agent: Agent,
+    *,
+    workdir: str | os.PathLike[str],
+    home: str | os.PathLike[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: ConversationOptions = DEFAULT_OPTIONS,
+    border: Border | None = None,
+) -> AsyncGenerator[AgentConversation]:
+    """Start `agent` in `workdir` and talk to it for the length of the block; it is ready when the block
+    begins.
+
+    Leaving the block closes the conversation; leaving it by a cancellation kills the agent. Either way
+    nothing of it is left: no process, however it was started, no task, and not its TMPDIR.
+
+    Args:
+        agent: What to run; `optio_agents.conversation.agents` has recipes.
+        workdir: The directory in which it works.
+        home: Its HOME. By default ours, where it finds its login and its settings.
+        environment: Instead of our own environment variables.
+        options: How long things may take.
+        border: How handlers are called; by default as Trio coroutines.
+
+    Raises:
+        AgentNotStarted: it is missing, cannot be run, refuses, or was not ready in time. The text says what
+        it said.
+    """
+    cwd = _absolute(workdir)
+    inherited = os.environ if environment is None else environment
+    connect = partial(
+        start_process,
+        name=agent.name,
+        command=agent.command,
+        cwd=cwd,
+        environment={**inherited, **agent.environment},
+        home=None if home is None else _absolute(home),
+        options=options,
+    )
+    async with open_conversation_over(
+        connect, agent.codec(cwd), name=agent.name, options=options, border=border
+    ) as conversation:
+        yield conversation
+
+
+@asynccontextmanager
+async def open_conversation_over(
+    connect: Callable[[trio.Nursery], Awaitable[Transport]],
+    codec: Codec,
+    *,
+    name: str,
+    options: ConversationOptions = DEFAULT_OPTIONS,
+    border: Border | None = None,
+) -> AsyncGenerator[AgentConversation]:
+    """Like `open_conversation`, over whatever `connect` connects to; it may put tasks into the nursery."""
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                async with _talking(
+                    nursery, connect, codec, name, options, border or TrioBorder()
+                ) as conversation:
+                    try:
+                        await _ready(conversation, conversation.core)
+                        yield conversation
+                    except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - raised below
+                        failure = error
+                    await conversation.close()
+            except Exception as error:  # noqa: BLE001 - raised below, outside of the nursery
+                failure = failure or error
+            nursery.cancel_scope.cancel(reason="the conversation has ended")
+    except BaseExceptionGroup as group:
+        # One of our own tasks failed: that is a bug, and it is one exception, not a group, for whoever owns
+        # us.
+        raise group.exceptions[0] if len(group.exceptions) == 1 else group  # noqa: B904
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def _talking(
+    nursery: trio.Nursery,
+    connect: Callable[[trio.Nursery], Awaitable[Transport]],
+    codec: Codec,
+    name: str,
+    options: ConversationOptions,
+    border: Border,
+) -> AsyncGenerator[AgentConversation]:
+    """The actor and its tasks around a transport; in the end the transport is finished and everything
+    resolved.
+    """
+    transport = await connect(nursery)
+    core = Core(codec, options)
+    conversation: AgentConversation | None = None
+    try:
+        async with actors.open_supervisor(
+            name=f"conversation with {name}",
+            intensity=NO_RESTARTS,
+            on_dead_letter=lambda letter: core.unhandled(letter.message),
+        ) as supervisor:
+            ref = await supervisor.start(
+                actors.actor(converse, core),
+                name="conversation",
+                capacity=MAILBOX_CAPACITY,
+                restart=actors.TRANSIENT,
+            )
+            nursery.start_soon(core.outbox.write_to, transport, name=f"writer to {name}")
+            nursery.start_soon(listen, transport, ref, name=f"listener to {name}")
+            nursery.start_soon(end_when_asked, transport, core, ref, name=f"end of {name}")
+            conversation = AgentConversation(name, core, ref, nursery, border)
+            yield conversation
+    finally:
+        await transport.finish()
+        core.abandon("its block was left")
+        if conversation is not None:
+            with trio.move_on_after(HANDLER_SECONDS):
+                await conversation.handlers_done()
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return os.path.abspath(path)
+
+
+async def _ready(conversation: AgentConversation, core: Core) -> None:
+    state = await core.state.wait_value(lambda value: value is not State.STARTING)
+    if state is not State.CLOSED:
+        return
+    how = await core.over.wait()
+    reason = core.turns.closed or how
+    text = f"{conversation.name} was not ready: {reason}"
+    if how not in text:
+        text += f" ({how})"
+    if core.first_words:
+        text += "; it printed: " + " / ".join(core.first_words)
+    raise AgentNotStarted(text)

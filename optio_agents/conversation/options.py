@@ -1,0 +1,40 @@
+"""How long things may take and how much may wait: the numbers of a conversation, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationOptions:
+    """All times in seconds. None of them limits how long a turn or a permission request may take."""
+
+    start_seconds: float = 60.0
+    """Until the agent must be ready (some load for several seconds)."""
+    interrupt_seconds: float = 10.0
+    """Until an interrupted turn must have ended; then the agent's processes are ended. Acknowledgements were
+    measured at 10-100 ms."""
+    stop_seconds: float = 2.0
+    """How long closing waits for the running turn to stop in-band before the agent's input is closed."""
+    ask_seconds: float = 5.0
+    """How long an agent may take to exit once its input is closed; then TERM."""
+    term_seconds: float = 5.0
+    """How long after TERM; then KILL."""
+    kill_seconds: float = 5.0
+    """How long after KILL, before what is still there is given up on and reported."""
+    queue_limit: int = 256
+    """How many sends may wait; one more raises `SendQueueFull`."""
+    backlog_events: int = 20_000
+    """How many events are kept for a subscriber that does not take them; then the oldest are dropped and
+    counted.
+    """
+    backlog_bytes: int = 64 * 1024 * 1024
+    """The same in bytes, as the agent printed them."""
+
+    @property
+    def end_seconds(self) -> float:
+        """The most that closing may take."""
+        return self.stop_seconds + self.ask_seconds + self.term_seconds + self.kill_seconds
+
+
+DEFAULT_OPTIONS = ConversationOptions()

@@ -1,0 +1,110 @@
+"""Open permission requests and whoever decides them.
+
+A request waits for a handler as long as it takes; a handler that never answers blocks nothing but its own
+turn. When the request is settled otherwise (interrupt, withdrawal, the end), its handler is cancelled.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from optio_agents.bridge.border import Border
+from optio_agents.conversation.surface import (
+    PermissionAnswer,
+    PermissionDecision,
+    PermissionHandler,
+    PermissionRequest,
+)
+
+logger = logging.getLogger(__name__)
+
+HANDLER_FAILED = "The permission handler failed, so the request is denied."
+
+
+class PermissionDesk:
+    """Brings requests and the newest handler together. `decided` is told each decision that a handler made."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        border: Border,
+        decided: Callable[[int, PermissionDecision], Awaitable[object]],
+    ) -> None:
+        self._nursery = nursery
+        self._border = border
+        self._decided = decided
+        self._handlers: list[PermissionHandler] = []
+        self._open: dict[int, PermissionRequest] = {}
+        self._asking: dict[int, trio.CancelScope] = {}
+
+    @property
+    def open(self) -> tuple[PermissionRequest, ...]:
+        """The requests that wait for a decision, the oldest first."""
+        return tuple(self._open.values())
+
+    def number(self, request: PermissionRequest) -> int | None:
+        """The number of an open request; it is found by identity, for two requests may be equal."""
+        for number, known in self._open.items():
+            if known is request:
+                return number
+        return None
+
+    def set_handler(self, handler: PermissionHandler) -> Callable[[], None]:
+        """Let `handler` decide from now on, also what waits already. Returns how to take it away again."""
+        self._handlers = [handler]
+        for number in self._open:
+            self._ask(number)
+
+        def unsubscribe() -> None:
+            if handler in self._handlers:
+                self._handlers.remove(handler)
+
+        return unsubscribe
+
+    def offer(self, number: int, request: PermissionRequest) -> None:
+        """A request is open."""
+        self._open[number] = request
+        self._ask(number)
+
+    def settle(self, number: int) -> None:
+        """A request is open no more."""
+        self._open.pop(number, None)
+        scope = self._asking.pop(number, None)
+        if scope is not None:
+            scope.cancel(reason="the permission request was settled")
+
+    def _ask(self, number: int) -> None:
+        if self._handlers and number not in self._asking:
+            scope = self._asking[number] = trio.CancelScope()
+            self._nursery.start_soon(
+                self._run, number, self._handlers[-1], scope, name=f"permission request {number}"
+            )
+
+    async def _run(self, number: int, handler: PermissionHandler, scope: trio.CancelScope) -> None:
+        with scope:
+            decision = await self._answer(handler, self._open[number])
+            if decision is not None:
+                await self._decided(number, decision)
+                return
+        # It returned nothing: the request stays open for the next handler, or for `decide`.
+        if self._asking.get(number) is scope:
+            del self._asking[number]
+
+    async def _answer(self, handler: PermissionHandler, request: PermissionRequest) -> PermissionAnswer:
+        async def ask() -> object:
+            answer: object = handler(request)
+            return await answer if inspect.isawaitable(answer) else answer
+
+        try:
+            answer = await self._border.call(ask, label="permission handler")
+        except Exception:
+            logger.exception("the permission handler failed on %s", request.tool_name)
+            return PermissionDecision("deny", message=HANDLER_FAILED)
+        if answer is None or isinstance(answer, PermissionDecision):
+            return answer
+        logger.error("the permission handler returned %r, not a PermissionDecision", answer)
+        return PermissionDecision("deny", message=HANDLER_FAILED)
