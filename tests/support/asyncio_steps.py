@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, TypeVarTuple
 
 from outcome import Error, Outcome, Value
-from typing_extensions import TypeVarTuple, Unpack
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -25,7 +24,7 @@ class SteppingLoop(asyncio.SelectorEventLoop):
         self.act: Callable[[], object] = lambda: None
 
     def call_soon(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """Schedule `callback` as one counted step."""
 
@@ -86,7 +85,7 @@ def run_cancelled_at(step: int, program: Callable[[], Awaitable[T]], *, times: i
             else:
                 outcome = Value(task.result())
             left = asyncio.all_tasks() - {asyncio.current_task()}
-            return Run(step, fired > 0, outcome, frozenset(left))  # type: ignore[arg-type]
+            return Run(step, fired > 0, outcome, frozenset(left))
 
         return runner.run(observe())
 
