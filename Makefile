@@ -7,7 +7,7 @@ STAMP = $(VENV)/.installed-$(1)
 .PHONY: demo demo-worker test test-agents check format bench bench-quick bench-actors clean
 
 demo: $(call STAMP,run) ## Watch an agent work: progress, deliverables, one redone, a clean end.
-	$(BIN)/optio-agents run --deliverables demo-out -- $(BIN)/python examples/rejected_agent.py
+	$(BIN)/optio-agents run --deliverables demo-out -- $(CURDIR)/$(BIN)/python $(CURDIR)/examples/rejected_agent.py
 
 test: $(call STAMP,dev) ## The whole test suite, real servers included where they are installed.
 	$(BIN)/python -m pytest
