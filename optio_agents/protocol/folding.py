@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Sequence
+from typing import Final, Protocol, TypeAlias
 
 from .display import display_text
 from .run import Message, Run
@@ -40,6 +40,27 @@ _BURST_LIMIT: Final = QUIET_LIMIT - _SUMMARY
 _MARGIN: Final = 0.01  # seconds: optio-core reads its clock a little later than we read ours
 
 
+class _Source(Protocol):
+    """Where messages come from: a run, or a single one."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def first(self) -> tuple[Message, ...]: ...
+    @property
+    def last(self) -> Message: ...
+
+
+class _Single:
+    """One message, as a source."""
+
+    count = 1
+
+    def __init__(self, message: Message) -> None:
+        self.first = (message,)
+        self.last = message
+
+
 class ProgressFold:
     """The messages of one session on their way to one ctx.
 
@@ -55,9 +76,11 @@ class ProgressFold:
         # Within the window: when the latest messages came, and when calls were made.
         self._seen: deque[float] = deque(maxlen=QUIET_LIMIT + 1)
         self._made: deque[float] = deque()
-        # The last message, while it is not passed on; the dropped ones that no call has told of yet.
-        self._held: Message | None = None
+        # What the last message is in, while it is not passed on; the dropped ones no call has told of yet.
+        self._held: _Source | None = None
         self._uncounted = 0
+        # While a burst is held back: when that ends at the earliest.
+        self._held_until = -math.inf
         self._flushed_at = -math.inf
         self.dropped = 0
         """How many messages were not passed on, over all."""
@@ -66,15 +89,15 @@ class ProgressFold:
         """Take in a run of lines; return the calls to make at once."""
         if self._every:
             return [_call(message) for message in run.first]
-        return self._take(run.count, lambda: run.first, lambda: run.last, now)
+        return self._take(run, now)
 
     def report(self, percent: int | None, text: str, now: float) -> list[Call]:
         """Take in one message that is no line of a run (`Deliverable: ...`): under the same rule, and in
         its place."""
-        message = (percent, text)
+        message = _Single((percent, text))
         if self._every:
-            return [_call(message)]
-        return self._take(1, lambda: (message,), lambda: message, now)
+            return [_call(message.last)]
+        return self._take(message, now)
 
     def flush(self, now: float) -> list[Call]:
         """Give out what is held: it is due, or the log has ended, or something follows that must not
@@ -82,10 +105,11 @@ class ProgressFold:
         if self._held is None:
             return []
         self._expire(now)
-        messages = [self._held]
+        messages = [self._held.last]
         if self._uncounted:
             messages.insert(0, (None, f"({self._uncounted} messages dropped)"))
         self._held = None
+        self._held_until = -math.inf
         self._uncounted = 0
         self._flushed_at = now
         return self._make(messages, now)
@@ -103,17 +127,23 @@ class ProgressFold:
         free = self._made[excess - 1] + WINDOW + _MARGIN if excess > 0 else -math.inf
         return max(free, self._flushed_at + WINDOW)
 
-    def _take(
-        self, count: int, first: Callable[[], Sequence[Message]], last: Callable[[], Message], now: float
-    ) -> list[Call]:
-        """Pass on, hold or drop `count` new messages, of which only those are asked for that are needed."""
+    def _take(self, source: _Source, now: float) -> list[Call]:
+        """Pass on, hold or drop new messages, of which only those are decoded that are needed."""
+        count = source.count
+        seen = self._seen
+        if now < self._held_until and len(seen) > QUIET_LIMIT and now - seen[0] <= WINDOW:
+            # The usual case in a flood: the new ones take the place of the one that was held.
+            seen.extend([now] * min(count, QUIET_LIMIT + 1))
+            self._drop(count)
+            self._held = source
+            return []
         self._expire(now)
-        fresh = QUIET_LIMIT - len(self._seen)  # so many of them optio-core would write at once
-        self._seen.extend([now] * min(count, QUIET_LIMIT + 1))
+        fresh = QUIET_LIMIT - len(seen)  # so many of them optio-core would write at once
+        seen.extend([now] * min(count, QUIET_LIMIT + 1))
         pending = 0 if self._held is None else 1 + bool(self._uncounted)
         room = QUIET_LIMIT - len(self._made) - pending
         if count <= min(fresh, room):
-            return self.flush(now) + self._make(first(), now)
+            return self.flush(now) + self._make(source.first, now)
         shown = 0
         if self._held is not None:
             self._drop(1)
@@ -121,11 +151,15 @@ class ProgressFold:
             shown = count - 1  # the last one is held for a moment, and none is dropped
         else:
             shown = max(0, min(fresh, _BURST_LIMIT - _SUMMARY - len(self._made), count - 1))
-        calls = self._make(first()[:shown], now) if shown else []
+        calls = self._make(source.first[:shown], now) if shown else []
         self._drop(count - shown - 1)
-        self._held = last()
-        if self.due is not None and self.due <= now:
-            calls += self.flush(now)
+        self._held = source
+        due = self.due
+        assert due is not None
+        if due <= now:
+            return calls + self.flush(now)
+        if self._uncounted:
+            self._held_until = due
         return calls
 
     def _expire(self, now: float) -> None:
