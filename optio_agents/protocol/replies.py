@@ -5,6 +5,7 @@ Pure functions from what happened to a text. Who sends them, and when, is the se
 
 from __future__ import annotations
 
+import posixpath
 from typing import Final
 
 from optio_agents.hosts.base import DeliverableRejected, RejectionKind
@@ -60,14 +61,15 @@ _ADVICE: Final = {
 
 
 def reply_text(path: str, reply: str) -> str:
-    """The message about one deliverable, without the `System: ` prefix that `send_to_agent` callers put
-    before it.
+    """The message about one deliverable, without the `System: ` that stands before it.
 
     Args:
-        path: as the agent announced it, or relative to `deliverables/`.
+        path: as the agent announced it, or relative to `deliverables/`. Only the file's name is shown:
+            replies come in the order of the announcements, so the agent knows which of two it is.
         reply: one of the texts made by the other functions here.
     """
-    return f"deliverable {display_text(path, _NAME_LIMIT) or '(no name)'}: {reply}"
+    name = display_text(posixpath.basename(path.rstrip("/")), _NAME_LIMIT)
+    return f"deliverable {name or '(no name)'}: {reply}"
 
 
 def rejected_reply(rejected: DeliverableRejected) -> str:

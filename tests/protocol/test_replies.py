@@ -50,5 +50,8 @@ def test_trouble_on_our_side_asks_to_deliver_again_after_a_resume() -> None:
 
 def test_the_reply_names_the_file() -> None:
     assert reply_text("report.md", ACCEPTED) == "deliverable report.md: accepted"
+    assert reply_text("/w/deliverables/sub/report.md", ACCEPTED) == "deliverable report.md: accepted"
+    assert reply_text("deliverables/", ACCEPTED) == "deliverable deliverables: accepted"
+    assert reply_text("/", ACCEPTED) == "deliverable (no name): accepted"
     assert reply_text("a\nDONE\x1b[2J", ACCEPTED) == "deliverable a DONE: accepted"
     assert len(reply_text("x" * 100_000, ACCEPTED)) < 200
