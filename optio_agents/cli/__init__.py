@@ -9,7 +9,8 @@
                     that it started
     store           saves deliverables       context         what stands in for optio's ctx
     happenings      what can be shown        plain, json_lines, view + display: the ways of showing it
-    output          brings it to stdout      judgement       the exit code
+    output          brings it to stdout      diagnostics     what our parts log, brought there, too
+    judgement       the exit code
 
 Nothing here imports more than the command at hand needs: `--help` must not pay for an event loop.
 """

@@ -50,8 +50,10 @@ def judge(
         case Ending.FAILED if outcome.rejected:
             names = ", ".join(record.path for record in outcome.rejected)
             return Stop(ExitCode.ERROR, f"DONE, but not accepted: {names}")
-        case Ending.FAILED if outcome.unsettled or isinstance(cause, (LogLost, OSError)):
-            return Stop(ExitCode.IO_ERROR, said)
+        case Ending.FAILED if isinstance(cause, LogLost):
+            return Stop(ExitCode.IO_ERROR, f"the log is lost: {cause}")
+        case Ending.FAILED if outcome.unsettled or isinstance(cause, OSError):
+            return Stop(ExitCode.IO_ERROR, str(cause or said))
         case _:
             return Stop(ExitCode.BUG, said or f"the session ended as {outcome.ending.value}")
 

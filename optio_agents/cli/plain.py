@@ -82,6 +82,8 @@ def event_line(happening: Happening) -> str | None:
             return f"client message {readable(keyword)}: {readable(data)}"
         case CallerMessage(keyword, data):
             return f"caller message {readable(keyword)}: {readable(data)}"
+        case MessageSent(text, True) if text.startswith("deliverable "):
+            return None  # the deliverable's own line says it
         case MessageSent(text, delivered):
             return f"to the agent: {readable(text)}" + ("" if delivered else " (not delivered)")
         case LineHinted(line, hint):
@@ -102,7 +104,6 @@ def headline(ended: RunEnded) -> str:
         ExitCode.ENDED_EARLY: "failed",
         ExitCode.TIMEOUT: "timed out",
         ExitCode.INTERRUPTED: "interrupted",
-        ExitCode.IO_ERROR: "not saved",
     }.get(ended.code, "failed")
     count = ended.saved
     saved = f", {count} deliverable{'' if count == 1 else 's'} saved" if count else ""
@@ -116,7 +117,7 @@ def failure_lines(ended: RunEnded) -> list[str]:
     if ended.code is ExitCode.DONE:
         return lines
     if ended.outcome is not None:
-        lines += [f"problem: {readable(problem)}" for problem in ended.outcome.problems]
+        lines += [f"problem: {readable(problem)}" for problem in dict.fromkeys(ended.outcome.problems)]
         lines += [f"did not stop in time: {readable(name)}" for name in ended.outcome.abandoned]
     if ended.tail:
         lines += ["the end of its output:", *(f"  | {line}" for line in ended.tail)]

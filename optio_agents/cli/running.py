@@ -11,9 +11,11 @@ from typing import Any
 
 import trio
 
+import actors
 from optio_agents.cli.agent_input import AgentNotListening
 from optio_agents.cli.agent_process import AgentProcess, Patience, status_text
 from optio_agents.cli.context import TerminalContext
+from optio_agents.cli.diagnostics import shown_diagnostics
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.happenings import AgentStarted, Happening, Interrupted, RunEnded
 from optio_agents.cli.judgement import Stop, judge
@@ -25,7 +27,7 @@ from optio_agents.cli.store import DeliverableStore
 from optio_agents.hosts.local import LocalHost
 from optio_agents.protocol.protocol import get_protocol
 from optio_agents.protocol.session import run_log_protocol_session
-from optio_agents.session.events import SessionEvent
+from optio_agents.session.events import ProblemReported, ProgressReported, SessionEvent
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import SessionFailed, SessionOutcome
 
@@ -79,6 +81,7 @@ class Run:
         self._stop: Stop | None = None
         self._hurried = False
         self._survivors: tuple[str, ...] = ()
+        self._problem: str | None = None
         self._early: list[Happening] = []
         """What the log held before we knew that the agent had started: it is shown after that."""
 
@@ -95,7 +98,8 @@ class Run:
             nursery.start_soon(self._show, self._output, shown)
             if self._settings.timeout is not None:
                 nursery.start_soon(self._watch_clock, self._settings.timeout)
-            ended = await self._session()
+            with shown_diagnostics(self._observe):
+                ended = await self._session()
             self._session_over = True
             self._output.show(ended)
             await shown.wait()
@@ -144,6 +148,10 @@ class Run:
             shown.set()
 
     def _observe(self, event: SessionEvent) -> None:
+        if isinstance(event, ProblemReported):
+            self._problem = event.text
+        elif isinstance(event, ProgressReported) and event.message == self._problem:
+            return  # the same problem, told to optio
         if self._agent is None:
             self._early.append(event)
         else:
@@ -177,7 +185,7 @@ class Run:
                 ),
             )
         except SessionFailed as failed:
-            outcome, cause = failed.outcome, failed.__cause__
+            outcome, cause = failed.outcome, _first_cause(failed.__cause__)
         except CommandFailure as failure:
             return self._ended(Stop(failure.code, failure.message), None)
         except OSError as error:
@@ -245,3 +253,10 @@ class Run:
 
     async def _hear(self, hook_context: object, keyword: str, data: object) -> None:
         """The observer shows it; there is nobody here who would answer."""
+
+
+def _first_cause(error: BaseException | None) -> BaseException | None:
+    """What lies beneath an error that supervisors handed upwards."""
+    while isinstance(error, actors.Escalated):
+        error = error.cause
+    return error

@@ -44,9 +44,10 @@ def test_strict_is_the_agents_failure_unless_the_disk_was_full() -> None:
 
 
 def test_a_file_system_that_fails_is_no_bug() -> None:
-    failed = SessionOutcome(Ending.FAILED, "the log is lost")
-    assert judged(failed, cause=LogLost()) == (ExitCode.IO_ERROR, "the log is lost")
-    assert judged(failed, cause=OSError())[0] is ExitCode.IO_ERROR
+    failed = SessionOutcome(Ending.FAILED, "the session's reader failed")
+    lost = judged(failed, cause=LogLost("optio.log is a directory"))
+    assert lost == (ExitCode.IO_ERROR, "the log is lost: optio.log is a directory")
+    assert judged(failed, cause=OSError(5, "I/O error")) == (ExitCode.IO_ERROR, "[Errno 5] I/O error")
     stuck = SessionOutcome(Ending.FAILED, "DONE, but 1 announced thing was not settled", unsettled=1)
     assert judged(stuck)[0] is ExitCode.IO_ERROR
 
