@@ -165,7 +165,7 @@ def test_strict_makes_a_rejected_deliverable_a_failure(tmp_path: Path) -> None:
     lenient = run("run", "--json", *agent(code), cwd=tmp_path)
     assert lenient.code == 0
     strict = run("run", "--json", "--strict", *agent(code), cwd=tmp_path)
-    assert (strict.code, strict.ended["reason"]) == (1, "DONE, but not accepted: deliverables/none")
+    assert (strict.code, strict.ended["reason"]) == (1, "DONE, but not accepted: none")
 
 
 @pytest.mark.parametrize(
