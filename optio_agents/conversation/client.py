@@ -205,9 +205,9 @@ class AgentConversation:
         return state
 
     def states(self) -> AsyncIterator[State]:
-        """The state now, and then each time it has changed; one that came and went unseen is skipped."""
-        iterator: AsyncIterator[State] = self.core.state.eventual_values()
-        return iterator
+        """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is
+        skipped."""
+        return _States(self)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -361,6 +361,24 @@ class AgentConversation:
 
     def _closed_error(self) -> ConversationClosed:
         return ConversationClosed(f"the conversation with {self.name} has ended: {self.closed_reason}")
+
+
+class _States(AsyncIterator[State]):
+    """No generator, so that leaving the loop early leaves nothing behind."""
+
+    def __init__(self, conversation: AgentConversation) -> None:
+        self._conversation = conversation
+        self._last: State | None = None
+
+    def __aiter__(self) -> _States:
+        return self
+
+    async def __anext__(self) -> State:
+        if self._last is State.CLOSED:
+            raise StopAsyncIteration
+        self._last = await self._conversation.core.state.wait_value(lambda state: state is not self._last)
+        assert self._last is not None
+        return self._last
 
 
 def _name(handler: object) -> str:
