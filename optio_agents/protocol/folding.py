@@ -140,18 +140,21 @@ class ProgressFold:
         self._expire(now)
         fresh = QUIET_LIMIT - len(seen)  # so many of them optio-core would write at once
         seen.extend([now] * min(count, QUIET_LIMIT + 1))
-        pending = 0 if self._held is None else 1 + bool(self._uncounted)
-        room = QUIET_LIMIT - len(self._made) - pending
-        if count <= min(fresh, room):
-            return self.flush(now) + self._make(source.first, now)
+        calls: list[Call] = []
+        if fresh > 0 and len(self._made) + _SUMMARY <= QUIET_LIMIT:
+            calls = self.flush(now)  # the burst is over: what it left goes first
+        room = min(fresh, QUIET_LIMIT - len(self._made))
+        if self._held is None and count <= room:
+            return calls + self._make(source.first, now)
         shown = 0
         if self._held is not None:
             self._drop(1)
-        elif count - 1 <= min(fresh, room):
+        elif count - 1 <= room:
             shown = count - 1  # the last one is held for a moment, and none is dropped
         else:
             shown = max(0, min(fresh, _BURST_LIMIT - _SUMMARY - len(self._made), count - 1))
-        calls = self._make(source.first[:shown], now) if shown else []
+        if shown:
+            calls += self._make(source.first[:shown], now)
         self._drop(count - shown - 1)
         self._held = source
         due = self.due

@@ -135,6 +135,9 @@ counts = st.integers(1, 14) | st.sampled_from([100, 400])
 @example([(0.0, 5_000), (0.001, 5_000), (0.001, 1)])
 @example([(0.005, 1)] * 60)
 @example([(0.0, 11)])
+@example([(0.0, 11), (0.105, 10), (0.001, 1)])
+@example([(0.0, 13), (0.105, 10), (0.001, 1)])
+@example([(0.0, 10), (0.05, 10), (0.051, 10), (0.001, 1)])
 @example([(0.0, 10), (0.05, 1), (0.001, 1), (0.2, 1)])
 def test_the_database_ends_with_the_same_progress_and_no_message_is_unaccounted_for(
     bursts: list[Burst],
@@ -200,6 +203,25 @@ def test_the_eleventh_message_is_held_and_then_shown() -> None:
     assert WINDOW < due < 2 * WINDOW
     assert fold.flush(due) == [(10, "line 10")]
     assert fold.dropped == 0
+
+
+def test_a_message_after_a_burst_passes_at_once_behind_what_the_burst_left() -> None:
+    fold = ProgressFold()
+    fold.add(make_run(0, 10), 0.0)
+    assert fold.add(make_run(10, 3), 0.001) == []
+    assert fold.due is not None
+    assert fold.due > 0.105
+    calls = fold.add(make_run(13, 1), 0.105)
+    assert [text for _, text in calls] == ["(2 messages dropped)", "line 12", "line 13"]
+    assert fold.due is None
+
+
+def test_eleven_now_and_ten_a_moment_later_lose_nothing() -> None:
+    fold = ProgressFold()
+    calls = fold.add(make_run(0, 11), 0.0) + fold.add(make_run(11, 10), 0.105)
+    assert fold.due is not None
+    calls += fold.flush(fold.due)
+    assert [text for _, text in calls] == [f"line {number}" for number in range(21)]
 
 
 def test_a_flood_makes_two_calls_per_tenth_of_a_second() -> None:
