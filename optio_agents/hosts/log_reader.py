@@ -71,13 +71,14 @@ class LocalLogReader:
         self._path = os.path.join(directory.path, name)
         self._watch = watch
         self._settled = settled
-        self._resume_at: LogPosition | None = position
+        self._resume_at = position if position.offset else None
         self._file: int | None = None
         self._inode = (0, 0)  # device and inode of the open file
         self._superseded = False  # the name belongs to another inode by now
         self._offset = 0  # just past the last line handed out
         self._at = 0  # where the next read begins; past the offset only while a line is being skipped
         self._context = b""  # the bytes before `_at`, at most CONTEXT
+        self._anchor = b""  # the bytes before `_offset`
         self._seen = 0  # the end of what was read of this file
         self._framer = Framer()
         self._ready: deque[Window] = deque()
@@ -146,9 +147,9 @@ class LocalLogReader:
             self._framer.unread()
             chunk = os.pread(self._file, WINDOW_LIMIT, self._at - len(self._context))
             if not chunk.startswith(self._context):
-                self._begin_anew()
+                self._go_back()
                 return _Step.AGAIN
-            if self._frame(chunk):
+            if self._frame(chunk) or self._ready:
                 return _Step.AGAIN
             return self._look_up_name()
         except OSError as error:
@@ -159,7 +160,9 @@ class LocalLogReader:
         once.
         """
         base = self._at - len(self._context)
-        self._seen = base + len(chunk)
+        end = base + len(chunk)
+        self._lost += max(0, self._seen - end)  # the torn last line has become shorter
+        self._seen = end
         for frame in self._framer.feed(chunk, len(self._context)):
             end = self._offset + frame.size - base
             self._hand_out(frame, chunk[max(0, end - CONTEXT) : end])
@@ -172,6 +175,7 @@ class LocalLogReader:
     def _hand_out(self, frame: Frame, context: bytes) -> None:
         """Make a window of a frame; `context` is what stands before its end."""
         self._offset += frame.size
+        self._anchor = context
         if frame.data:
             end = LogPosition(self._offset, self._fingerprint(context))
             self._ready.append(Window(frame.data, end, frame.cut, self._lost))
@@ -211,35 +215,30 @@ class LocalLogReader:
 
     def _open(self) -> bool:
         """Open the file that has the name now and find the place in it; return False while there is none."""
-        position, self._resume_at = self._resume_at, None
+        position = self._resume_at
         with self._directory.open() as directory:
             file = self._open_name(self._name, directory)
-            if (
-                position is not None
-                and position.offset
-                and (file is None or not self._stands_in(file, position))
-            ):
+            if position is not None and (file is None or not self._stands_in(file, position)):
                 # The reader before us was in another file. It may still be here under another name (rotated).
                 renamed = self._find_renamed(directory, position)
-                if renamed is not None:
+                if renamed is None:
+                    if file is None:
+                        return False
+                    position = None
+                else:
                     if file is not None:
                         os.close(file)
                     file = renamed
-                else:
-                    position = None
         if file is None:
             return False
+        self._resume_at = None
         status = os.fstat(file)
         self._file = file
         self._inode = (status.st_dev, status.st_ino)
         self._superseded = False
         self._watch.follow(file)
         if position is not None:
-            self._offset = self._at = self._seen = position.offset
-            self._context = _bytes_before(file, position.offset)
-            self._framer = Framer(self._context)
-        elif not self._framer_stands_in(file):
-            self._begin_anew()
+            self._set_place(position.offset, _bytes_before(file, position.offset))
         return True
 
     def _open_name(self, name: str, directory: int) -> int | None:
@@ -282,16 +281,18 @@ class LocalLogReader:
         digest: bytes = _FINGERPRINT.unpack(position.fingerprint)[2]
         return _digest(_bytes_before(file, position.offset)) == digest
 
-    def _framer_stands_in(self, file: int) -> bool:
-        """Whether the bytes before the place where the last read ended stand in a file just opened, too."""
-        return os.pread(file, len(self._context), self._at - len(self._context)) == self._context
+    def _go_back(self) -> None:
+        """What was read last is not there any more: back to the offset, and if that is not to be found, to 0."""
+        self._lost += self._seen - self._offset
+        if self._framer.skipping:
+            self._set_place(self._offset, self._anchor)
+        else:
+            self._set_place(0, b"")
 
-    def _begin_anew(self) -> None:
-        """What is in the file is new: start at 0 and count what is gone."""
-        self._lost += max(0, self._seen - self._offset)
-        self._offset = self._at = self._seen = 0
-        self._context = b""
-        self._framer = Framer()
+    def _set_place(self, offset: int, context: bytes) -> None:
+        self._offset = self._at = self._seen = offset
+        self._context = self._anchor = context
+        self._framer = Framer(context)
 
     def _fingerprint(self, context: bytes) -> bytes:
         return _FINGERPRINT.pack(*self._inode, _digest(context))
