@@ -249,10 +249,12 @@ class Supervisor:
     async def _run_again(self) -> None:
         """Run the children that the last run of this supervisor laid to rest, in start order."""
         assert self._nursery is not None
-        for child in list(self._children.values()):
+        children = list(self._children.values())
+        for child in children:
+            self._nursery.start_soon(self._live, child, name=f"actor {child.name}")
+        for child in children:
             if child.at(State.RESTING):
                 child.restart()
-                self._nursery.start_soon(self._live, child, name=f"actor {child.name}")
                 while child.at(State.STARTING):
                     await child.changed()
 
@@ -266,16 +268,13 @@ class Supervisor:
 
     async def _live(self, cell: Cell[Any]) -> None:
         """Run one child until it is not to be run again. The one task that a child has."""
+        delay = float("inf")  # a child that rests from the start waits for `_run_again`
         try:
             while True:
-                exit = await cell.run()
-                delay = self._judge(cell, exit)
-                if delay is None:
-                    cell.end(exit)
-                    return
-                with trio.CancelScope(deadline=trio.current_time() + delay):
-                    while cell.at(State.RESTING) and not self._keeping:
-                        await cell.changed()
+                if cell.at(State.RESTING):
+                    with trio.CancelScope(deadline=trio.current_time() + delay):
+                        while cell.at(State.RESTING) and not self._keeping:
+                            await cell.changed()
                 if cell.at(State.RESTING):
                     if self._keeping:
                         return
@@ -283,6 +282,12 @@ class Supervisor:
                 if not cell.at(State.STARTING):
                     cell.end(cell.exit_at_rest())
                     return
+                exit = await cell.run()
+                verdict = self._judge(cell, exit)
+                if verdict is None:
+                    cell.end(exit)
+                    return
+                delay = verdict
         except BaseException as failure:
             cell.end(Exit(cell.name, ExitKind.CANCELLED, f"the block around it was left by {failure!r}"))
             raise

@@ -3,8 +3,9 @@
 from actors.testing.leaks import no_leaks
 from actors.testing.probe import Probe
 from actors.testing.schedule import run_seeded
-from actors.testing.steps import Point, StepReport, cancel_at_every_step, fail_at_every_step
+from actors.testing.steps import InjectedFault, Point, StepReport, cancel_at_every_step, fail_at_every_step
 
 __all__ = [
-    "Point", "Probe", "StepReport", "cancel_at_every_step", "fail_at_every_step", "no_leaks", "run_seeded",
+    "InjectedFault", "Point", "Probe", "StepReport", "cancel_at_every_step", "fail_at_every_step", "no_leaks",
+    "run_seeded",
 ]  # fmt: skip
