@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from optio_agents.bridge.border import Border
@@ -18,15 +19,18 @@ class Attention:
         self._journal = journal
         self._grace = grace
 
-    async def handle(self, reasons: list[str]) -> None:
+    async def handle(self, reasons: list[str], settle: Callable[[], None]) -> None:
         """Ask for each reason; a ctx that cannot is reported as that event's problem."""
         need_attention = getattr(self._ctx, "need_attention", None)
         for reason in reasons:
             text = display_text(reason)
             if need_attention is None:
                 self._journal.problem(f"Attention needed (the context cannot pass it on): {text}")
-                continue
-            try:
-                await self._border.call(need_attention, text, label="ctx.need_attention", grace=self._grace)
-            except Exception as error:  # noqa: BLE001 - one event's failure is that event's problem
-                self._journal.problem(f"ATTENTION could not be passed on ({error!r}): {text}")
+            else:
+                try:
+                    await self._border.call(
+                        need_attention, text, label="ctx.need_attention", grace=self._grace
+                    )
+                except Exception as error:  # noqa: BLE001 - one event's failure is that event's problem
+                    self._journal.problem(f"ATTENTION could not be passed on ({error!r}): {text}")
+            settle()

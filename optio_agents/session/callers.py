@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from outcome import Error, Outcome
@@ -32,23 +33,24 @@ class Callers:
         self._sender = sender
         self._grace = grace
 
-    async def handle(self, messages: list[list[Any]]) -> None:
+    async def handle(self, messages: list[list[Any]], settle: Callable[[], None]) -> None:
         """Hand over each message; a callback that raises is reported and does not stop the next."""
-        outbox = Outbox(self._sender)
+        outbox = Outbox(self._sender, self._journal)
 
-        def settle(index: int, outcome: Outcome[Any]) -> None:
+        def heard(index: int, outcome: Outcome[Any]) -> None:
             if isinstance(outcome, Error):
                 self._journal.problem(f"on_caller_message failed for {messages[index][0]}: {outcome.error!r}")
-                return
-            answer = outcome.unwrap()
-            if isinstance(answer, str) and answer.strip():
-                outbox.put(answer)
+            else:
+                answer = outcome.unwrap()
+                if isinstance(answer, str) and answer.strip():
+                    outbox.put(answer)
+            settle()
 
         await self._border.call_each(
             self._callback,
             [(self._hook_context, keyword, data) for keyword, data in messages],
             label="on_caller_message",
-            on_result=settle,
+            on_result=heard,
             grace=self._grace,
         )
         await outbox.flush()

@@ -15,13 +15,13 @@ from optio_agents.session.body import run_body
 from optio_agents.session.callers import Callers
 from optio_agents.session.fetcher import Fetcher
 from optio_agents.session.lane import Lane, work_off
-from optio_agents.session.outbox import Outbox
 from optio_agents.session.parser import Lanes, Parser, parse
 from optio_agents.session.plan import Plan
 from optio_agents.session.requests import Requests
 from optio_agents.session.sender import Sender, send
 from optio_agents.session.tailer import Cursor, tail
-from optio_agents.session.verdict import Fact
+from optio_agents.session.verdict import CancelAsked, Fact
+from optio_agents.session.watch import is_cancelled
 
 DELIVERABLE_QUEUE_BOUND = 64
 """Announced deliverables that are in the fetcher's hands at once, at the most."""
@@ -29,8 +29,9 @@ DELIVERABLE_QUEUE_BOUND = 64
 CALLER_MESSAGE_QUEUE_BOUND = 64
 """Caller messages that are in the callback's hands at once, at the most."""
 
-READER_RESTARTS = actors.Intensity(restarts=5, seconds=60.0)
-"""A log that cannot be read is tried again this often before the session fails."""
+READER_RESTARTS = actors.Intensity(restarts=7, seconds=60.0, backoff=actors.Backoff(first=0.1))
+"""A log that cannot be read is tried again this often before the session fails: for about eleven seconds in all,
+which a dropped connection needs to come back."""
 
 
 class Crew:
@@ -70,11 +71,19 @@ class Crew:
         self._body: actors.Ref[Any] | None = None
 
     async def start(self) -> None:
-        """Start everything, from the far end of the channels to the near one, the body last."""
-        if self._plan.keywords:
+        """Start everything, from the far end of the channels to the near one, the body last.
+
+        The agent is not launched for a session that is to end: optio's wish is looked at once more here, because the
+        actor that waits for it may not have run yet.
+        """
+        plan = self._plan
+        if plan.keywords:
             await self._start_lanes()
             await self._start_reading()
-        plan = self._plan
+        if is_cancelled(plan.ctx):
+            self._tell(CancelAsked())
+            return
+        await trio.lowlevel.checkpoint()
         self._body = await self._supervisor.start(
             actors.actor(
                 run_body,
@@ -85,13 +94,13 @@ class Crew:
                 plan.options.cancel_grace,
             ),
             name="body",
-            restart=actors.TEMPORARY,
+            restart=actors.TRANSIENT,
         )
 
     @property
     def unsettled(self) -> int:
-        """Announced things that have not been dealt with."""
-        return sum(lane.unsettled for lane in self._lanes)
+        """Announced things that have not been dealt with, and messages that the agent has not been told."""
+        return sum(lane.unsettled for lane in self._lanes) + self._plan.journal.unsaid
 
     async def drain(self) -> None:
         """Read no more; let the lanes finish, and then the sender, all within the drain deadline."""
@@ -124,7 +133,7 @@ class Crew:
         grace = plan.options.cancel_grace
         sender = Sender(*common, grace)
         self._sender = await self._supervisor.start(
-            actors.actor(send, sender), name="sender", capacity=64, restart=actors.TRANSIENT
+            actors.actor(send, sender, self._tell), name="sender", capacity=64, restart=actors.TRANSIENT
         )
         fetcher = Fetcher(
             plan.border,
@@ -165,7 +174,7 @@ class Crew:
                 requests=self._requests,
                 callers=self._callers,
                 attention=self._attention,
-                hint=Outbox(self._sender).put,
+                hint=self._hint,
             ),
             plan.journal,
             plan.session_host.workdir,
@@ -174,10 +183,25 @@ class Crew:
         parser_ref = await self._supervisor.start(
             actors.actor(parse, parser), name="parser", capacity=2, restart=actors.TRANSIENT
         )
-        reading = await self._supervisor.start_supervisor(name="reader", intensity=READER_RESTARTS)
+        reading = await self._supervisor.start_supervisor(
+            name="reader", intensity=READER_RESTARTS, on_failure=self._note_lost_reader
+        )
         tailer = await reading.start(
             actors.actor(tail, plan.session_host, self.cursor, parser_ref, parser.ends_session),
             name="tailer",
             restart=actors.TRANSIENT,
         )
         self._readers = [tailer, parser_ref]
+
+    def _hint(self, text: str) -> bool:
+        """Tell the agent something if that is possible at once; return whether it was."""
+        assert self._sender is not None
+        try:
+            self._sender.try_tell(text)
+        except actors.MailboxFull:
+            return False
+        self._plan.journal.unsaid += 1
+        return True
+
+    def _note_lost_reader(self, ref: actors.Ref[Any], exit: actors.Exit) -> None:
+        self._plan.journal.note(f"The log could not be read: {exit.cause!r}")

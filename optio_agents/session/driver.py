@@ -1,6 +1,7 @@
 """One session from its first step to its outcome: set-up, the crew, the verdict, the drain, the teardown.
 
-This is the session's edge: the one place where exceptions of all its parts meet and become what the caller sees.
+It only runs things in their order. What ends a session is decided in `verdict.py`, and what the caller sees of it in
+`edge.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import trio
 import actors
 from optio_agents.bridge.border import Abandoned
 from optio_agents.session.crew import Crew
-from optio_agents.session.events import Ended
+from optio_agents.session.edge import Edge
 from optio_agents.session.outcome import Ending, SessionFailed, SessionOutcome
 from optio_agents.session.plan import Plan
 from optio_agents.session.resolver import FACTS_CAPACITY, resolve
-from optio_agents.session.verdict import CancelAsked, Fact, Judge, LogEnded, Phase, Verdict
+from optio_agents.session.verdict import CancelAsked, Fact, Judge, LogEnded, Phase
 from optio_agents.session.watch import is_cancelled, watch
 
 NO_RESTARTS = actors.Intensity(restarts=0, seconds=1.0)
@@ -39,6 +40,7 @@ class Session:
         self._stage = trio.CancelScope()
         """Set-up and run: left when the verdict leaves nothing to drain."""
         self._draining = trio.CancelScope()
+        self._resolver: actors.Ref[Fact] | None = None
         self._crew: Crew | None = None
         self._begun = False
 
@@ -51,16 +53,19 @@ class Session:
         """
         self._plan.border.on_abandoned = self._note_abandoned
         self._plan.border.on_late_failure = self._note_late_failure
-        if is_cancelled(self._plan.ctx):
-            self._judge.hear(CancelAsked())
-            return self._conclude(None, None)
         failure: BaseException | None = None
         try:
-            await self._run_actors()
-        except BaseException as error:  # noqa: BLE001 - judged, and raised again, in _conclude
+            if is_cancelled(self._plan.ctx):
+                self._judge.hear(CancelAsked())
+            else:
+                await self._run_actors()
+        except BaseException as error:  # noqa: BLE001 - judged, and raised again, at the edge
             failure = error
+        self._hear_the_rest()
+        if self._crew is not None:
+            self._journal.unsettled = self._crew.unsettled
         after_failure = await self._after_execute() if self._begun else None
-        return self._conclude(failure, after_failure)
+        return Edge(self._plan, self._judge).conclude(failure, after_failure)
 
     async def _run_actors(self) -> None:
         plan, started = self._plan, trio.current_time()
@@ -68,24 +73,30 @@ class Session:
         async with actors.open_supervisor(
             name="session", intensity=NO_RESTARTS, stop_timeout=plan.options.drain_timeout
         ) as supervisor:
-            resolver = await supervisor.start(
-                actors.actor(resolve, self._judge, self._react), name="resolver", capacity=FACTS_CAPACITY
+            self._resolver = await supervisor.start(
+                actors.actor(resolve, self._judge, self._react),
+                name="resolver",
+                capacity=FACTS_CAPACITY,
+                restart=actors.TRANSIENT,
             )
             watcher = await supervisor.start(
-                actors.actor(watch, plan.border, plan.ctx, resolver.try_tell), name="watch"
+                actors.actor(watch, plan.border, plan.ctx, self._tell), name="watch", restart=actors.TRANSIENT
             )
-            self._crew = Crew(plan, supervisor, resolver.try_tell)
-            with self._stage:
-                await self._set_up()
-                ready = trio.current_time()
-                self._journal.time(setup=ready - started)
-                await self._crew.start()
-                await self._decided.wait()
-                self._journal.time(run=trio.current_time() - ready)
-            await self._drain(self._crew)
-            with trio.CancelScope(deadline=trio.current_time() + 2 * grace + 1.0, shield=True):
-                await self._crew.end()
-            watcher.cancel("the session ends")
+            self._crew = Crew(plan, supervisor, self._tell)
+            try:
+                with self._stage:
+                    await self._set_up()
+                    ready = trio.current_time()
+                    self._journal.time(setup=ready - started)
+                    await self._crew.start()
+                    await self._decided.wait()
+                    self._journal.time(run=trio.current_time() - ready)
+                await self._drain(self._crew)
+            finally:
+                # Cancelled, not stopped: a stop would wait for a body that goes on working.
+                watcher.cancel("the session ends")
+                with trio.CancelScope(deadline=trio.current_time() + 2 * grace + 1.0, shield=True):
+                    await self._crew.end()
 
     async def _set_up(self) -> None:
         plan = self._plan
@@ -99,6 +110,22 @@ class Session:
     async def _call(self, function: Callable[..., Awaitable[Any]] | None, *args: Any, label: str) -> None:
         if function is not None:
             await self._plan.border.call(function, *args, label=label, grace=self._plan.options.cancel_grace)
+
+    def _tell(self, fact: Fact) -> None:
+        """Hand a fact to the resolver; never waits."""
+        assert self._resolver is not None, "the resolver is started before anybody who knows facts"
+        try:
+            self._resolver.try_tell(fact)
+        except actors.ActorStopped:
+            # The caller's cancellation has ended the resolver before whoever tells: nothing is decided by this fact
+            # any more, but the exception that it may hold is not lost.
+            self._judge.hear(fact)
+
+    def _hear_the_rest(self) -> None:
+        """Facts that the resolver had accepted when it was cancelled."""
+        ended = None if self._resolver is None else self._resolver.exit
+        for letter in () if ended is None else ended.dead_letters:
+            self._judge.hear(letter.message)
 
     def _react(self, fact: Fact) -> None:
         """Act upon where the judge stands after `fact` (called by the resolver)."""
@@ -132,100 +159,18 @@ class Session:
             return None
         started = trio.current_time()
         try:
-            with (
-                trio.CancelScope(shield=True),
-                trio.fail_after(options.after_execute_timeout),
-            ):
+            with trio.CancelScope(deadline=started + options.after_execute_timeout, shield=True) as limit:
                 await self._call(hook, self._plan.hook_context, label="after_execute")
-        except trio.TooSlowError:
-            return SessionFailed(
-                f"after_execute did not end within {options.after_execute_timeout:g} s",
-                self._journal.outcome(Ending.FAILED, None),
-            )
-        except BaseException as error:  # noqa: BLE001 - judged, and raised again, in _conclude
+        except BaseException as error:  # noqa: BLE001 - judged, and raised again, at the edge
             return error
         finally:
             self._journal.time(teardown=trio.current_time() - started)
-        return None
-
-    def _conclude(self, failure: BaseException | None, after_failure: BaseException | None) -> SessionOutcome:
-        """Decide what the caller sees, keep everything else beside it, and say how it ended."""
-        if self._crew is not None:
-            self._journal.unsettled = self._crew.unsettled
-        verdict = self._final_verdict(failure)
-        others = [*self._judge.others]
-        if failure is not None and failure is not verdict.error:
-            others.append(failure)
-        primary = self._primary(verdict)
-        if after_failure is not None:
-            if primary is None or _outranks(after_failure, primary):
-                if primary is not None:
-                    others.append(primary)
-                primary = after_failure
-                verdict = Verdict(Ending.FAILED, f"after_execute failed: {after_failure!r}", after_failure)
-            else:
-                others.append(after_failure)
-        for other in others:
-            self._journal.note(f"Also raised: {other!r}")
-            if primary is not None:
-                primary.add_note(f"Also raised in this session: {other!r}")
-        outcome = self._journal.outcome(verdict.ending, verdict.message)
-        self._journal.emit(Ended(outcome))
-        if primary is None:
-            return outcome
-        if isinstance(primary, SessionFailed):
-            primary.outcome = outcome
-            primary.others = tuple(others)
-        raise primary
-
-    def _final_verdict(self, failure: BaseException | None) -> Verdict:
-        verdict = self._judge.verdict
-        if isinstance(failure, trio.Cancelled):
-            return Verdict(Ending.CANCELLED, "cancelled by the caller", failure)
-        if failure is not None and not isinstance(failure, Exception):
-            return Verdict(Ending.FAILED, repr(failure), failure)
-        if verdict is not None and verdict.ending is Ending.CANCELLED:
-            return verdict
-        if isinstance(failure, actors.Escalated):
-            return Verdict(Ending.FAILED, f"the session's {failure.child} failed: {failure.cause!r}", failure)
-        if failure is not None:
-            return Verdict(Ending.FAILED, repr(failure), failure)
-        assert verdict is not None, "a session ends by a verdict or by an exception"
-        return self._strictly(verdict)
-
-    def _strictly(self, verdict: Verdict) -> Verdict:
-        if verdict.ending is not Ending.DONE:
-            return verdict
-        if self._judge.cancel_asked and self._journal.unsettled:
-            return Verdict(Ending.CANCELLED, "cancelled by optio after DONE, before everything was settled")
-        if self._journal.unsettled:
-            return Verdict(
-                Ending.FAILED,
-                f"DONE, but {self._journal.unsettled} announced things were not settled within "
-                f"{self._plan.options.drain_timeout:g} s",
-            )
-        if self._plan.options.strict and self._journal.refused:
-            paths = ", ".join(sorted(self._journal.refused)[:5])
-            return Verdict(Ending.FAILED, f"DONE, but these deliverables were not accepted: {paths}")
-        return verdict
-
-    def _primary(self, verdict: Verdict) -> BaseException | None:
-        """The exception that `verdict` means to the caller; `None` for a good end."""
-        if isinstance(verdict.error, actors.Escalated):
-            failed = self._failed(verdict)
-            failed.__cause__ = verdict.error.cause
-            return failed
-        if verdict.error is not None:
-            return verdict.error
-        if verdict.ending in (Ending.DONE, Ending.CANCELLED):
+        if not limit.cancelled_caught:
             return None
-        if verdict.ending is Ending.BODY_ENDED and not self._plan.keywords:
-            return None
-        return self._failed(verdict)
-
-    def _failed(self, verdict: Verdict) -> SessionFailed:
-        message = verdict.message or verdict.ending.value
-        return SessionFailed(message, self._journal.outcome(verdict.ending, verdict.message))
+        return SessionFailed(
+            f"after_execute did not end within {options.after_execute_timeout:g} s",
+            self._journal.outcome(Ending.FAILED, None),
+        )
 
     def _note_abandoned(self, abandoned: Abandoned) -> None:
         self._journal.abandoned.append(f"{abandoned.label} at {abandoned.where}")
@@ -233,10 +178,3 @@ class Session:
 
     def _note_late_failure(self, label: str, error: BaseException) -> None:
         self._journal.note(f"{label} raised after it was left behind: {error!r}")
-
-
-def _outranks(error: BaseException, other: BaseException) -> bool:
-    """`SystemExit` and `KeyboardInterrupt` come before anything else."""
-    return isinstance(error, (SystemExit, KeyboardInterrupt)) and not isinstance(
-        other, (SystemExit, KeyboardInterrupt)
-    )

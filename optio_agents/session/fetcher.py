@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,28 +67,29 @@ class Fetcher:
         self._on_text = on_text
         self._on_file = on_file
 
-    async def handle(self, paths: list[str]) -> None:
-        """Fetch, hand over and answer each path."""
-        outbox = Outbox(self._sender)
-        group: list[Fetched] = []
-        size = 0
-        for path in paths:
-            try:
-                fetched = await self._fetch(path)
-            except DeliverableRejected as rejection:
-                await self._hand_over(group, outbox)
-                group, size = [], 0
-                self._reject(path, rejection, outbox)
-                continue
-            group.append(fetched)
-            size += fetched.size
-            if size >= GROUP_BYTES:
-                await self._hand_over(group, outbox)
-                group, size = [], 0
-        await self._hand_over(group, outbox)
+    async def handle(self, announced: list[str], settle: Callable[[], None]) -> None:
+        """Fetch, hand over and answer each announced path, calling `settle` for each that has got its reply."""
+        batch = _Batch(Outbox(self._sender, self._journal), settle)
+        try:
+            for path in announced:
+                await self._take(path, batch)
+                if batch.size >= GROUP_BYTES:
+                    await self._hand_over(batch)
+            await self._hand_over(batch)
+        finally:
+            batch.close()
 
-    async def _fetch(self, announced: str) -> Fetched:
-        path = locate(announced, self._host.workdir)
+    async def _take(self, path: str, batch: _Batch) -> None:
+        try:
+            path = locate(path, self._host.workdir)
+            fetched = await self._fetch(path)
+        except DeliverableRejected as rejection:
+            await self._hand_over(batch)  # replies keep the order of the lines
+            self._reject(path, rejection, batch)
+        else:
+            batch.group.append(fetched)
+
+    async def _fetch(self, path: str) -> Fetched:
         limit = self._options.text_limit if self._on_file is None else self._options.deliverable_limit
         async with self._host.open_deliverable(path, limit=limit) as source:
             if self._on_file is not None:
@@ -106,9 +109,11 @@ class Fetcher:
             ) from None
         return Fetched(path, text, len(data), hashlib.sha256(data).hexdigest())
 
-    async def _hand_over(self, group: list[Fetched], outbox: Outbox) -> None:
-        def settle(index: int, outcome: Outcome[Any]) -> None:
-            self._settle(group[index], outcome, outbox)
+    async def _hand_over(self, batch: _Batch) -> None:
+        group = batch.group
+
+        def answer(index: int, outcome: Outcome[Any]) -> None:
+            self._answer(group[index], outcome, batch)
 
         if self._on_file is None:
             callback, label = self._on_text, "on_deliverable"
@@ -116,41 +121,58 @@ class Fetcher:
         else:
             callback, label = self._on_file, "on_deliverable_file"
             calls = [(self._hook_context, each.content) for each in group]
-        try:
-            if callback is None:
-                for item in group:
-                    self._accept(item, None, outbox)
-            elif group:
-                await self._border.call_each(
-                    callback,
-                    calls,
-                    label=label,
-                    on_result=settle,
-                    grace=self._options.cancel_grace,
-                )
-        finally:
+        if callback is None:
             for item in group:
-                if isinstance(item.content, DeliverableFile):
-                    item.content.close()
-        await outbox.flush()
+                self._accept(item, None, batch)
+        elif group:
+            await self._border.call_each(
+                callback, calls, label=label, on_result=answer, grace=self._options.cancel_grace
+            )
+        batch.close()
+        await batch.outbox.flush()
 
-    def _settle(self, item: Fetched, outcome: Outcome[Any], outbox: Outbox) -> None:
+    def _answer(self, item: Fetched, outcome: Outcome[Any], batch: _Batch) -> None:
         try:
-            self._accept(item, outcome.unwrap(), outbox)
+            self._accept(item, outcome.unwrap(), batch)
         except Exception as error:  # noqa: BLE001 - whatever the caller's callback raised
             self._journal.problem(f"The callback failed for the deliverable {item.path}: {error!r}")
-            self._reply(item.path, replies.TROUBLE, outbox, failed=True, size=item.size, sha256=item.sha256)
+            self._reply(item.path, replies.TROUBLE, batch, failed=True, size=item.size, sha256=item.sha256)
 
-    def _accept(self, item: Fetched, answer: Any, outbox: Outbox) -> None:
+    def _accept(self, item: Fetched, answer: Any, batch: _Batch) -> None:
         reply = replies.callback_reply(answer)
-        self._reply(item.path, reply, outbox, size=item.size, sha256=item.sha256)
+        self._reply(item.path, reply, batch, size=item.size, sha256=item.sha256)
 
-    def _reject(self, announced: str, rejection: DeliverableRejected, outbox: Outbox) -> None:
+    def _reject(self, path: str, rejection: DeliverableRejected, batch: _Batch) -> None:
         reply = replies.rejected_reply(rejection)
-        self._journal.progress(None, replies.reply_text(announced, reply))
-        self._reply(announced, reply, outbox, kind=rejection.kind)
+        self._journal.progress(None, replies.reply_text(path, reply))
+        self._reply(path, reply, batch, kind=rejection.kind)
 
-    def _reply(self, path: str, reply: str, outbox: Outbox, **known: Any) -> None:
+    def _reply(self, path: str, reply: str, batch: _Batch, **known: Any) -> None:
         accepted = replies.is_accepted(reply)
         self._journal.settle(DeliverableRecord(path, accepted, reply, **known))
-        outbox.put(replies.reply_text(path, reply))
+        batch.outbox.put(replies.reply_text(_file_name(path), reply))
+        batch.settle()
+
+
+def _file_name(path: str) -> str:
+    return posixpath.basename(path.rstrip("/")) or path
+
+
+class _Batch:
+    """What one call of `handle` is at: the group that was read and waits for its callback, and the replies."""
+
+    def __init__(self, outbox: Outbox, settle: Callable[[], None]) -> None:
+        self.outbox = outbox
+        self.settle = settle
+        self.group: list[Fetched] = []
+
+    @property
+    def size(self) -> int:
+        return sum(each.size for each in self.group)
+
+    def close(self) -> None:
+        """Free the group's copies."""
+        for item in self.group:
+            if isinstance(item.content, DeliverableFile):
+                item.content.close()
+        self.group = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from optio_agents.protocol.display import display_text
@@ -44,15 +45,28 @@ class Journal:
         self.cut_lines = 0
         self.lost_bytes = 0
         self.unsettled = 0
+        self.unsaid = 0
+        """Messages to the agent that were handed in, and have neither been delivered nor given up."""
         self.abandoned: list[str] = []
         self.timings = Timings()
         self.refused: set[str] = set()
-        """Paths whose last delivery was not accepted (bounded: past a thousand only the fact is kept)."""
+        """Paths whose last delivery was not accepted, at most a thousand."""
+        self.refused_more = False
+        """There were more, of which only this fact is kept."""
 
     def emit(self, event: SessionEvent) -> None:
-        """Tell the observer."""
+        """Tell the observer.
+
+        Raises:
+            Exception: whatever the observer raises, once. It is not asked again: it has failed the session, which still
+                has to be ended in order.
+        """
         if self._observe is not None:
-            self._observe(event)
+            try:
+                self._observe(event)
+            except BaseException:
+                self._observe = None
+                raise
 
     def progress(self, percent: float | None, message: str) -> None:
         """Report to the ctx.
@@ -62,25 +76,32 @@ class Journal:
         """
         self._report_progress(percent, message)
         if self._observe is not None:
-            self._observe(ProgressReported(percent, message))
+            self.emit(ProgressReported(percent, message))
 
     def problem(self, text: str) -> None:
         """Something went wrong that does not end the session: into the outcome, and on to the ctx."""
-        self.progress(None, self._keep(text))
+        text = self._keep(text)
+        self.emit(ProblemReported(text))
+        self.progress(None, text)
 
     def note(self, text: str) -> None:
-        """Like `problem`, at a time when the ctx may no longer take progress: that it does not is noted too."""
-        try:
-            self.problem(text)
-        except Exception as error:  # noqa: BLE001 - the session is ending; the outcome is what is left to tell
-            self._keep(f"The context took no more progress: {error!r}")
+        """Like `problem`, where nothing may be raised: that the ctx or the observer fails is noted too."""
+        text = self._keep(text)
+        tell: tuple[Callable[[], None], ...] = (
+            partial(self.emit, ProblemReported(text)),
+            partial(self.progress, None, text),
+        )
+        for each in tell:
+            try:
+                each()
+            except Exception as error:  # noqa: BLE001 - the session is ending; the outcome is what is left to tell
+                self._keep(f"That could not be reported: {error!r}")
 
     def _keep(self, text: str) -> str:
         text = display_text(text)
         self._problem_count += 1
         if len(self._problems) < PROBLEMS_KEPT:
             self._problems.append(text)
-        self.emit(ProblemReported(text))
         return text
 
     def settle(self, record: DeliverableRecord) -> None:
@@ -94,10 +115,13 @@ class Journal:
             self.refused.discard(record.path)
         elif len(self.refused) < RECORDS_KEPT:
             self.refused.add(record.path)
+        elif record.path not in self.refused:
+            self.refused_more = True
         self.emit(DeliverableSettled(record))
 
     def sent(self, text: str, delivered: bool) -> None:
         """Something was said to the agent, or could not be."""
+        self.unsaid -= 1
         self.emit(MessageSent(text, delivered))
 
     def time(self, **seconds: float) -> None:

@@ -54,8 +54,11 @@ class Lane(Generic[T]):
         Raises:
             OSError: the spool's file cannot be written.
         """
-        self.spool.put(item, size)
         assert self.ref is not None, "the lane's actor is started before anything is put"
+        if self.ref.exit is not None:
+            self._dropped += 1  # user code asked for the exit, and the parser has not been stopped yet
+            return
+        self.spool.put(item, size)
         with suppress(actors.MailboxFull):
             self.ref.try_tell(WAKE)
 
@@ -77,6 +80,10 @@ class Lane(Generic[T]):
             self._room.set()
         return items
 
+    def settle(self) -> None:
+        """One of the items in hand has been dealt with."""
+        self.in_hand -= 1
+
     @property
     def unsettled(self) -> int:
         """How many items wait, are being worked on, or were cut off."""
@@ -91,7 +98,7 @@ class Lane(Generic[T]):
 async def work_off(
     me: actors.Me[Wake],
     lane: Lane[T],
-    handle: Callable[[list[T]], Awaitable[None]],
+    handle: Callable[[list[T], Callable[[], None]], Awaitable[None]],
     tell: Callable[[Trouble], None],
     *,
     batch: int,
@@ -99,12 +106,14 @@ async def work_off(
     """The actor: hand over what waits, in order, up to `batch` items at once; an ordered stop drains the lane.
 
     Args:
+        handle: takes the items, and a function to call whenever one of them has been dealt with.
         tell: hands a fact to the resolver; user code that raises `SystemExit` or `KeyboardInterrupt` goes there.
     """
     try:
         async for _ in me:
             while items := lane.take(batch):
-                await handle(items)
+                await handle(items, lane.settle)
+                await trio.lowlevel.checkpoint()  # a handler that only refuses never waits
     except (Exception, trio.Cancelled):
         raise
     except BaseException as error:  # noqa: BLE001 - passed on to the one place that decides

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import actors
+from optio_agents.session.journal import Journal
 
 
 class Outbox:
     """Hands messages to the sender at once while its mailbox has room; the rest waits for `flush`.
 
-    Results of user code arrive in a synchronous callback, which cannot wait for a full mailbox.
+    Results of user code arrive in a synchronous callback, which cannot wait for a full mailbox. Once the sender has
+    ended (the session is ending, and user code was slow) messages go nowhere: they stay counted as unsaid.
     """
 
-    def __init__(self, sender: actors.Ref[str]) -> None:
+    def __init__(self, sender: actors.Ref[str], journal: Journal) -> None:
         self._sender = sender
+        self._journal = journal
         self._waiting: list[str] = []
 
     def put(self, message: str) -> None:
         """Send now, or keep it. Never blocks."""
+        self._journal.unsaid += 1
         if not self._waiting:
             try:
                 self._sender.try_tell(message)
             except actors.MailboxFull:
                 pass
+            except actors.ActorStopped:
+                return
             else:
                 return
         self._waiting.append(message)
@@ -29,5 +35,9 @@ class Outbox:
     async def flush(self) -> None:
         """Wait until everything has been handed over."""
         while self._waiting:
-            await self._sender.tell(self._waiting[0])
+            try:
+                await self._sender.tell(self._waiting[0])
+            except actors.ActorStopped:
+                self._waiting.clear()
+                return
             del self._waiting[0]

@@ -94,7 +94,7 @@ class SessionOutcome:
     """Bytes of the log that were gone (truncated) before they could be read."""
 
     unsettled: int = 0
-    """Announced things that the drain deadline, a cancellation or a failure cut off."""
+    """Announced things, and messages to the agent, that the drain deadline, a cancellation or a failure cut off."""
 
     timings: Timings = Timings()
 

@@ -59,8 +59,8 @@ class Lanes:
     callers: Lane[list[Any]]
     attention: Lane[str]
 
-    hint: Callable[[str], None]
-    """Tells the agent something, once."""
+    hint: Callable[[str], bool]
+    """Tells the agent something if its channel has room; returns whether it had."""
 
     def crowded(self) -> list[Lane[Any]]:
         """Those that would spill the next item."""
@@ -194,10 +194,9 @@ class Parser:
         for raw in data.splitlines():
             line = raw.decode("utf-8", "replace")
             hint = near_miss(line, self._features)
-            if hint is not None:
+            if hint is not None and self._lanes.hint(hint.text):
                 self._hinted = True
                 self._journal.emit(LineHinted(display_text(line), hint.text))
-                self._lanes.hint(hint.text)
                 return
 
 

@@ -31,13 +31,14 @@ class Requests:
         self._rewrite = rewrite
         self._grace = grace
 
-    async def handle(self, requests: list[list[Any]]) -> None:
+    async def handle(self, requests: list[list[Any]], settle: Callable[[], None]) -> None:
         """Pass each request on; one that fails is reported and does not stop the next."""
         for kind, *arguments in requests:
             try:
                 await self._pass_on(kind, arguments)
             except Exception as error:  # noqa: BLE001 - one event's failure is that event's problem
                 self._journal.problem(f"{kind} request could not be passed on ({error!r}): {arguments[0]}")
+            settle()
 
     async def _pass_on(self, kind: str, arguments: list[Any]) -> None:
         if kind == "browser":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from outcome import Outcome, Value
+from collections.abc import Callable
+
+import trio
+from outcome import Error, Outcome, Value
 
 import actors
 from optio_agents.bridge.border import Border
 from optio_agents.context import HookContext
 from optio_agents.session.journal import Journal
+from optio_agents.session.verdict import Trouble
 
 NO_CHANNEL = "The agent has no input channel: replies to it are only kept in the outcome"
 
@@ -36,6 +40,8 @@ class Sender:
             return
 
         def record(index: int, outcome: Outcome[bool]) -> None:
+            if isinstance(outcome, Error):
+                self._journal.problem(f"A message could not be sent to the agent: {outcome.error!r}")
             self._journal.sent(messages[index], isinstance(outcome, Value) and outcome.value)
 
         await self._border.call_each(
@@ -47,7 +53,16 @@ class Sender:
         )
 
 
-async def send(me: actors.Me[str], sender: Sender) -> None:
-    """The actor around `Sender`."""
-    while True:
-        await sender.send(await me.receive_batch(64))
+async def send(me: actors.Me[str], sender: Sender, tell: Callable[[Trouble], None]) -> None:
+    """The actor around `Sender`.
+
+    Args:
+        tell: hands a fact to the resolver; a sender that raises `SystemExit` or `KeyboardInterrupt` goes there.
+    """
+    try:
+        while True:
+            await sender.send(await me.receive_batch(64))
+    except (Exception, trio.Cancelled):
+        raise
+    except BaseException as error:  # noqa: BLE001 - passed on to the one place that decides
+        tell(Trouble(error))

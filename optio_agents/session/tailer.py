@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Never, TypeAlias
 
 import actors
@@ -53,13 +54,15 @@ async def tail(
     Raises:
         LogLost: the log cannot be read at present. The supervisor starts a new tailer, which resumes.
     """
-    async with host.open_log(cursor.position, settled=settled) as reader:
-        cursor.attach(reader)
-        try:
-            me.ready()
-            while (window := await reader.read()) is not None:
-                await parser.tell(window)
-                cursor.position = window.end
-        finally:
-            cursor.attach(None)
-    await parser.tell(END_OF_LOG)
+    # A parser that has seen DONE or ERROR has ended: nothing after it counts.
+    with suppress(actors.ActorStopped):
+        async with host.open_log(cursor.position, settled=settled) as reader:
+            cursor.attach(reader)
+            try:
+                me.ready()
+                while (window := await reader.read()) is not None:
+                    await parser.tell(window)
+                    cursor.position = window.end
+            finally:
+                cursor.attach(None)
+        await parser.tell(END_OF_LOG)

@@ -82,22 +82,23 @@ class Judge:
 
     Attributes:
         phase: see `Phase`. In `READING_REST` the reader is to be told that nothing more will be written.
-        others: exceptions that did not decide, in order of arrival.
+        raised: every exception that was heard, in order of arrival, whatever it decided.
         cancel_asked: optio asked for the end, be it before or after the verdict.
     """
 
     def __init__(self) -> None:
         self.phase = Phase.RUNNING
         self.verdict: Verdict | None = None
-        self.others: list[BaseException] = []
+        self.raised: list[BaseException] = []
         self.cancel_asked = False
         self._body: BodyEnded | None = None
 
     def hear(self, fact: Fact) -> None:
         """Take one fact into account."""
         self.cancel_asked = self.cancel_asked or isinstance(fact, CancelAsked)
+        if isinstance(fact, BodyEnded | Trouble) and fact.error is not None:
+            self.raised.append(fact.error)
         if self.phase is Phase.DECIDED:
-            self._keep(fact)
             return
         match fact:
             case DoneSeen(summary):
@@ -116,6 +117,12 @@ class Judge:
             case LogEnded():
                 self._judge_body()
 
+    @property
+    def others(self) -> list[BaseException]:
+        """The exceptions that did not decide."""
+        decided = None if self.verdict is None else self.verdict.error
+        return [error for error in self.raised if error is not decided]
+
     def _judge_body(self) -> None:
         body, self._body = self._body, None
         if body is None or body.error is None:
@@ -126,14 +133,3 @@ class Judge:
     def _decide(self, verdict: Verdict) -> None:
         self.verdict = verdict
         self.phase = Phase.DECIDED
-        if self._body is not None and self._body.error is not None:
-            self.others.append(self._body.error)
-
-    def _keep(self, fact: Fact) -> None:
-        match fact:
-            case BodyEnded(error) if error is not None:
-                self.others.append(error)
-            case Trouble(error):
-                self.others.append(error)
-            case _:
-                pass

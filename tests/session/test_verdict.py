@@ -108,5 +108,4 @@ def test_no_exception_is_lost(facts: list[Fact]) -> None:
         fact.error for fact in facts if isinstance(fact, BodyEnded | Trouble) and fact.error is not None
     ]
     kept = [*judge.others, *([judge.verdict.error] if judge.verdict and judge.verdict.error else [])]
-    if judge.verdict is not None:
-        assert {id(error) for error in raised} == {id(error) for error in kept}
+    assert {id(error) for error in raised} == {id(error) for error in kept}
