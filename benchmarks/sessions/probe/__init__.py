@@ -1,0 +1,5 @@
+"""One measurement, inside the Python of whoever is measured.
+
+Nothing here imports anything of this checkout but `benchmarks.sessions.probe` itself: `optio_agents` is the one that is
+installed in the interpreter, the published package or ours. Trio is imported only where Trio is measured.
+"""

@@ -1,0 +1,85 @@
+"""How much memory a large log takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.sessions.bench import Bench, of_log
+from benchmarks.sessions.logs import CALLER, DELIVERABLE, MIXED, PLAIN, STATUS, Log
+from benchmarks.sessions.sections import Section, Table, at_most
+
+BOUND = 16.0
+STUCK_TIMEOUT = 30.0
+"""Seconds after which a rival that does not read past a stuck callback is given up."""
+
+STUCK = b'CALLER_MESSAGE: stuck {"until": "attention"}\n'
+LAST = b"ATTENTION: everything before this was read\n"
+
+TEXT = """
+Peak resident memory (`VmHWM`, reset before the log is there) above what the process had while the session stood idle.
+The log's bytes never pass through the measured process on their way to the disk. `behind a stuck callback`: the first
+line's callback returns only when the ATTENTION in the last line was seen, so that everything in between is read
+meanwhile.
+"""
+
+
+def measure(bench: Bench) -> dict[str, Any]:
+    """Each mix at several sizes, one line, a stuck callback."""
+    measured: dict[str, Any] = {}
+    large = bench.pick(100, 1000)
+    for mix in (PLAIN, STATUS, MIXED):
+        for megabytes in (10, 100, large):
+            key = f"{mix.title}, {megabytes} MB"
+            if key not in measured:
+                measured[key] = _measure(bench, bench.logs.get(mix, megabytes), of_log(mix), megabytes <= 10)
+    for mix, megabytes in ((DELIVERABLE, bench.pick(10, 1000)), (CALLER, bench.pick(10, 1000))):
+        measured[f"{mix.title}, {megabytes} MB"] = _measure(
+            bench, bench.logs.get(mix, megabytes), of_log(mix), megabytes <= 10
+        )
+    mebibytes = bench.pick(64, 1024)
+    line = bench.logs.one_line(mebibytes * 1024 * 1024)
+    measured[f"one line of {mebibytes} MiB"] = _measure(bench, line, {}, True)
+    for mix in (STATUS, CALLER):
+        size = bench.pick(20, 1000 if mix is STATUS else 100)
+        log = bench.logs.get(mix, size, first=STUCK, last=LAST)
+        key = f"{mix.title}, {size} MB, behind a stuck callback"
+        measured[key] = _measure(
+            bench, log, {"caller_messages": True, "stuck": True}, mix is STATUS and size <= 100
+        )
+    return measured
+
+
+def _measure(bench: Bench, log: Log, parameters: dict[str, Any], with_published: bool) -> dict[str, Any]:
+    rivals = bench.rivals if with_published else bench.rivals[1:]
+    stuck = "stuck" in parameters
+    return {
+        rival.name: bench.try_probe(
+            rival,
+            "throughput",
+            log=log.path,
+            memory=True,
+            timeout=STUCK_TIMEOUT if stuck else 900.0,
+            **parameters,
+        )
+        for rival in rivals
+    }
+
+
+def show(measured: dict[str, Any]) -> list[Section]:
+    """Peaks."""
+    names = list(dict.fromkeys(name for answers in measured.values() for name in answers))
+    names.sort(key=lambda name: not name.startswith("published"))
+    table = Table(["log", *names])
+    for title, answers in measured.items():
+        table.add(title, *(_cell(name, answers.get(name)) for name in names))
+    return [Section("Memory", TEXT, [table])]
+
+
+def _cell(name: str, answer: dict[str, Any] | None) -> str:
+    if answer is None:
+        return "not measured"
+    if problem := answer.get("failed") or answer.get("error"):
+        return f"fails: {problem[:60]}"
+    if name.startswith("published"):
+        return f"{answer['peak']:.1f} MiB"
+    return at_most(answer["peak"], BOUND, ".1f", "MiB")
