@@ -43,7 +43,7 @@ class Keyword:
     """One row of the table.
 
     `bare` keywords count without a colon, too. `needs` says what must follow the colon, in the words of a
-    hint. `final` keywords end the log: nothing behind them is read.
+    hint.
     """
 
     name: str
@@ -53,7 +53,6 @@ class Keyword:
     examples: tuple[Example, ...]
     needs: str
     bare: bool = False
-    final: bool = False
     enabled: Callable[[ProtocolFeatures], bool] = lambda features: True
 
 
@@ -158,7 +157,6 @@ KEYWORDS: tuple[Keyword, ...] = (
         ),
         needs="nothing, or a colon and a summary",
         bare=True,
-        final=True,
     ),
     Keyword(
         name="ERROR",
@@ -177,7 +175,6 @@ KEYWORDS: tuple[Keyword, ...] = (
         ),
         needs="nothing, or a colon and a reason",
         bare=True,
-        final=True,
     ),
     Keyword(
         name="BROWSER",

@@ -30,4 +30,3 @@ def test_no_line_fits_two_keywords() -> None:
 
 def test_only_the_keywords_that_end_the_log_stand_alone() -> None:
     assert [keyword.name for keyword in KEYWORDS if keyword.bare] == ["DONE", "ERROR"]
-    assert [keyword.name for keyword in KEYWORDS if keyword.final] == ["DONE", "ERROR"]
