@@ -46,13 +46,19 @@ def run_agent(settings: RunSettings) -> int:
     try:
         store = DeliverableStore(settings.deliverables)
         try:
-            ended = trio.run(Run(settings, places, store).main)
+            ended = trio.run(_main, settings, places, store)
         finally:
             store.close()
     finally:
-        places.close(keep_output=ended is not None and ended.output is not None)
+        left = places.close(keep_output=ended is not None and ended.output is not None)
+    if left is not None:
+        print(f"optio-agents: could not remove {left}", file=sys.stderr)
     _report_failure(ended, settings)
     return int(ended.code)
+
+
+async def _main(settings: RunSettings, places: Places, store: DeliverableStore) -> RunEnded:
+    return await Run(settings, places, store).run()
 
 
 def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
@@ -65,7 +71,7 @@ def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
 
 
 class Run:
-    """One run, from the first signal handler to the last line of output. `main` is its whole life.
+    """One run, from the first signal handler to the last line of output. `run` is its whole life.
 
     The first signal stops the session, which ends the agent in order; a second one hurries that; one that comes
     when only the output is left gives up on the output.
@@ -76,22 +82,23 @@ class Run:
         self._places = places
         self._store = store
         self._patience = Patience()
+        self._began = trio.current_time()
+        self._context = TerminalContext()
+        self._output = choose_output(settings)
+        self._output_scope = trio.CancelScope()
+        self._session_over = False
         self._agent: AgentProcess | None = None
         self._status: str | None = None
         self._stop: Stop | None = None
         self._hurried = False
         self._survivors: tuple[str, ...] = ()
         self._problem: str | None = None
+        """The problem that was shown last."""
         self._early: list[Happening] = []
         """What the log held before we knew that the agent had started: it is shown after that."""
 
-    async def main(self) -> RunEnded:
+    async def run(self) -> RunEnded:
         """Run it all."""
-        self._began = trio.current_time()
-        self._context = TerminalContext()
-        self._output = choose_output(self._settings)
-        self._output_scope = trio.CancelScope()
-        self._session_over = False
         shown = trio.Event()
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals)
@@ -150,8 +157,9 @@ class Run:
     def _observe(self, event: SessionEvent) -> None:
         if isinstance(event, ProblemReported):
             self._problem = event.text
-        elif isinstance(event, ProgressReported) and event.message == self._problem:
-            return  # the same problem, told to optio
+        elif self._problem is not None and event == ProgressReported(None, self._problem):
+            self._problem = None
+            return  # the same problem once more, as progress for optio
         if self._agent is None:
             self._early.append(event)
         else:
@@ -231,11 +239,11 @@ class Run:
             patience=self._patience,
         )
         self._agent = agent
-        if self._hurried:
-            agent.hurry()
-        self._output.show(AgentStarted(self._settings.command, agent.pid, self._places.workdir))
-        self._show_early()
         try:
+            if self._hurried:
+                agent.hurry()
+            self._output.show(AgentStarted(self._settings.command, agent.pid, self._places.workdir))
+            self._show_early()
             self._status = status_text(await agent.wait())
         finally:
             end = await agent.end(farewell=self._stop is not None)

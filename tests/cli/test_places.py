@@ -69,6 +69,17 @@ def test_the_tail_is_short_and_harmless(settings: RunSettings) -> None:
     places.close(keep_output=False)
 
 
+def test_an_output_that_is_no_file_has_no_tail(settings: RunSettings) -> None:
+    leader, follower = os.openpty()
+    places = Places(replace(settings, output=Path(os.ttyname(follower))))
+    os.write(places.descriptor, b"hello\n")
+    assert places.tail() == ()
+    assert not places.has_output
+    places.close(keep_output=False)
+    os.close(leader)
+    os.close(follower)
+
+
 def test_read_only_directories_are_removed_too(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "a" / "b").mkdir(parents=True)
@@ -77,6 +88,6 @@ def test_read_only_directories_are_removed_too(tmp_path: Path) -> None:
     (root / "a" / "link").symlink_to(tmp_path / "outside")
     (root / "a" / "b").chmod(0o000)
     (root / "a").chmod(0o500)
-    remove_tree(root)
+    assert remove_tree(root)
     assert not root.exists()
     assert (tmp_path / "outside").stat().st_mode & 0o777 == 0o500

@@ -2,9 +2,12 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -349,25 +352,55 @@ wait_for_the_end_of_input()
     assert result.ended["deliverable_count"] == 3000
 
 
+@contextmanager
+def on_a_terminal(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`optio-agents run` with a terminal of its own; what is written to stdin is typed, stdout is the screen."""
+    with subprocess.Popen(
+        ["script", "-qec", shlex.join([*COMMAND_LINE, "run", *arguments]), "/dev/null"],
+        cwd=cwd,
+        env={**environment_for(cwd, {}), "TERM": "xterm-256color"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[bytes], text: bytes) -> bytes:
+    assert process.stdout is not None
+    seen = b""
+    while text not in seen:
+        piece = process.stdout.read(65536)
+        assert piece, f"ended without {text!r}: {seen!r}"
+        seen += piece
+    return seen
+
+
 def test_a_live_display_is_drawn_on_a_terminal(tmp_path: Path) -> None:
-    script = tmp_path / "agent.sh"
-    script.write_text("#!/bin/sh\necho 'STATUS: 50% half way' >> optio.log\necho 'DONE: ok' >> optio.log\n")
-    script.chmod(0o755)
-    command = " ".join([*COMMAND_LINE, "run", "--", str(script)])
-    ended = subprocess.run(
-        ["script", "-qec", command, "/dev/null"],
-        cwd=tmp_path,
-        env={**environment_for(tmp_path, {}), "TERM": "xterm-256color"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=HANG_GUARD,
-        check=False,
+    with on_a_terminal(*agent("say('STATUS: 50% half way'); heard('nothing')"), cwd=tmp_path) as process:
+        assert "━" in read_until(process, b"half way").decode()
+        (workdir,) = (tmp_path / "tmp").glob("optio-agents-*/optio.log")
+        with workdir.open("a") as log:
+            log.write("DONE: ok\n")
+        read_until(process, b"done after")
+        read_until(process, b"\x1b[?25h")  # the cursor is back
+        assert process.wait(HANG_GUARD) == 0
+
+
+def test_ctrl_c_on_the_terminal_ends_the_tree(tmp_path: Path) -> None:
+    code = (
+        "subprocess.Popen(['sleep', '1000'], start_new_session=True); say('STATUS: 5% up'); heard('nothing')"
     )
-    assert ended.returncode == 0
-    assert "done after 0:0" in ended.stdout
-    assert "━" in ended.stdout
-    assert "\x1b[?25h" in ended.stdout
+    with on_a_terminal(*agent(code), cwd=tmp_path) as process:
+        assert process.stdin is not None
+        read_until(process, b" up")
+        process.stdin.write(b"\x03")
+        read_until(process, b"interrupted after")
+        assert process.wait(HANG_GUARD) == 130
+    assert environment_marked(tmp_path) == ""
 
 
 @pytest.mark.parametrize(
