@@ -17,6 +17,9 @@ BAR_WIDTH = 48
 
 _GOOD, _BAD, _CALL = "green", "red", "yellow"
 
+_MARKS = {"good": "✔", "bad": "✘", "call": "▲", "note": "·"}
+_ASCII = {"good": "+", "bad": "x", "call": "!", "note": "-"}
+
 
 class Display:
     """The view, drawn anew each time the console asks: on a narrow or an ASCII-only terminal, too."""
@@ -30,10 +33,6 @@ class Display:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         spinner = self._plain_spinner if options.ascii_only else self._spinner
         yield render(self.view, self.elapsed, spinner=spinner, marks=_ASCII if options.ascii_only else _MARKS)
-
-
-_MARKS = {"good": "✔", "bad": "✘", "call": "▲", "note": "·"}
-_ASCII = {"good": "+", "bad": "x", "call": "!", "note": "-"}
 
 
 def render(
