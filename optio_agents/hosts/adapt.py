@@ -1,0 +1,40 @@
+"""Any host as a session's host."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, cast
+
+from optio_agents.bridge.border import Border
+from optio_agents.hosts.base import SessionHost
+from optio_agents.hosts.foreign import ForeignHost
+from optio_agents.hosts.optio_local import OptioLocalHost
+from optio_agents.hosts.remote import RemoteSessionHost
+
+_SPEAK_FOR_THEMSELVES = ("tail_file", "fetch_bytes_from_host")
+"""Methods that we pass by on hosts that we know. A host that has its own is asked."""
+
+
+def adapt_host(host: Any, border: Border) -> SessionHost:
+    """Return `host` as what a session needs.
+
+    A host that is a `SessionHost` already is returned as it is. optio-host's `LocalHost` and `RemoteHost` are
+    recognised, also in subclasses, unless these read files in a way of their own; everything else is used
+    through the methods that it has (see `ForeignHost`). optio-host is not imported for it.
+    """
+    if hasattr(host, "open_log"):
+        return cast(SessionHost, host)
+    optio_host = sys.modules.get("optio_host.host")
+    if optio_host is not None:
+        if _is_plain(host, optio_host.LocalHost):
+            return OptioLocalHost(host, border)
+        if _is_plain(host, optio_host.RemoteHost):
+            return RemoteSessionHost(host, border)
+    return ForeignHost(host, border)
+
+
+def _is_plain(host: Any, known: type) -> bool:
+    return isinstance(host, known) and all(
+        getattr(type(host), name) is getattr(known, name) and name not in vars(host)
+        for name in _SPEAK_FOR_THEMSELVES
+    )

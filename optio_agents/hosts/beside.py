@@ -1,0 +1,27 @@
+"""A task beside a block of code, without exception groups around what the block raises."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+
+@asynccontextmanager
+async def running_beside(function: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Run `function` while the block runs; cancel it at the block's end and wait for it.
+
+    `function` has to tell its failures by itself and must not raise. What the block raises is raised as it
+    is.
+    """
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(function)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
+            failure = error
+        nursery.cancel_scope.cancel(reason="the block beside it has ended")
+    if failure is not None:
+        raise failure

@@ -1,0 +1,28 @@
+"""optio-host's `LocalHost` as a session's host: its files are on this machine and are read directly."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from optio_agents.bridge.border import Border
+from optio_agents.hosts.local_files import LocalFiles
+
+
+class OptioLocalHost(LocalFiles):
+    """Implements `hosts.base.SessionHost`. Only `setup_workdir` is left to the wrapped host."""
+
+    def __init__(self, host: Any, border: Border) -> None:
+        super().__init__(os.path.abspath(host.workdir))
+        self._host = host
+        self._border = border
+
+    @property
+    def workdir(self) -> str:
+        """See `hosts.base.SessionHost.workdir`."""
+        return self.directory.path
+
+    async def setup_workdir(self) -> None:
+        """See `hosts.base.SessionHost.setup_workdir`."""
+        await self._border.call(self._host.setup_workdir, label="setup_workdir")
+        self.directory.forget()

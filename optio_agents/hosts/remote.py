@@ -1,0 +1,115 @@
+"""optio-host's `RemoteHost` as a session's host: the log and the deliverables as bytes over SSH.
+
+Needed over there: what `shell` needs, and Python 3.7 for following the log (see `follower`); without Python
+the log is followed by `tail -F`. What is checked is checked over there, by the program that also reads.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from optio_agents.bridge.border import Border
+from optio_agents.hosts import follower, shell
+from optio_agents.hosts.base import LOG_NAME, WINDOW_LIMIT, LogLost, LogPosition, LogReader, OpenDeliverable
+from optio_agents.hosts.remote_connection import ConnectionGone, RemoteConnection, RemoteProcess
+from optio_agents.hosts.remote_deliverable import RemoteDeliverable
+from optio_agents.hosts.remote_log import FRAMED, PLAIN, RemoteLogReader, start_arguments
+
+_FOLLOW = f"""
+if command -v python3 >/dev/null 2>&1; then
+    printf {FRAMED.decode()}
+    exec python3 -I -c "$1" "$2" "$3" "$4" "$5"
+fi
+printf {PLAIN.decode()}
+exec tail -c +$(($3 + 1)) -F "$2" 2>/dev/null
+"""
+
+
+class RemoteSessionHost:
+    """Implements `hosts.base.SessionHost`."""
+
+    def __init__(self, host: Any, border: Border) -> None:
+        self._host = host
+        self._border = border
+        self._connection = RemoteConnection(host, border)
+
+    @property
+    def workdir(self) -> str:
+        """See `hosts.base.SessionHost.workdir`."""
+        return str(self._host.workdir)
+
+    async def setup_workdir(self) -> None:
+        """See `hosts.base.SessionHost.setup_workdir`."""
+        await self._border.call(self._host.setup_workdir, label="setup_workdir")
+
+    async def prepare_channel(self) -> None:
+        """See `hosts.base.SessionHost.prepare_channel`."""
+        await self._connection.run(shell.prepare_channel(self.workdir))
+
+    @asynccontextmanager
+    async def open_log(
+        self, position: LogPosition, *, settled: Callable[[bytes], bool]
+    ) -> AsyncIterator[LogReader]:
+        """See `hosts.base.SessionHost.open_log`.
+
+        Raises:
+            LogLost: there is no connection, and none could be made.
+        """
+        path = f"{self.workdir}/{LOG_NAME}"
+        source = inspect.getsource(follower)
+        program = shell.command(_FOLLOW, source, path, *start_arguments(position))
+        async with AsyncExitStack() as stack:
+            try:
+                process = await stack.enter_async_context(self._connection.start(program))
+            except ConnectionGone as gone:
+                raise LogLost(str(gone)) from gone
+            yield RemoteLogReader(_LogChannel(self._connection, process, path), position, settled)
+
+    def open_deliverable(
+        self, relative_path: str, *, limit: int
+    ) -> AbstractAsyncContextManager[OpenDeliverable]:
+        """See `hosts.base.SessionHost.open_deliverable`.
+
+        Raises:
+            ConnectionGone: there is no connection, and none could be made.
+        """
+        return RemoteDeliverable(self._connection, self.workdir, relative_path, limit)
+
+    async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
+        """See `hosts.base.SessionHost.install_scripts`."""
+        for name, text in scripts.items():
+            await self._connection.run(shell.install_script(self.workdir, directory, name, text))
+        return f"{self.workdir}/{directory}"
+
+
+class _LogChannel:
+    """Implements `remote_log.Channel` over SSH."""
+
+    def __init__(self, connection: RemoteConnection, process: RemoteProcess, path: str) -> None:
+        self._connection = connection
+        self._process = process
+        self._path = path
+
+    async def receive(self) -> bytes:
+        try:
+            return await self._process.receive(WINDOW_LIMIT)
+        except ConnectionGone as gone:
+            raise LogLost(str(gone)) from gone
+
+    async def size(self) -> int:
+        try:
+            return int(await self._connection.run(shell.command('wc -c < "$1"', self._path)))
+        except (OSError, ValueError) as error:
+            raise LogLost(f"the remote log's size is not known: {error}") from error
+
+    def nothing_more_will_be_written(self) -> None:
+        self._process.write(b"F")
+
+    async def complaint(self) -> str:
+        try:
+            return await self._process.complaint()
+        except ConnectionGone as gone:
+            return str(gone)

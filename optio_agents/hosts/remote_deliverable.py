@@ -1,0 +1,102 @@
+"""A deliverable on another machine: checked and read there by one program, resumed if the connection drops."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+from optio_agents.hosts import shell
+from optio_agents.hosts.base import WINDOW_LIMIT, DeliverableRejected, RejectionKind
+from optio_agents.hosts.remote_connection import ConnectionGone, RemoteConnection, RemoteProcess
+
+ATTEMPTS = 5
+"""How often a connection may be lost while one deliverable is read."""
+
+
+class RemoteDeliverable:
+    """Implements `hosts.base.OpenDeliverable`. Use as an asynchronous context manager: it opens on entry."""
+
+    def __init__(self, connection: RemoteConnection, workdir: str, path: str, limit: int) -> None:
+        self._connection = connection
+        self._workdir = workdir
+        self._path = path
+        self._limit = limit
+        self._identity = ""
+        self._size = 0
+        self._received = 0
+        self._buffer = b""
+        self._process: RemoteProcess | None = None
+        self._lost = 0
+        self._open = AsyncExitStack()
+
+    @property
+    def size(self) -> int:
+        """Bytes, as of the check."""
+        return self._size
+
+    async def __aenter__(self) -> RemoteDeliverable:
+        """Run the program over there and hear what it says of the file."""
+        while self._process is None:
+            try:
+                await self._start(0)
+            except ConnectionGone:
+                await self._count_loss()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """End the program."""
+        await self._open.aclose()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """See `hosts.base.OpenDeliverable.chunks`. May be called again; each call begins at the beginning."""
+        if self._process is None or self._received:
+            await self._start(0)
+        while self._received < self._size:
+            try:
+                data = await self._receive()
+            except ConnectionGone:
+                await self._count_loss()
+                continue
+            if not data:
+                detail = f"it shrank from {self._size:,} to {self._received:,} bytes while it was read"
+                raise DeliverableRejected(RejectionKind.UNREADABLE, detail)
+            self._received += len(data)
+            yield data
+
+    async def _receive(self) -> bytes:
+        if self._process is None:
+            await self._start(self._received)
+        assert self._process is not None
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+        else:
+            data = await self._process.receive(WINDOW_LIMIT)
+        return data[: self._size - self._received]
+
+    async def _start(self, skip: int) -> None:
+        await self._open.aclose()
+        program = shell.read_deliverable(
+            self._workdir, self._path, limit=self._limit, skip=skip, identity=self._identity
+        )
+        process = await self._open.enter_async_context(self._connection.start(program))
+        answer = b""
+        while b"\n" not in answer:
+            data = await process.receive(WINDOW_LIMIT)
+            if not data:
+                raise OSError(f"the remote shell answered {answer!r}: {await process.complaint()}")
+            answer += data
+        line, _, self._buffer = answer.partition(b"\n")
+        try:
+            header = shell.parse_header(line)
+        except ValueError as error:
+            raise OSError(str(error)) from error
+        self._process, self._received = process, skip
+        self._size, self._identity = header.size, header.identity
+
+    async def _count_loss(self) -> None:
+        """The connection was lost: once more, unless that has happened too often."""
+        self._process, self._buffer = None, b""
+        await self._open.aclose()
+        self._lost += 1
+        if self._lost >= ATTEMPTS:
+            raise ConnectionGone(f"the connection was lost {self._lost} times while {self._path!r} was read")

@@ -1,0 +1,100 @@
+"""The contract of `SessionHost`, held against every host that there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import optio_host.host
+import pytest
+import trio
+from optio_host.types import SSHConfig
+
+from optio_agents.bridge import Border, run_in_trio
+from optio_agents.hosts.adapt import adapt_host
+from optio_agents.hosts.base import SessionHost
+from optio_agents.hosts.foreign import ForeignHost
+from optio_agents.hosts.local import LocalHost
+from optio_agents.hosts.optio_local import OptioLocalHost
+from optio_agents.hosts.remote import RemoteSessionHost
+from tests.support.check_host import CHECKS, Bench, Check
+from tests.support.servers import Ssh
+
+TASK = "task dir; touch injected #'\""
+"""W7: a name that a shell would stumble over, in every test."""
+
+
+class Thin:
+    """A host with a few methods, all of them optio-host's own."""
+
+    def __init__(self, taskdir: str, *names: str) -> None:
+        self._inner = optio_host.host.LocalHost(taskdir)
+        self.workdir = self._inner.workdir
+        for name in ("setup_workdir", "tail_file", *names):
+            setattr(self, name, getattr(self._inner, name))
+
+    async def disconnect(self) -> None:
+        await self._inner.disconnect()
+
+
+def ssh_host(ssh: Ssh, taskdir: Path) -> Any:
+    config = SSHConfig(host=ssh.host, user=ssh.user, key_path=str(ssh.key), port=ssh.port)
+    return optio_host.host.RemoteHost(config, str(taskdir))
+
+
+async def check_on(host: Any, border: Border, kind: type[Any], root: Path, check: Check) -> None:
+    session_host: SessionHost = adapt_host(host, border)
+    assert isinstance(session_host, kind)
+    await session_host.setup_workdir()
+    await session_host.prepare_channel()
+    await check(Bench(session_host, root, sees_bytes=kind is not ForeignHost))
+
+
+def check_in_asyncio(make: Callable[[], Any], kind: type[Any], root: Path, check: Check) -> None:
+    async def program() -> None:
+        host = make()
+        async with connected(host):
+            await run_in_trio(lambda border: check_on(host, border, kind, root, check))
+
+    asyncio.run(program())
+
+
+@asynccontextmanager
+async def connected(host: Any) -> AsyncIterator[None]:
+    if hasattr(host, "connect"):
+        await host.connect()
+    try:
+        yield
+    finally:
+        await host.disconnect()
+
+
+each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+
+
+@each_check
+def test_own_local_host(check: Check, tmp_path: Path) -> None:
+    host = LocalHost(str(tmp_path / TASK))
+    trio.run(lambda: run_in_trio(lambda border: check_on(host, border, LocalHost, tmp_path, check)))
+
+
+@each_check
+def test_optio_hosts_local_host(check: Check, tmp_path: Path) -> None:
+    check_in_asyncio(lambda: optio_host.host.LocalHost(str(tmp_path / TASK)), OptioLocalHost, tmp_path, check)
+
+
+@each_check
+def test_a_thin_host_with_a_shell(check: Check, tmp_path: Path) -> None:
+    def make() -> Thin:
+        return Thin(str(tmp_path / TASK), "run_command", "fetch_bytes_from_host")
+
+    check_in_asyncio(make, ForeignHost, tmp_path, check)
+
+
+@pytest.mark.servers
+@each_check
+def test_optio_hosts_remote_host(check: Check, tmp_path: Path, ssh: Ssh) -> None:
+    check_in_asyncio(lambda: ssh_host(ssh, tmp_path / TASK), RemoteSessionHost, tmp_path, check)
