@@ -1,7 +1,7 @@
 """Nine scenarios, disturbed at every step under fifty schedules: by a cancellation, and by an actor that raises.
 
-Locally, the schedules after the first are tried at every fourth step (other ones each time); where `CI` is set, at every
-step.
+Locally, the schedules after the first are tried at every fourth step (other ones each time); where `CI` is set, at
+every step.
 """
 
 from __future__ import annotations
