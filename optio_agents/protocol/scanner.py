@@ -95,6 +95,7 @@ class Scanner:
         line_start = 0  # where the line in question begins; what lies before it is settled
         for place in chain((-1,), self._places(data)):
             if place + 1 < line_start:
+                futile += 1
                 continue
             line_start = place + 1
             if data[line_start] == _NEWLINE:
