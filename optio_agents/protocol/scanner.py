@@ -12,8 +12,8 @@ and must not be counted). Two finders give their places:
   with `memchr`; with `^` and MULTILINE it would be eight times slower. The byte behind the newline is
   tested as one set, which rejects most lines in one step.
 - Where the optional `ahocorasick_rs` is installed, a search for all the beginnings at once, two to four
-  times faster. It cannot tell a blank line from an indented one, so a window full of indented lines makes
-  it slow; the scanner then goes back to the expression for a while.
+  times faster. It cannot tell a blank line from an indented one, so a window full of either makes it
+  slow; the scanner then goes back to the expression for a while.
 
 A finder may name too many places, never too few: what a line means is decided by the parser alone.
 """
@@ -95,12 +95,12 @@ class Scanner:
         line_start = 0  # where the line in question begins; what lies before it is settled
         for place in chain((-1,), self._places(data)):
             if place + 1 < line_start:
-                futile += 1
                 continue
             line_start = place + 1
             if data[line_start] == _NEWLINE:
                 empty_end = _EMPTY_LINES.match(data, line_start).end()  # type: ignore[union-attr]
                 blanks += empty_end - line_start
+                futile += empty_end - line_start
                 line_start = empty_end
                 if line_start == size:
                     break
