@@ -48,9 +48,8 @@ _NEWLINE: Final = ord("\n")
 _EMPTY_LINES: Final = re.compile(rb"\n*+")
 _IN_A_RUN: Final = (UnknownLine, StatusEvent)
 _LAST: Final = (DoneEvent, ErrorEvent)
-_FUTILE_LIMIT: Final = (
-    64  # places in one window that turn out to be nothing, before the fast finder is put aside
-)
+# Lines in one window that turn out to be no control lines, before the fast finder is put aside.
+_FUTILE_LIMIT: Final = 64
 _FUTILE_PAUSE: Final = 32  # for how many windows it is put aside
 
 
