@@ -381,12 +381,13 @@ def read_until(process: subprocess.Popen[bytes], text: bytes) -> bytes:
 
 def test_a_live_display_is_drawn_on_a_terminal(tmp_path: Path) -> None:
     with on_a_terminal(*agent("say('STATUS: 50% half way'); heard('nothing')"), cwd=tmp_path) as process:
+        assert process.stdout is not None
         assert "━" in read_until(process, b"half way").decode()
         (workdir,) = (tmp_path / "tmp").glob("optio-agents-*/optio.log")
         with workdir.open("a") as log:
             log.write("DONE: ok\n")
-        read_until(process, b"done after")
-        read_until(process, b"\x1b[?25h")  # the cursor is back
+        last_frame = read_until(process, b"done after") + process.stdout.read()
+        assert b"\x1b[?25h" in last_frame  # the cursor is back
         assert process.wait(HANG_GUARD) == 0
 
 
