@@ -11,6 +11,7 @@ Where things are, from the bottom up:
     mailbox.py       the two lanes; begins with an essay, for it is the hard part
     reply.py         what an ask hands to the callee
     ref.py, me.py    the two handles: everybody else's, and the actor's own
+    traced.py        the same two, when tracing is on
     spec.py          an actor's function with its arguments
     statistics.py    what can be counted
     current.py       which actor the present code belongs to

@@ -25,6 +25,7 @@ from actors.ref import Ref
 from actors.reply import Reply
 from actors.spec import Spec
 from actors.statistics import Statistics
+from actors.traced import TracedMe, TracedRef
 
 M = TypeVar("M")
 
@@ -58,7 +59,7 @@ class Cell(Generic[M]):
         self.hooks = hooks
         self._on_dead_letter = on_dead_letter
         self.mailbox: Mailbox[M] = Mailbox(name, capacity, overflow, self, hooks)
-        self.ref: Ref[M] = Ref(self)
+        self.ref: Ref[M] = Ref(self) if hooks is None else TracedRef(self)
         self.state = State.STARTING
         self.started = False  # it was ready at least once
         self.ready_value: Any = None
@@ -162,7 +163,7 @@ class Cell(Generic[M]):
                     return self._exit(ExitKind.CANCELLED, self._cancel_reason)
                 self._scope = self._interruptible = trio.CancelScope(deadline=self._deadline)
                 with self._scope:
-                    await self.spec.run(Me(self))
+                    await self.spec.run(Me(self) if self.hooks is None else TracedMe(self))
                 if (exit := self._unwound(self._scope)) is not None:
                     return exit
                 self.interrupted()

@@ -24,10 +24,16 @@ class Hooks:
         return None
 
     def received(self, name: str, message: Any, token: Any) -> None:
-        """The actor takes the message; its handling begins. `token` is what `sent` returned."""
+        """The actor takes the message; its handling begins, and that of the one before has ended.
+
+        `token` is what `sent` returned. Of a batch, each message is received, and the last one is handled longest.
+        """
 
     def handled(self, name: str) -> None:
-        """The actor asks for its next message, or has ended: what it had received is handled."""
+        """The actor has nothing in hand any more: it waits for a message, was interrupted, or its run has ended.
+
+        Between two messages that follow each other at once it may be left out.
+        """
 
     def moved(self, name: str, before: State, after: State, exit: Exit | None) -> None:
         """The actor went from one state to another; `exit` says how it ended, or how its last run did."""

@@ -8,8 +8,8 @@ and scanned. This one takes trio's hand-off, asyncio's shortcut with a bound on 
 Three decisions make it quick without making it wrong.
 
 1. *Paths, not checks.* The common case on either side is one comparison. A sender looks at `limit`: the
-   capacity while the mailbox is open, and 0 when anything at all is unusual (closed, traced), so that
-   `len(queue) < limit` is false and the slow path finds out why. A receiver looks at `credit`: how many
+   capacity while the mailbox is open, and 0 when it is closed, so that `len(queue) < limit` is false and the
+   slow path finds out why. A receiver looks at `credit`: how many
    messages it may still take before it must look around. Whoever has something urgent to say (a stop, an
    interrupt, a system message, a timer) sets it to 0, and is therefore served before the next user message,
    however many are queued.
@@ -109,7 +109,7 @@ class Mailbox(Generic[M]):
         self.queue: deque[Any] = deque()  # messages; pairs of message and token when traced
         self.notices: deque[tuple[object, Callable[[], M]]] = deque()  # with whom each is about
         self.timers = Timers(self.look_around)
-        self.limit = 0 if hooks else capacity
+        self.limit = capacity
         self.credit = 0
         self._left = CHECKPOINT_EVERY  # what `credit` was when it was set to 0
         self.open = True  # the intake
@@ -131,13 +131,11 @@ class Mailbox(Generic[M]):
 
     async def put(self, message: M) -> None:
         """Queue a message: the slow path of `Ref.tell`, which is documented there."""
-        if self.open and self.accepted % CHECKPOINT_EVERY and len(self.queue) < self.capacity:  # traced
-            self._accept(self._entry(message))
-            return
-        await trio.lowlevel.checkpoint()
-        if self.overflow is not Overflow.BLOCK or len(self.queue) < self.capacity or not self.open:
-            self.put_nowait(message)
-            return
+        if not self._must_wait():
+            await trio.lowlevel.checkpoint()
+            if not self._must_wait():
+                self.put_nowait(message)
+                return
         task = trio.lowlevel.current_task()
         self.senders[task] = self._entry(message)
 
@@ -146,6 +144,9 @@ class Mailbox(Generic[M]):
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _must_wait(self) -> bool:
+        return self.open and self.overflow is Overflow.BLOCK and len(self.queue) >= self.capacity
 
     def put_nowait(self, message: M) -> None:
         """Queue a message or say why not: the slow path of `Ref.try_tell`."""
@@ -316,7 +317,7 @@ class Mailbox(Generic[M]):
     def _pick_up(self, message: M) -> M:
         self.in_hand = message
         self._left -= 1
-        if not (self.notices or self.timers or self.ending or self.cancelling or self.hooks):
+        if not (self.notices or self.timers or self.ending or self.cancelling):
             self.credit, self._left = self._left, 0
         return message
 

@@ -1,0 +1,1 @@
+"""Benchmarks of the actor runtime: `python -m benchmarks.actors`."""

@@ -1,0 +1,164 @@
+"""Trio without actors: memory channels, events, nursery tasks. What the runtime is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+import trio
+import trio.testing
+
+from benchmarks.actors.rows import CAPACITY, RING, SENDERS, Measure
+
+
+async def _consume(receive: trio.MemoryReceiveChannel[int]) -> None:
+    async for _ in receive:
+        pass
+
+
+async def _tell(n: int) -> float:
+    send, receive = trio.open_memory_channel[int](CAPACITY)
+    begin = perf_counter()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_consume, receive)
+        for number in range(n):
+            await send.send(number)
+        send.close()
+    return perf_counter() - begin
+
+
+async def _ask(n: int) -> float:
+    """The leanest exchange with a deadline: two events, `fail_after`, no queue."""
+    asked = [trio.Event()]
+    answered = [trio.Event()]
+
+    async def respond() -> None:
+        while True:
+            await asked[0].wait()
+            asked[0] = trio.Event()
+            answered[0].set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(respond)
+        begin = perf_counter()
+        for _ in range(n):
+            answered[0] = trio.Event()
+            with trio.fail_after(5.0):
+                asked[0].set()
+                await answered[0].wait()
+        seconds = perf_counter() - begin
+        nursery.cancel_scope.cancel()
+    return seconds
+
+
+async def _fan_in(n: int) -> float:
+    async def produce(channel: trio.MemorySendChannel[int], times: int) -> None:
+        with channel:
+            for number in range(times):
+                await channel.send(number)
+
+    send, receive = trio.open_memory_channel[int](CAPACITY)
+    begin = perf_counter()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_consume, receive)
+        for _ in range(SENDERS):
+            nursery.start_soon(produce, send.clone(), n // SENDERS)
+        send.close()
+    return perf_counter() - begin
+
+
+async def _ring(n: int) -> float:
+    done = trio.Event()
+    channels = [trio.open_memory_channel[int](CAPACITY) for _ in range(RING)]
+
+    async def member(place: int) -> None:
+        following = channels[(place + 1) % RING][0]
+        async for hops in channels[place][1]:
+            if hops == 0:
+                done.set()
+            else:
+                await following.send(hops - 1)
+
+    async with trio.open_nursery() as nursery:
+        for place in range(RING):
+            nursery.start_soon(member, place)
+        begin = perf_counter()
+        await channels[0][0].send(n)
+        await done.wait()
+        seconds = perf_counter() - begin
+        nursery.cancel_scope.cancel()
+    return seconds
+
+
+async def _spawn(n: int) -> float:
+    async def task(started: trio.Event, stop: trio.Event, ended: trio.Event) -> None:
+        started.set()
+        await stop.wait()
+        ended.set()
+
+    async with trio.open_nursery() as nursery:
+        begin = perf_counter()
+        for _ in range(n):
+            started, stop, ended = trio.Event(), trio.Event(), trio.Event()
+            nursery.start_soon(task, started, stop, ended)
+            await started.wait()
+            stop.set()
+            await ended.wait()
+        return perf_counter() - begin
+
+
+async def _spawn_owned(n: int) -> float:
+    """The same with what trio offers for it: `nursery.start`, and a cancel scope to stop the task."""
+
+    async def task(task_status: trio.TaskStatus[tuple[trio.CancelScope, trio.Event]]) -> None:
+        ended = trio.Event()
+        with trio.CancelScope() as scope:
+            task_status.started((scope, ended))
+            await trio.sleep_forever()
+        ended.set()
+
+    async with trio.open_nursery() as nursery:
+        begin = perf_counter()
+        for _ in range(n):
+            scope, ended = await nursery.start(task)
+            scope.cancel()
+            await ended.wait()
+        return perf_counter() - begin
+
+
+async def _cancel(n: int) -> float:
+    async with trio.open_nursery() as nursery:
+        for _ in range(n):
+            nursery.start_soon(trio.sleep_forever)
+        await trio.testing.wait_all_tasks_blocked()
+        begin = perf_counter()
+        nursery.cancel_scope.cancel()
+    return perf_counter() - begin
+
+
+async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
+    """Have `n` tasks that wait on channels while `then` runs."""
+    channels = [trio.open_memory_channel[int](CAPACITY) for _ in range(n)]
+    async with trio.open_nursery() as nursery:
+        for _, receive in channels:
+            nursery.start_soon(_consume, receive)
+        await trio.testing.wait_all_tasks_blocked()
+        await then()
+        nursery.cancel_scope.cancel()
+
+
+def _run(function: Callable[..., Awaitable[float]], *args: Any) -> Measure:
+    return lambda n: trio.run(function, n, *args)
+
+
+MEASURES: dict[str, Measure] = {
+    "tell": _run(_tell),
+    "ask": _run(_ask),
+    "fan_in": _run(_fan_in),
+    "ring": _run(_ring),
+    "spawn": _run(_spawn),
+    "cancel": _run(_cancel),
+}
+
+OWNED: dict[str, Measure] = {"spawn": _run(_spawn_owned)}

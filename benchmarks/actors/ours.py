@@ -1,0 +1,151 @@
+"""This project's runtime."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import trio
+
+import actors
+from benchmarks.actors.rows import CAPACITY, RING, SENDERS, Measure
+
+
+@dataclass(slots=True)
+class Question:
+    number: int
+    reply: actors.Reply[int]
+
+
+async def count(me: actors.Me[Any]) -> None:
+    async for _ in me:
+        pass
+
+
+async def echo(me: actors.Me[Question]) -> None:
+    async for question in me:
+        if question.number < 0:
+            raise ValueError
+        question.reply.set(question.number)
+
+
+async def _tell(n: int, hooks: actors.Hooks | None) -> float:
+    async with actors.open_supervisor(hooks=hooks) as supervisor:
+        ref = await supervisor.start(actors.actor(count), capacity=CAPACITY)
+        begin = perf_counter()
+        for number in range(n):
+            await ref.tell(number)
+        ref.stop()
+        await ref.wait()
+        return perf_counter() - begin
+
+
+async def _ask(n: int) -> float:
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(echo))
+        begin = perf_counter()
+        for number in range(n):
+            await ref.ask(partial(Question, number), timeout=5.0)
+        return perf_counter() - begin
+
+
+async def _fan_in(n: int) -> float:
+    async def send(ref: actors.Ref[int], times: int) -> None:
+        for number in range(times):
+            await ref.tell(number)
+
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(count), capacity=CAPACITY)
+        begin = perf_counter()
+        async with trio.open_nursery() as nursery:
+            for _ in range(SENDERS):
+                nursery.start_soon(send, ref, n // SENDERS)
+        ref.stop()
+        await ref.wait()
+        return perf_counter() - begin
+
+
+async def _ring(n: int) -> float:
+    done = trio.Event()
+    following: dict[int, actors.Ref[int]] = {}
+
+    async def member(me: actors.Me[int], place: int) -> None:
+        async for hops in me:
+            if hops == 0:
+                done.set()
+            else:
+                await following[place].tell(hops - 1)
+
+    async with actors.open_supervisor() as supervisor:
+        refs = [await supervisor.start(actors.actor(member, place)) for place in range(RING)]
+        following.update({place: refs[(place + 1) % RING] for place in range(RING)})
+        begin = perf_counter()
+        await refs[0].tell(n)
+        await done.wait()
+        return perf_counter() - begin
+
+
+async def _spawn(n: int) -> float:
+    async with actors.open_supervisor() as supervisor:
+        begin = perf_counter()
+        for _ in range(n):
+            ref = await supervisor.start(actors.actor(count))
+            ref.stop()
+            await ref.wait()
+        return perf_counter() - begin
+
+
+async def _restart(n: int) -> float:
+    intensity = actors.Intensity(restarts=n, seconds=1e6)
+    async with actors.open_supervisor(intensity=intensity, on_failure=lambda ref, exit: None) as supervisor:
+        ref = await supervisor.start(actors.actor(echo), restart=actors.PERMANENT)
+        begin = perf_counter()
+        for number in range(n):
+            ref.try_tell(Question(-1, actors.Reply()))
+            await ref.ask(partial(Question, number), timeout=5.0)
+        return perf_counter() - begin
+
+
+async def _cancel(n: int) -> float:
+    async with actors.open_supervisor() as supervisor:
+        refs = [await supervisor.start(actors.actor(count)) for _ in range(n)]
+        begin = perf_counter()
+        for ref in refs:
+            ref.cancel()
+        for ref in refs:
+            await ref.wait()
+        return perf_counter() - begin
+
+
+async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
+    """Have `n` idle actors while `then` runs."""
+    async with actors.open_supervisor() as supervisor:
+        for _ in range(n):
+            await supervisor.start(actors.actor(count))
+        await then()
+
+
+def _run(function: Callable[..., Awaitable[float]], *args: Any) -> Measure:
+    def measure(n: int) -> float:
+        logging.getLogger("actors").setLevel(logging.CRITICAL)
+        return trio.run(function, n, *args)
+
+    return measure
+
+
+MEASURES: dict[str, Measure] = {
+    "tell": _run(_tell, None),
+    "ask": _run(_ask),
+    "fan_in": _run(_fan_in),
+    "ring": _run(_ring),
+    "spawn": _run(_spawn),
+    "restart": _run(_restart),
+    "cancel": _run(_cancel),
+}
+
+TRACED: dict[str, Measure] = {"tell": _run(_tell, actors.Hooks())}
+"""With the hooks on, each of them doing nothing: what tracing itself costs."""

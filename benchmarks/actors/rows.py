@@ -1,0 +1,33 @@
+"""What is measured: one row for each, the same for every system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Measure = Callable[[int], float]
+"""Does the row's deed so many times; returns seconds, without the set-up and the tear-down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row. `count` deeds are timed in each round (fewer for systems whose `scale` is below 1)."""
+
+    key: str
+    title: str
+    count: int
+
+
+ROWS = (
+    Row("tell", "tell: one sender to one actor, capacity 64, until all are handled", 20_000),
+    Row("ask", "ask with a deadline, one after another", 1_000),
+    Row("fan_in", "fan-in: 100 senders to one actor, capacity 64", 10_000),
+    Row("ring", "ring of 100 actors: one hop", 4_000),
+    Row("spawn", "spawn, wait until ready, stop, wait for the end", 400),
+    Row("restart", "restart after a failure, until it answers again", 300),
+    Row("cancel", "mass cancel: 10,000 idle actors, each", 10_000),
+)
+
+SENDERS = 100
+RING = 100
+CAPACITY = 64

@@ -1,0 +1,114 @@
+"""Pykka: one thread for each actor, an unbounded inbox."""
+
+from __future__ import annotations
+
+import threading
+from time import perf_counter
+from typing import Any
+
+import pykka
+
+from benchmarks.actors.rows import RING, SENDERS, Measure
+
+
+class Counter(pykka.ThreadingActor):  # type: ignore[misc]
+    """Counts what it is told, and says so when asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def on_receive(self, message: Any) -> Any:
+        if message == "count":
+            return self.count
+        self.count += 1
+        return message
+
+
+def _tell(n: int) -> float:
+    ref = Counter.start()
+    begin = perf_counter()
+    for number in range(n):
+        ref.tell(number)
+    assert ref.ask("count") == n
+    seconds = perf_counter() - begin
+    ref.stop()
+    return seconds
+
+
+def _ask(n: int) -> float:
+    ref = Counter.start()
+    begin = perf_counter()
+    for number in range(n):
+        ref.ask(number, timeout=5.0)
+    seconds = perf_counter() - begin
+    ref.stop()
+    return seconds
+
+
+def _fan_in(n: int) -> float:
+    ref = Counter.start()
+
+    def send() -> None:
+        for number in range(n // SENDERS):
+            ref.tell(number)
+
+    threads = [threading.Thread(target=send) for _ in range(SENDERS)]
+    begin = perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ref.ask("count") == n
+    seconds = perf_counter() - begin
+    ref.stop()
+    return seconds
+
+
+class Member(pykka.ThreadingActor):  # type: ignore[misc]
+    """Passes on what it gets."""
+
+    def __init__(self, done: threading.Event) -> None:
+        super().__init__()
+        self.done = done
+        self.following: Any = None
+
+    def on_receive(self, message: Any) -> Any:
+        if not isinstance(message, int):
+            self.following = message
+        elif message == 0:
+            self.done.set()
+        else:
+            self.following.tell(message - 1)
+
+
+def _ring(n: int) -> float:
+    done = threading.Event()
+    refs = [Member.start(done) for _ in range(RING)]
+    for place, ref in enumerate(refs):
+        ref.ask(refs[(place + 1) % RING])
+    begin = perf_counter()
+    refs[0].tell(n)
+    done.wait()
+    seconds = perf_counter() - begin
+    for ref in refs:
+        ref.stop()
+    return seconds
+
+
+def _spawn(n: int) -> float:
+    begin = perf_counter()
+    for _ in range(n):
+        Counter.start().stop()
+    return perf_counter() - begin
+
+
+def populate(n: int, then: Any) -> None:
+    """Have `n` idle actors while `then` runs."""
+    refs = [Counter.start() for _ in range(n)]
+    then()
+    for ref in refs:
+        ref.stop()
+
+
+MEASURES: dict[str, Measure] = {"tell": _tell, "ask": _ask, "fan_in": _fan_in, "ring": _ring, "spawn": _spawn}
