@@ -14,6 +14,7 @@ from typing import Any
 import trio
 
 from optio_agents.hosts.commands import running
+from optio_agents.hosts.transfer import consuming
 
 _BLOCK = 1024 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
@@ -58,7 +59,7 @@ async def restore(stream: AsyncIterator[bytes], workdir: str) -> None:
     async with _tar(["-C", workdir, "-xzf", "-"], stdin=PIPE) as tar:
         assert tar.stdin is not None
         with suppress(trio.BrokenResourceError):  # tar gave up, and its exit status says so
-            async with tar.stdin:
+            async with tar.stdin, consuming(stream):
                 async for chunk in stream:
                     await tar.stdin.send_all(chunk)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
@@ -34,8 +34,22 @@ async def write_source(source: Source, descriptor: int) -> None:
             while await trio.to_thread.run_sync(_copy_step, file, descriptor):
                 pass
     else:
-        async for chunk in source:
-            await _write(descriptor, chunk)
+        async with consuming(source):
+            async for chunk in source:
+                await _write(descriptor, chunk)
+
+
+@asynccontextmanager
+async def consuming(stream: AsyncIterator[bytes]) -> AsyncIterator[None]:
+    """Close a stream at the end of the block, if it is one that can be closed (an async generator): when
+    writing fails half-way, its own cleanup must not wait for the garbage collector.
+    """
+    try:
+        yield
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
 
 
 async def source_digest(source: Source, expected: str | None) -> str:
