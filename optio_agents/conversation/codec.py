@@ -6,8 +6,7 @@ every backend shares). Each signal follows the event it was read from. A codec n
 a turn; the rules that all backends share are in `optio_agents.conversation.turns`.
 
 The codec numbers the turns, because only it knows which event belongs to which: `prompt` returns the number
-of the turn that it begins, and a backend may begin one by itself (`TurnBegan` for a number nobody was told
-yet).
+of the turn that it begins, and a backend may begin one by itself (`TurnBegan` with a new number).
 """
 
 from __future__ import annotations
@@ -46,9 +45,11 @@ class StartFailed(NamedTuple):
 
 
 class TurnBegan(NamedTuple):
-    """The backend works on this turn now. `sends` are the sends it answers, where the backend began it by
-    itself
-    (with messages that were meant to steer the turn before)."""
+    """The backend works on this turn now: from here on an interrupt reaches it.
+
+    An earlier interrupt may have been lost, so it is said again. `sends` are the sends that the turn
+    answers, where the backend began it by itself (with messages that were meant to steer the turn before).
+    """
 
     turn: int
     sends: tuple[int, ...] = ()

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 import trio
@@ -17,13 +16,39 @@ from optio_agents.conversation.values import AgentNotStarted
 from optio_agents.hosts.process_tree import EndedBy, ProcessTree, end_tree, marker_environment
 
 READ_SIZE = 256 * 1024
-LAST_WORDS_LIMIT = 64 * 1024
-"""How many bytes of stderr are kept: the last ones."""
-
 EOF_SECONDS = 1.0
-"""How long the rest of the output may take to arrive once the whole tree is gone. It is in the pipe
-already; only a
-process that escaped the tree can hold the pipe open, and nobody waits for that one."""
+"""How long the rest of the output may take to arrive once the whole tree is gone. It is in the pipe already;
+only a process that escaped the tree can hold the pipe open, and nobody waits for that one."""
+
+
+class Murmur:
+    """What an agent wrote to stderr: the beginning (where it says what is wrong) and the end, nothing between."""
+
+    HEAD = 4 * 1024
+    TAIL = 16 * 1024
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._tail = b""
+        self._skipped = False
+
+    def add(self, data: bytes) -> None:
+        """It wrote this."""
+        room = self.HEAD - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:] if room > 0 else data
+        if len(self._tail) > self.TAIL:
+            self._skipped = True
+            self._tail = self._tail[-self.TAIL :]
+
+    def __str__(self) -> str:
+        between = b"\n...\n" if self._skipped else b""
+        return (self._head + between + self._tail).decode(errors="replace").strip()
+
+    def excerpt(self, limit: int = 1000) -> str:
+        """At most about `limit` characters from each end."""
+        text = str(self)
+        return text if len(text) <= 2 * limit else f"{text[:limit]} ... {text[-limit:]}"
 
 
 class AgentProcess:
@@ -49,10 +74,11 @@ class AgentProcess:
         self._name = name
         self._temporary = temporary
         self._options = options
-        self._last_words: deque[bytes] = deque()
-        self._last_words_size = 0
+        self.murmur = Murmur()
         self._output_ended = trio.Event()
+        self._stderr_ended = trio.Event()
         self._gone = trio.Event()
+        self._looking_after = trio.CancelScope(shield=True)
         self._how = ""
 
     async def receive(self) -> bytes:
@@ -89,34 +115,36 @@ class AgentProcess:
         await self._gone.wait()
         return self._how
 
-    @property
-    def last_words(self) -> str:
-        """The end of what it wrote to stderr."""
-        return b"".join(self._last_words).decode(errors="replace").strip()
-
-    async def reap(self) -> None:
-        """Collect the status of the process when it exits, then end what it left behind. Its owner runs
+    async def look_after(self) -> None:
+        """Drain stderr, collect the status when the process exits, end what it left behind. Its owner runs
         this.
+
+        Shielded, because an owner that is cancelled still has to end the agent, and that needs this;
+        `finish`, which is bounded, ends it.
         """
+        with self._looking_after:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._drain_stderr)
+                await self._reap()
+
+    async def _reap(self) -> None:
         status = await self._process.wait()
         await end_tree(
             self.tree, term_seconds=self._options.term_seconds, kill_seconds=self._options.kill_seconds
         )
         with trio.move_on_after(EOF_SECONDS):
             await self._output_ended.wait()
+            await self._stderr_ended.wait()
         await trio.aclose_forcefully(self._stdout)
         self._note_gone(f"{self._name} {_status_text(status)}")
 
-    async def drain_stderr(self) -> None:
-        """Read stderr, so that it never blocks the agent, and keep the end of it. Its owner runs this."""
+    async def _drain_stderr(self) -> None:
         try:
             async for data in self._stderr:
-                self._last_words.append(bytes(data))
-                self._last_words_size += len(data)
-                while self._last_words_size - len(self._last_words[0]) > LAST_WORDS_LIMIT:
-                    self._last_words_size -= len(self._last_words.popleft())
+                self.murmur.add(bytes(data))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
+        self._stderr_ended.set()
 
     async def finish(self) -> None:
         """End it without asking, whatever happened before, and remove what it used. Bounded, also when
@@ -125,6 +153,7 @@ class AgentProcess:
         with trio.CancelScope(shield=True) as scope:
             scope.deadline = trio.current_time() + self._options.end_seconds + EOF_SECONDS
             await self.end(ask=False)
+        self._looking_after.cancel(reason="the agent is finished")
         with trio.CancelScope(shield=True, deadline=trio.current_time() + self._options.kill_seconds):
             for stream in (self._stdin, self._stdout, self._stderr):
                 await trio.aclose_forcefully(stream)
@@ -132,8 +161,8 @@ class AgentProcess:
 
     def _note_gone(self, how: str) -> None:
         if not self._gone.is_set():
-            words = self.last_words
-            self._how = f"{how}; its last words: {words[-2000:]}" if words else how
+            words = self.murmur.excerpt()
+            self._how = f"{how}; its stderr: {words}" if words else how
             self._gone.set()
 
 
@@ -193,6 +222,5 @@ async def start_process(
             raise AgentNotStarted(f"{name}: {program} cannot be run: {reason}") from error
         raise
     agent = AgentProcess(process, ProcessTree(process.pid, marker), name, temporary, options)
-    nursery.start_soon(agent.drain_stderr, name=f"stderr of {name}")
-    nursery.start_soon(agent.reap, name=f"reaper of {name}")
+    nursery.start_soon(agent.look_after, name=f"looking after {name}")
     return agent

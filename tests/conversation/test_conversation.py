@@ -207,7 +207,7 @@ async def test_the_death_of_the_agent_resolves_everything() -> None:
 async def test_an_agent_that_dies_before_it_is_ready_says_why() -> None:
     transport = SimulatedTransport(mute=True)
     transport.print(b"Usage: agent [options]\n  --help\n")
-    transport.die("agent exited with status 2; its last words: unknown option")
+    transport.die("agent exited with status 2; its stderr: unknown option")
     with pytest.raises(AgentNotStarted, match=r"unknown option.*Usage: agent \[options\]"):
         async with simulated(transport):
             raise AssertionError("it never was ready")

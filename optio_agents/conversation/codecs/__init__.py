@@ -1,3 +1,1 @@
-"""One file per backend language: `claude` (stream-json), `codex` (app-server), `acp` (gemini, opencode,
-others).
-"""
+"""One file per backend language: claude (stream-json), codex (app-server), acp (gemini, opencode, ...)."""

@@ -1,19 +1,16 @@
-"""The Agent Client Protocol, version 1: `gemini --acp`, `opencode acp`, claude-code-acp and others.
-JSON-RPC 2.0.
+"""The Agent Client Protocol, version 1 (JSON-RPC 2.0): `gemini --acp`, `opencode acp`, claude-code-acp, ...
 
 What the rules below rest on (measured with gemini 0.61.0, opencode 1.18.33, claude-code-acp 0.16.2):
 
-- A turn ends with the *response* to `session/prompt`. With two prompts at once one agent answers both at
-the end,
-  one cancels the first, one swaps the answers: so one prompt at a time, and no steering.
+- A turn ends with the *response* to `session/prompt`. With two prompts at once one agent answers both at the
+  end, one cancels the first, one swaps the answers: so one prompt at a time, and no steering.
 - `session/cancel` is a notification; the prompt's response is its acknowledgement.
 - gemini answers a cancelled prompt only after the open permission requests were answered, the others do not
   care: so a cancelled request is always answered.
-- Updates carry no turn. They belong to the prompt that is open; what comes after its response belongs to
-none.
-- After `session/load` old messages are replayed, by gemini even after the response. A replay shows the user's
-  messages too (`user_message_chunk`), which nothing else does: from there until the prompt is written it is
-  replay.
+- Updates carry no turn. They belong to the prompt that is open; what comes after its response belongs to no
+  turn.
+- After `session/load` old messages are replayed, by gemini partly after the response. What it replays before
+  the first prompt is written belongs to no turn.
 - We offer neither files nor terminals: agents then use their own, which is what we want of them.
 """
 
@@ -47,9 +44,7 @@ ENDINGS = {
 """How a prompt's response ended its turn. A stop reason that is not in the table: completed."""
 
 SIGNS_OF_WORK = {"agent_message_chunk", "agent_thought_chunk", "tool_call", "tool_call_update", "plan"}
-"""The updates that show that the agent has begun a turn (others, like its list of commands, come at any
-time).
-"""
+"""The updates that show that the agent works on a turn; others, like its list of commands, come at any time."""
 
 OPTION_KINDS = {"allow": ("allow_once", "allow_always"), "deny": ("reject_once", "reject_always")}
 """Which of the offered options says what was decided; the narrower one first."""

@@ -3,16 +3,15 @@
 What the rules below rest on (measured with 2.1.330):
 
 - The number of messages is not the number of results: messages that wait are merged into one turn, and one
-that
-  arrives while a tool runs is folded into the running turn. So each message carries a uuid, and the `result`
-  says which ones it answers (`user_message_uuids`).
-- A `result` is no proof of success: API errors come as `subtype: "success"` with `is_error`. `ENDINGS` is
-the table.
+  that arrives while a tool runs is folded into the running turn. So each message carries a uuid, and the
+  `result` says which ones it answers (`user_message_uuids`).
+- A `result` is no proof of success: API errors come as `subtype: "success"` with `is_error`. `ENDINGS` is the
+  table.
 - An interrupt is acknowledged first; the `result` follows. When nothing runs there is only the
-acknowledgement.
+  acknowledgement, and a message that was queued at that moment runs all the same: so an interrupt that came
+  before `started` is said again then.
 - A permission request that an interrupt overtakes is withdrawn with `control_cancel_request`.
-- At the end of its input it finishes the turn and exits; a line that is not JSON kills it (we never write
-one).
+- At the end of its input it finishes the turn and exits; a line that is not JSON kills it (we write none).
 """
 
 from __future__ import annotations

@@ -4,12 +4,10 @@ What the rules below rest on (measured with 0.169.0):
 
 - A turn has an id, told in the response to `turn/start`; events carry it, and `turn/completed` ends it
   (the thread reports itself idle *before* that, so idle proves nothing).
-- `turn/steer` folds a message into the running turn: one `turn/completed` for both. It aborts the stream
-that was
-  running, whose item is then never completed.
-- `turn/interrupt` needs the turn's id, so one that comes before the id is known waits for it. It leaves the
-shell
-  command of a running tool alive.
+- `turn/steer` folds a message into the running turn: one `turn/completed` for both. It aborts the stream that
+  was running, whose item is then never completed.
+- A turn can be interrupted and steered from `turn/started` on; between the response to `turn/start` and that,
+  the answer is "no active turn". An interrupt leaves the shell command of a running tool alive.
 - Approval requests count their ids from 0, in a space of their own, and are answered with a decision, never
   with other input. An interrupt resolves them by itself.
 - At the end of its input it exits at once, in the middle of a turn too.
@@ -50,6 +48,9 @@ APPROVALS = {
 }
 """The backend's requests that are permission requests, and the tool that each is about."""
 
+TURNS_KEPT = 8
+"""The ids of how many ended turns are remembered, for events that come late."""
+
 DECISIONS = {"allow": {"decision": "accept"}, "deny": {"decision": "decline"}}
 CANCELLED = {"decision": "cancel"}
 
@@ -76,7 +77,7 @@ class CodexCodec(JsonRpcCodec):
         self._turn: int | None = None
         self._turn_id: str | None = None
         self._known: dict[str, int] = {}  # the last turns by their ids, for events that come late
-        self._interrupt_waits = False
+        self._started = False
         self._steers_wait: list[tuple[int, str]] = []
         self._open: set[Key] = set()
         self._answer = Answer()
@@ -91,14 +92,14 @@ class CodexCodec(JsonRpcCodec):
         """`turn/start`."""
         turn = self._turn = self._new_turn()
         self._turn_id = None
-        self._interrupt_waits = False
+        self._started = False
         self._answer.restart()
         self._item = None
 
         def answered(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
             out.append(Event(record, turn))
             if error is None:
-                self._identify(turn, result, out)
+                self._identify(turn, _field(result, "turn", "id"))
             else:
                 self._turn = None
                 out.append(Refused(send, error.message))
@@ -107,8 +108,8 @@ class CodexCodec(JsonRpcCodec):
         return turn
 
     def steer(self, send: int, text: str) -> None:
-        """`turn/steer`, once the id of the running turn is known."""
-        if self._turn_id is None:
+        """`turn/steer`, once the turn has started."""
+        if not self._started:
             self._steers_wait.append((send, text))
             return
         turn = self._turn
@@ -125,12 +126,9 @@ class CodexCodec(JsonRpcCodec):
         self._request("turn/steer", {**target, "input": _input(text)}, answered)
 
     def interrupt(self) -> None:
-        """`turn/interrupt`, once the id of the running turn is known."""
+        """`turn/interrupt`; before the turn has started it is nothing, and `TurnBegan` has it said again."""
         turn = self._turn
-        if turn is None:
-            return
-        if self._turn_id is None:
-            self._interrupt_waits = True
+        if turn is None or not self._started:
             return
 
         def answered(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
@@ -176,16 +174,16 @@ class CodexCodec(JsonRpcCodec):
         self._thread = thread
         out.append(Ready(thread))
 
-    def _identify(self, turn: int, result: Any, out: Out) -> None:
-        identity = _field(result, "turn", "id")
-        if identity is None or turn != self._turn:
+    def _identify(self, turn: int, identity: str | None) -> None:
+        if identity is not None and turn == self._turn and self._turn_id is None:
+            self._turn_id = identity
+            self._known = {**dict(list(self._known.items())[-TURNS_KEPT:]), identity: turn}
+
+    def _begin(self, turn: int, out: Out) -> None:
+        if self._started:
             return
-        self._turn_id = identity
-        self._known = {**dict(list(self._known.items())[-8:]), identity: turn}
+        self._started = True
         out.append(TurnBegan(turn))
-        if self._interrupt_waits:
-            self._interrupt_waits = False
-            self.interrupt()
         waiting, self._steers_wait = self._steers_wait, []
         for send, text in waiting:
             self.steer(send, text)
@@ -199,7 +197,10 @@ class CodexCodec(JsonRpcCodec):
             elif method == "item/completed":
                 self._note_item(params.get("item"))
         out.append(Event(record, turn, text))
-        if method == "turn/completed" and turn is not None and turn == self._turn:
+        if method == "turn/started" and turn is not None and turn == self._turn:
+            self._identify(turn, _field(params, "turn", "id"))
+            self._begin(turn, out)
+        elif method == "turn/completed" and turn is not None and turn == self._turn:
             self._finish(turn, params.get("turn"), record, out)
         elif method == "serverRequest/resolved":
             key = params.get("requestId")
@@ -241,7 +242,7 @@ class CodexCodec(JsonRpcCodec):
         if status is TurnStatus.FAILED:
             error = _field(fields, "error", "message") or str(fields.get("status"))
         self._turn = self._turn_id = None
-        self._interrupt_waits = False
+        self._started = False
         waiting, self._steers_wait = self._steers_wait, []
         out.append(TurnFinished(turn, status, str(self._answer), error, record))
         out.extend(Refused(send, "the turn has ended", lost_race=True) for send, _ in waiting)

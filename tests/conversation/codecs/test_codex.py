@@ -55,25 +55,33 @@ def completed(identity: str, status: str = "completed", **more: Any) -> dict[str
     return {"method": "turn/completed", "params": {"threadId": "T", **turn(identity, status, **more)}}
 
 
-def test_an_interrupt_before_the_turns_id_is_known_waits_for_the_id() -> None:
+def started(identity: str) -> dict[str, Any]:
+    return {"method": "turn/started", "params": {"threadId": "T", **turn(identity)}}
+
+
+def test_an_interrupt_before_the_turn_has_started_is_for_saying_again() -> None:
     peer = Peer()
     peer.ready()
     request = peer.prompted()
     peer.codec.interrupt()
+    peer.say({"id": request["id"], "result": turn("a")})
+    peer.codec.interrupt()
     assert peer.written() == []
-    assert peer.say({"id": request["id"], "result": turn("a")}) == [TurnBegan(1)]
+    assert peer.say(started("a")) == [TurnBegan(1)]
+    peer.codec.interrupt()
     (interrupt,) = peer.written()
     assert (interrupt["method"], interrupt["params"]["turnId"]) == ("turn/interrupt", "a")
     assert peer.say({"id": interrupt["id"], "result": {}}) == [InterruptAcknowledged(1)]
 
 
-def test_a_steering_message_waits_for_the_id_too_and_loses_the_race_when_the_turn_ends_first() -> None:
+def test_a_steering_message_waits_for_the_start_and_loses_the_race_when_the_turn_ends_first() -> None:
     peer = Peer()
     peer.ready()
     request = peer.prompted()
     peer.codec.steer(2, "also")
-    assert peer.written() == []
     peer.say({"id": request["id"], "result": turn("a")})
+    assert peer.written() == []
+    peer.say(started("a"))
     (steer,) = peer.written()
     assert steer["params"]["expectedTurnId"] == "a"
     peer.say(completed("a"))
@@ -88,8 +96,7 @@ def test_a_steering_message_that_never_left_is_refused_with_the_end_of_its_turn(
     peer.ready()
     peer.prompted()
     peer.codec.steer(2, "also")
-    started = {"method": "turn/started", "params": {"threadId": "T", **turn("a")}}
-    finished, refused = peer.say(started, completed("a"))
+    finished, refused = peer.say(completed("a"))
     assert isinstance(finished, TurnFinished)
     assert refused == Refused(2, "the turn has ended", lost_race=True)
 
@@ -98,7 +105,7 @@ def test_a_folded_message_is_reported_with_the_turn_it_went_into() -> None:
     peer = Peer()
     peer.ready()
     request = peer.prompted()
-    peer.say({"id": request["id"], "result": turn("a")})
+    peer.say({"id": request["id"], "result": turn("a")}, started("a"))
     peer.codec.steer(2, "also")
     (steer,) = peer.written()
     assert peer.say({"id": steer["id"], "result": {"turnId": "a"}}) == [Folded(2, 1)]
