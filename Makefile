@@ -30,7 +30,7 @@ $(call STAMP,run): pyproject.toml | $(BIN)/python
 	touch $@
 
 $(call STAMP,dev): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[test,dev,otel,fast,mongo]'
+	$(BIN)/python -m pip install --quiet -e '.[test,dev,otel,mongo]'
 	touch $@ $(call STAMP,run)
 
 clean:

@@ -1,0 +1,15 @@
+"""What holds for every test."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy with something else makes an example slow, not wrong. In the gate the examples are the same
+# every time: what it found once it finds again; at a desk they are new each time, and a failure prints its seed.
+settings.register_profile(
+    "desk", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("gate", settings.get_profile("desk"), derandomize=True)
+settings.load_profile("gate" if os.environ.get("CI") else "desk")
