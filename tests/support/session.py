@@ -67,6 +67,7 @@ class MemoryHost:
     deliverables: dict[str, bytes] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     readers: int = 0
+    open_deliverables: int = 0
     lose_reader_at: set[int] = field(default_factory=set)
     """Offsets at which reading fails, once each."""
 
@@ -114,7 +115,11 @@ class MemoryHost:
             raise DeliverableRejected(RejectionKind.MISSING, "there is no such file")
         if len(content) > limit:
             raise DeliverableRejected(RejectionKind.TOO_LARGE, f"{len(content)} bytes, at most {limit}")
-        yield MemoryDeliverable(content)
+        self.open_deliverables += 1
+        try:
+            yield MemoryDeliverable(content)
+        finally:
+            self.open_deliverables -= 1
 
     def _wake(self) -> None:
         self._changed.set()
