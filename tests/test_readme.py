@@ -37,7 +37,7 @@ def test_the_programs_print_what_they_promise(tmp_path: Path) -> None:
 
 
 def test_each_make_target_that_is_named_exists() -> None:
-    named = set(re.findall(r"\bmake ([a-z-]+)", README + (ROOT / "CONTRIBUTING.md").read_text()))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", README + (ROOT / "CONTRIBUTING.md").read_text()))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert named <= targets
 

@@ -11,7 +11,6 @@ import enum
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from os import PathLike
 from typing import Protocol
 
 LOG_NAME = "optio.log"
@@ -150,12 +149,3 @@ class SessionHost(Protocol):
 
     async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
         """Write executable `scripts` (name to text) into `<workdir>/<directory>`, return its absolute path."""
-
-
-class FileSink(Protocol):
-    """Where `save` writes: a path, or anything with an async `write(bytes)`."""
-
-    async def write(self, data: bytes) -> object: ...
-
-
-SaveTarget = str | PathLike[str]
