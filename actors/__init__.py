@@ -10,13 +10,15 @@ Where things are, from the bottom up:
     hooks.py         where tracing hangs in
     mailbox.py       the two lanes; begins with an essay, for it is the hard part
     reply.py         what an ask hands to the callee
+    asks.py          the asks that an actor has not answered
     ref.py, me.py    the two handles: everybody else's, and the actor's own
     traced.py        the same two, when tracing is on
     spec.py          an actor's function with its arguments
     statistics.py    what can be counted
     current.py       which actor the present code belongs to
     cell.py          one actor's life: run, interrupt, stop, end
-    supervisor.py    owners of actors: start, restart, escalate, stop
+    family.py        the engine of a supervisor: the children's lives, restarts, escalation, the ordered end
+    supervisor.py    what users hold of it: start actors, nest supervisors
     task_tree.py     a picture of what lives
     api.py           everything that users need, re-exported here
     otel.py          tracing with OpenTelemetry; nothing here imports it

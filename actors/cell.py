@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
+from actors.asks import Asks
 from actors.current import current
 from actors.errors import ActorFailed, ActorStopped, EndOfMailbox, Interrupted, MessageDropped
 from actors.exits import DeadLetter, Exit, ExitKind
@@ -22,9 +23,7 @@ from actors.lifecycle import State, Step, advance
 from actors.mailbox import NOTHING, Mailbox, Overflow
 from actors.me import Me
 from actors.ref import Ref
-from actors.reply import Reply
 from actors.spec import Spec
-from actors.statistics import Statistics
 from actors.traced import TracedMe, TracedRef
 
 M = TypeVar("M")
@@ -64,7 +63,7 @@ class Cell(Generic[M]):
         self.started = False  # it was ready at least once
         self.ready_value: Any = None
         self.task: trio.lowlevel.Task | None = None
-        self.asks: dict[Reply[Any], M] = {}
+        self.asks = Asks()
         self.asking: Cell[Any] | None = None  # whose reply its handler waits for
         self.watchers: dict[Cell[Any], Callable[[Exit], Any]] = {}
         self.watching: set[Cell[Any]] = set()
@@ -211,10 +210,8 @@ class Cell(Generic[M]):
         mailbox stays.
         """
         letters = self._letters(self.mailbox.messages_in_hand(), f"its handler {exit.describe()}")
-        safe = {id(message) for message in self.mailbox.messages() + self.mailbox.messages_waiting()}
-        for reply, message in list(self.asks.items()):
-            if id(message) not in safe:
-                reply.fail(self._why_no_reply(exit))
+        waiting = self.mailbox.messages() + self.mailbox.messages_waiting()
+        self.asks.fail_those_not_in(waiting, lambda: self._why_no_reply(exit))
         self._unwatch_all()
         self.task = None
         self._deadline = float("inf")
@@ -250,8 +247,7 @@ class Cell(Generic[M]):
         self.exit = exit
         self.mailbox.exit = exit
         self.mailbox.close()
-        for reply in self.asks:
-            reply.fail(self._why_no_reply(exit))
+        self.asks.fail_all(lambda: self._why_no_reply(exit))
         self._unwatch_all()
         for watcher, make in self.watchers.items():
             watcher.watching.discard(self)
@@ -275,9 +271,7 @@ class Cell(Generic[M]):
 
     def dropped(self, message: M, why: str) -> None:
         """The mailbox dropped a message."""
-        for reply, asked in list(self.asks.items()):
-            if asked is message:
-                reply.fail(MessageDropped(self.name, why))
+        self.asks.fail_those_in([message], lambda: MessageDropped(self.name, why))
         self._bury(self._letters([message], why))
 
     def _letters(self, messages: list[M], why: str) -> list[DeadLetter]:
@@ -352,9 +346,7 @@ class Cell(Generic[M]):
         """A handler was unwound by an interrupt: settle its message, and be ready for the next one."""
         reason = None if self._interrupt_reason is None else self._interrupt_reason[0]
         messages = self.mailbox.messages_in_hand()
-        for reply, message in list(self.asks.items()):
-            if any(message is mine for mine in messages):
-                reply.fail(Interrupted(self.name, reason))
+        self.asks.fail_those_in(messages, lambda: Interrupted(self.name, reason))
         self.mailbox.put_down()
         self.mailbox.cancelling = False
         self._interrupt_reason = None
@@ -386,29 +378,6 @@ class Cell(Generic[M]):
             self.unwatch(other)
 
     # -- looking at it
-
-    def statistics(self) -> Statistics:
-        """Count what can be counted."""
-        box = self.mailbox
-        return Statistics(
-            state=self.state,
-            capacity=box.capacity,
-            queued=len(box.queue),
-            urgent=len(box.notices),
-            senders_waiting=len(box.senders),
-            accepted=box.accepted,
-            taken=box.accepted - len(box.queue) - box.dropped - self.unhandled,
-            dropped=box.dropped,
-            rejected=box.rejected,
-            unhandled=self.unhandled,
-            dead_letters=self.dead_letters,
-            restarts=self.restarts,
-            interrupts=self.interrupts,
-            asks_open=len(self.asks),
-            late_replies=self.late_replies,
-            timers=len(box.timers),
-            watchers=len(self.watchers),
-        )
 
     def __repr__(self) -> str:
         box = self.mailbox

@@ -11,11 +11,11 @@ from actors.current import current
 from actors.errors import AskTimeout, SelfAsk
 from actors.lifecycle import State
 from actors.reply import Reply
+from actors.statistics import Statistics, count
 
 if TYPE_CHECKING:
     from actors.cell import Cell
     from actors.exits import Exit
-    from actors.statistics import Statistics
 
 M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
@@ -110,7 +110,7 @@ class Ref(Generic[M_contra]):
             asker = None  # a task that an actor has started: that actor itself does not wait
         reply: Reply[R] = Reply(cell)
         message = make(reply)
-        cell.asks[reply] = message
+        cell.asks.add(reply, message)
         if asker is not None:
             asker.asking = cell
         try:
@@ -118,7 +118,7 @@ class Ref(Generic[M_contra]):
                 await self.tell(message)
                 return await reply._wait()
         finally:
-            del cell.asks[reply]
+            cell.asks.remove(reply)
             reply._give_up()
             cycle = ""
             if asker is not None:
@@ -164,7 +164,7 @@ class Ref(Generic[M_contra]):
 
     def statistics(self) -> Statistics:
         """Count what can be counted about it, now."""
-        return self._cell.statistics()
+        return count(self._cell)
 
     def __repr__(self) -> str:
         return f"<Ref to {self._cell!r}>"

@@ -1,17 +1,11 @@
-"""Owners of actors: a nursery, a strategy, and the order in which things start and stop.
+"""What users hold of a supervisor: start actors, nest supervisors, leave the block. The engine is `actors.family`.
 
-Each child has one task in the supervisor's nursery, which runs the child's function again and again until it
-is not to be restarted. Under `one_for_one` that task also does the restarting. A failure that takes siblings
-along is handled by one more task, the round: it pauses those concerned in reverse start order and releases
-them in start order, one after another; a failure meanwhile begins the next round.
-
-A nested supervisor is an actor whose function opens a supervisor's block. Its parent sees a child like any
-other; when it is restarted, its own children are run again with their mailboxes and their `Ref`s.
+A nested supervisor is an actor whose function opens a family's block. Its parent sees a child like any other; when it
+is restarted, its own children are run again with their mailboxes and their `Ref`s.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
@@ -19,19 +13,17 @@ from typing import Any, NoReturn, TypeVar
 import trio
 
 from actors.cell import Cell
-from actors.errors import ActorStopped, Escalated, NameTaken, StartFailed, SupervisorClosed
+from actors.errors import StartFailed
 from actors.exits import DeadLetter, Exit, ExitKind
+from actors.family import Family
 from actors.hooks import Hooks
-from actors.intensity import Intensity, Restart, RestartHistory, Strategy
-from actors.lifecycle import State
+from actors.intensity import Intensity, Restart, Strategy
 from actors.mailbox import Overflow
 from actors.me import Me
 from actors.ref import Ref
 from actors.spec import Spec, actor
 
 M = TypeVar("M")
-
-logger = logging.getLogger("actors")
 
 DEFAULT_CAPACITY = 64
 """Messages in a mailbox, unless told otherwise."""
@@ -41,41 +33,28 @@ DEFAULT_INTENSITY = Intensity()
 
 
 class Supervisor:
-    """Start actors in it. Made by `open_supervisor` and `start_supervisor`, whose documentation has the
-    rules.
-    """
+    """Start actors in it. Made by `open_supervisor` and `start_supervisor`, whose documentation has the rules."""
 
     def __init__(
         self,
+        family: Family,
         *,
-        name: str,
-        strategy: Strategy,
-        intensity: Intensity,
         stop_timeout: float,
         on_failure: Callable[[Ref[Any], Exit], None] | None,
         on_dead_letter: Callable[[DeadLetter], None] | None,
         hooks: Hooks | None,
     ) -> None:
-        self.name = name
-        self.strategy = strategy
-        self.intensity = intensity
-        self.stop_timeout = stop_timeout
+        self._family = family
+        self._stop_timeout = stop_timeout
         self._on_failure = on_failure
         self._on_dead_letter = on_dead_letter
         self._hooks = hooks
-        self._children: dict[str, Cell[Any]] = {}
-        self._nursery: trio.Nursery | None = None
-        self._block: trio.CancelScope | None = None
-        self._history = RestartHistory(intensity)
-        self._closing = False
-        self._keeping = False  # the block is left for a restart: children rest, they do not end
-        self._escalated: Escalated | None = None
-        self._cell: Cell[Any] | None = None
-        self._delay = 0.0  # the backoff of the next round
-        self._round: trio.CancelScope | None = None
         self._numbers = 0
 
-    # -- starting
+    @property
+    def name(self) -> str:
+        """Its name, for errors, logs and the tree."""
+        return self._family.name
 
     async def start(
         self,
@@ -105,26 +84,20 @@ class Supervisor:
             NameTaken: a child of that name is alive.
             SupervisorClosed: the supervisor's block is not open, or is being left.
         """
-        nursery = self._check_open()
         if name is None:
             self._numbers += 1
             name = f"{spec.name}-{self._numbers}"
-        if name in self._children:
-            raise NameTaken(
-                f"supervisor {self.name!r} has a living child {name!r}; stop it first, or choose a name"
-            )
         cell = Cell(
             spec,
             name,
             capacity=capacity,
             overflow=overflow,
             policy=restart,
-            stop_timeout=self.stop_timeout if stop_timeout is None else stop_timeout,
+            stop_timeout=self._stop_timeout if stop_timeout is None else stop_timeout,
             hooks=self._hooks,
             on_dead_letter=self._on_dead_letter,
         )
-        self._children[name] = cell
-        nursery.start_soon(self._live, cell, name=f"actor {name}")
+        self._family.add(cell)
         try:
             while not cell.started and cell.exit is None:
                 await cell.changed()
@@ -153,263 +126,39 @@ class Supervisor:
         restarts it, which runs its children again, or escalates in turn. Hooks and dead letters go where this
         one's go. Arguments and errors are those of `open_supervisor` and `start`.
         """
-        self._check_open()
+        on_failure = on_failure or self._on_failure
         nested = Supervisor(
-            name=name,
-            strategy=strategy,
-            intensity=intensity,
-            stop_timeout=self.stop_timeout if stop_timeout is None else stop_timeout,
-            on_failure=on_failure or self._on_failure,
+            Family(name, strategy, intensity, on_failure),
+            stop_timeout=self._stop_timeout if stop_timeout is None else stop_timeout,
+            on_failure=on_failure,
             on_dead_letter=self._on_dead_letter,
             hooks=self._hooks,
         )
-        await self.start(actor(_supervise, nested), name=name, restart=restart, stop_timeout=float("inf"))
+        await self.start(
+            actor(_supervise, nested._family), name=name, restart=restart, stop_timeout=float("inf")
+        )
         return nested
-
-    def _check_open(self) -> trio.Nursery:
-        if self._nursery is None:
-            raise SupervisorClosed(self.name, "is not open: start actors inside of its `async with` block")
-        if self._closing:
-            raise SupervisorClosed(self.name, "is being left: it starts no more actors")
-        return self._nursery
-
-    # -- the block
-
-    @asynccontextmanager
-    async def _open(self, cell: Cell[Any] | None = None) -> AsyncGenerator[None]:
-        """Own the children for the length of a block. `cell` is this supervisor's own, if it is nested.
-
-        This is the only place in which the runtime opens a nursery, and in which a group from one is
-        unwrapped.
-        """
-        self._cell = cell
-        self._history = RestartHistory(self.intensity)
-        self._escalated = None
-        self._closing = self._keeping = False
-        error: Exception | None = None
-        torn: BaseException | None = None
-        try:
-            async with trio.open_nursery() as self._nursery:
-                try:
-                    with trio.CancelScope() as self._block:
-                        await self._run_again()
-                        yield
-                except Exception as failure:  # noqa: BLE001 - raised below, when the children have stopped
-                    error = failure
-                await self._close(error)
-        except BaseExceptionGroup as group:
-            torn = group.exceptions[0] if len(group.exceptions) == 1 else group
-        except trio.Cancelled as cancelled:
-            torn = cancelled
-        finally:
-            self._nursery = self._block = None
-        first = self._first(torn, error)
-        if first is not None:
-            raise first
-
-    def _first(self, torn: BaseException | None, error: Exception | None) -> BaseException | None:
-        """Which exception leaves the block: the world's end, else the first failure, with the others kept."""
-        escalated = self._escalated
-        if torn is not None and not isinstance(torn, trio.Cancelled):
-            for other in (error, escalated):
-                if other is not None:
-                    torn.add_note(f"and before that: {other!r}")
-            return torn
-        if escalated is None:
-            return error or torn
-        if error is None or error in escalated.others:
-            return escalated
-        error.add_note(f"while its actors were stopped: {escalated!r}")
-        return error
-
-    async def _close(self, error: Exception | None) -> None:
-        """Stop the children, the last one first; or let them rest, if this supervisor is to be run again."""
-        self._closing = True
-        drain = error is None and self._escalated is None
-        if error is not None and self._escalated is not None:
-            self._escalated.keep(error, "the block was cancelled, and raised")
-        if self._cell is not None and self._cell.at(State.PAUSING):
-            self._keeping = True
-        if self._round is not None:
-            self._round.cancel("the supervisor is being left")
-        for child in reversed(list(self._children.values())):
-            if self._keeping and child.policy is not Restart.TEMPORARY:
-                await self._lay_to_rest(child, f"supervisor {self.name!r} is run again")
-            else:
-                child.stop(f"supervisor {self.name!r} is being left", drain=drain)
-                await child.wait()
-
-    async def _lay_to_rest(self, child: Cell[Any], why: str) -> None:
-        if child.at(State.STARTING, State.RUNNING):
-            child.pause(why)
-        child.nudge()
-        while not child.at(State.RESTING, State.ENDED):
-            await child.changed()
-
-    async def _run_again(self) -> None:
-        """Run the children that the last run of this supervisor laid to rest, in start order."""
-        assert self._nursery is not None
-        children = list(self._children.values())
-        for child in children:
-            self._nursery.start_soon(self._live, child, name=f"actor {child.name}")
-        for child in children:
-            if child.at(State.RESTING):
-                child.restart()
-                while child.at(State.STARTING):
-                    await child.changed()
-
-    def abandon(self, exit: Exit) -> None:
-        """This (nested) supervisor is not run again: end the children that rest. Called by its own cell."""
-        for child in reversed(list(self._children.values())):
-            child.end(Exit(child.name, ExitKind.STOPPED, f"supervisor {self.name!r} has {exit.describe()}"))
-        self._children.clear()
-
-    # -- the lives of children
-
-    async def _live(self, cell: Cell[Any]) -> None:
-        """Run one child until it is not to be run again. The one task that a child has."""
-        delay = float("inf")  # a child that rests from the start waits for `_run_again`
-        try:
-            while True:
-                if cell.at(State.RESTING):
-                    with trio.CancelScope(deadline=trio.current_time() + delay):
-                        while cell.at(State.RESTING) and not self._keeping:
-                            await cell.changed()
-                if cell.at(State.RESTING):
-                    if self._keeping:
-                        return
-                    cell.restart()
-                if not cell.at(State.STARTING):
-                    cell.end(cell.exit_at_rest())
-                    return
-                exit = await cell.run()
-                verdict = self._judge(cell, exit)
-                if verdict is None:
-                    cell.end(exit)
-                    return
-                delay = verdict
-        except BaseException as failure:
-            cell.end(Exit(cell.name, ExitKind.CANCELLED, f"the block around it was left by {failure!r}"))
-            raise
-        finally:
-            if cell.exit is not None:
-                del self._children[cell.name]
-
-    def _judge(self, cell: Cell[Any], exit: Exit) -> float | None:
-        """Decide about a child whose run is over.
-
-        Returns:
-            `None` if it ends; else it rests now, for that many seconds, or until a round restarts it
-            (infinity).
-        """
-        failed = exit.kind is ExitKind.FAILED
-        if failed and not cell.started:
-            return None  # whoever starts it learns it
-        if failed and self._on_failure is not None:
-            self._on_failure(cell.ref, exit)
-        if cell.at(State.STOPPING):
-            if failed and cell.policy is not Restart.TEMPORARY:
-                self._escalate(cell, exit, "failed while it was stopped")
-            elif failed:
-                self._log(cell, exit)
-            return None
-        if cell.at(State.PAUSING) or self._keeping:
-            if failed:
-                self._log(cell, exit)
-            if cell.policy is Restart.TEMPORARY or not cell.started:
-                return None
-            cell.rest(exit)
-            return float("inf")
-        if not cell.policy.after(exit.kind):
-            if failed:
-                self._log(cell, exit)
-            return None
-        delay = self._history.record(trio.current_time())
-        if delay is None:
-            limit = self.intensity
-            again = (
-                f" again, after {limit.restarts} restarts within {limit.seconds} s" if limit.restarts else ""
-            )
-            if not self._escalate(cell, exit, f"{exit.kind.value}{again}"):
-                return None
-            cell.rest(exit)
-            return float("inf")
-        if failed:
-            self._log(cell, exit)
-        cell.rest(exit)
-        if self.strategy is Strategy.ONE_FOR_ONE:
-            return delay
-        self._begin_round(delay)
-        return float("inf")
-
-    def _log(self, cell: Cell[Any], exit: Exit) -> None:
-        """No failure is silent: one that nobody else is told of, and that does not escalate, is logged."""
-        if self._on_failure is None and not cell.watchers:
-            logger.error("actor %r of supervisor %r failed", cell.name, self.name, exc_info=exit.cause)
-
-    def _escalate(self, cell: Cell[Any], exit: Exit, detail: str) -> bool:
-        """Give up because of a child. Returns whether children rest, as this supervisor may run again."""
-        cause = exit.cause if exit.cause is not None else ActorStopped(cell.name, exit)
-        if self._escalated is not None:
-            self._escalated.keep(cause, f"actor {cell.name!r} {detail}")
-            return self._keeping
-        self._escalated = Escalated(cell.name, cause, detail)
-        self._keeping = self._cell is not None and not self._cell.at(State.STOPPING) and not self._closing
-        if self._block is not None:
-            self._block.cancel(f"actor {cell.name!r} {detail}")
-        return self._keeping
-
-    # -- rounds
-
-    def _begin_round(self, delay: float) -> None:
-        self._delay = max(self._delay, delay)
-        if self._round is None and self._nursery is not None:
-            self._round = trio.CancelScope()
-            self._nursery.start_soon(self._restart_together, self._round, name=f"restarts of {self.name}")
-
-    async def _restart_together(self, scope: trio.CancelScope) -> None:
-        """Restart whoever rests, and all who must be restarted with them, until nobody rests."""
-        with scope:
-            while resting := self._at_rest():
-                affected = self.strategy.affected(list(self._children.values()), resting[0])
-                for cell in reversed(affected):
-                    await self._lay_to_rest(cell, f"restarted because {resting[0].name!r} failed")
-                delay, self._delay = self._delay, 0.0
-                await trio.sleep(delay)
-                for cell in affected:
-                    if not cell.at(State.RESTING):
-                        continue  # it was temporary, or somebody stopped it meanwhile
-                    cell.restart()
-                    while cell.at(State.STARTING):
-                        await cell.changed()
-                    if cell.at(State.RESTING):
-                        break  # it failed again, and that was accounted for: begin anew
-        self._round = None
-
-    def _at_rest(self) -> list[Cell[Any]]:
-        return [cell for cell in self._children.values() if cell.at(State.RESTING)]
-
-    # -- looking at it
 
     @property
     def ref(self) -> Ref[NoReturn] | None:
         """A nested supervisor's handle, to stop, watch or wait for it; `None` for an outermost one."""
-        return None if self._cell is None else self._cell.ref
+        cell = self._family.cell
+        return None if cell is None else cell.ref
 
     @property
     def children(self) -> tuple[Ref[Any], ...]:
         """The living children in start order."""
-        return tuple(cell.ref for cell in self._children.values())
+        return tuple(cell.ref for cell in self._family.children.values())
 
     def __repr__(self) -> str:
-        state = "closed" if self._nursery is None else "closing" if self._closing else "open"
-        return f"<Supervisor {self.name!r} {state}, {self.strategy.value}, {len(self._children)} children>"
+        family = self._family
+        return f"<Supervisor {self.name!r} {family.state}, {family.strategy.value}, {len(family.children)} children>"
 
 
-async def _supervise(me: Me[NoReturn], supervisor: Supervisor) -> None:
+async def _supervise(me: Me[NoReturn], family: Family) -> None:
     """The function of the actor that a nested supervisor is."""
-    me._cell.on_end = supervisor.abandon
-    async with supervisor._open(me._cell):
+    me._cell.on_end = family.abandon
+    async with family.open(me._cell):
         me.ready()
         await me.wait_stopping()
 
@@ -444,14 +193,9 @@ async def open_supervisor(
         child that
             is not `TEMPORARY` failed while it was stopped.
     """
+    family = Family(name, strategy, intensity, on_failure)
     supervisor = Supervisor(
-        name=name,
-        strategy=strategy,
-        intensity=intensity,
-        stop_timeout=stop_timeout,
-        on_failure=on_failure,
-        on_dead_letter=on_dead_letter,
-        hooks=hooks,
+        family, stop_timeout=stop_timeout, on_failure=on_failure, on_dead_letter=on_dead_letter, hooks=hooks
     )
-    async with supervisor._open():
+    async with family.open():
         yield supervisor

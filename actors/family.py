@@ -1,0 +1,289 @@
+"""The engine of a supervisor: its nursery, its children's lives, and what becomes of those that fail.
+
+Each child has one task in the nursery, which runs the child's function again and again until it is not to be
+restarted. Under `one_for_one` that task also does the restarting. A failure that takes siblings along is handled by
+one more task, the round: it lays those concerned to rest in reverse start order and runs them again in start order,
+one after another; a failure meanwhile begins the next turn of the round.
+
+A family can be opened again after it was closed with its children at rest: that is how a nested supervisor restarts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+
+from actors.cell import Cell
+from actors.errors import ActorStopped, Escalated, NameTaken, SupervisorClosed
+from actors.exits import Exit, ExitKind
+from actors.intensity import Intensity, Restart, RestartHistory, Strategy
+from actors.lifecycle import State
+from actors.ref import Ref
+
+logger = logging.getLogger("actors")
+
+
+class Family:
+    """The children of one supervisor, in start order, and the nursery that they live in."""
+
+    def __init__(
+        self,
+        name: str,
+        strategy: Strategy,
+        intensity: Intensity,
+        on_failure: Callable[[Ref[Any], Exit], None] | None,
+    ) -> None:
+        self.name = name
+        self.strategy = strategy
+        self.intensity = intensity
+        self.children: dict[str, Cell[Any]] = {}
+        self.cell: Cell[Any] | None = None  # the supervisor's own, if it is nested
+        self._on_failure = on_failure
+        self._nursery: trio.Nursery | None = None
+        self._block: trio.CancelScope | None = None
+        self._history = RestartHistory(intensity)
+        self._closing = False
+        self._keeping = False  # the block is left for a restart: children rest, they do not end
+        self._escalated: Escalated | None = None
+        self._delay = 0.0  # the backoff of the next round
+        self._round: trio.CancelScope | None = None
+
+    @property
+    def state(self) -> str:
+        """`closed`, `open` or `closing`."""
+        return "closed" if self._nursery is None else "closing" if self._closing else "open"
+
+    def add(self, child: Cell[Any]) -> None:
+        """Begin the life of a child. Raises `SupervisorClosed` or `NameTaken`."""
+        if self._nursery is None:
+            raise SupervisorClosed(self.name, "is not open: start actors inside of its `async with` block")
+        if self._closing:
+            raise SupervisorClosed(self.name, "is being left: it starts no more actors")
+        name = child.name
+        if name in self.children:
+            raise NameTaken(
+                f"supervisor {self.name!r} has a living child {name!r}; stop it first, or choose a name"
+            )
+        self.children[name] = child
+        self._nursery.start_soon(self._live, child, name=f"actor {name}")
+
+    # -- the block
+
+    @asynccontextmanager
+    async def open(self, cell: Cell[Any] | None = None) -> AsyncGenerator[None]:
+        """Own the children for the length of a block. `cell` is this supervisor's own, if it is nested.
+
+        This is the only place in which the runtime opens a nursery, and in which a group from one is
+        unwrapped.
+        """
+        self.cell = cell
+        self._history = RestartHistory(self.intensity)
+        self._escalated = None
+        self._closing = self._keeping = False
+        self._delay, self._round = 0.0, None
+        error: Exception | None = None
+        torn: BaseException | None = None
+        try:
+            async with trio.open_nursery() as self._nursery:
+                try:
+                    with trio.CancelScope() as self._block:
+                        await self._run_again()
+                        yield
+                except Exception as failure:  # noqa: BLE001 - raised below, when the children have stopped
+                    error = failure
+                await self._close(error)
+        except BaseExceptionGroup as group:
+            torn = group.exceptions[0] if len(group.exceptions) == 1 else group
+        except trio.Cancelled as cancelled:
+            torn = cancelled
+        finally:
+            self._nursery = self._block = None
+        first = self._first(torn, error)
+        if first is not None:
+            raise first
+
+    def _first(self, torn: BaseException | None, error: Exception | None) -> BaseException | None:
+        """Which exception leaves the block: the world's end, else the first failure, with the others kept."""
+        escalated = self._escalated
+        if torn is not None and not isinstance(torn, trio.Cancelled):
+            for other in (error, escalated):
+                if other is not None:
+                    torn.add_note(f"and before that: {other!r}")
+            return torn
+        if escalated is None:
+            return error or torn
+        if error is None or error in escalated.others:
+            return escalated
+        error.add_note(f"while its actors were stopped: {escalated!r}")
+        return error
+
+    async def _close(self, error: Exception | None) -> None:
+        """Stop the children, the last one first; or let them rest, if this supervisor is to be run again."""
+        self._closing = True
+        drain = error is None and self._escalated is None
+        if error is not None and self._escalated is not None:
+            self._escalated.keep(error, "the block was cancelled, and raised")
+        if self.cell is not None and self.cell.at(State.PAUSING):
+            self._keeping = True
+        if self._round is not None:
+            self._round.cancel("the supervisor is being left")
+        for child in reversed(list(self.children.values())):
+            if self._keeping and child.policy is not Restart.TEMPORARY:
+                await self._lay_to_rest(child, f"supervisor {self.name!r} is run again")
+            else:
+                child.stop(f"supervisor {self.name!r} is being left", drain=drain)
+                await child.wait()
+
+    async def _lay_to_rest(self, child: Cell[Any], why: str) -> None:
+        if child.at(State.STARTING, State.RUNNING):
+            child.pause(why)
+        child.nudge()
+        while not child.at(State.RESTING, State.ENDED):
+            await child.changed()
+
+    async def _run_again(self) -> None:
+        """Run the children that the last run of this supervisor laid to rest, in start order."""
+        assert self._nursery is not None
+        children = list(self.children.values())
+        for child in children:
+            self._nursery.start_soon(self._live, child, name=f"actor {child.name}")
+        for child in children:
+            if child.at(State.RESTING):
+                child.restart()
+                while child.at(State.STARTING):
+                    await child.changed()
+
+    def abandon(self, exit: Exit) -> None:
+        """This (nested) supervisor is not run again: end the children that rest. Called by its own cell."""
+        for child in reversed(list(self.children.values())):
+            child.end(Exit(child.name, ExitKind.STOPPED, f"supervisor {self.name!r} has {exit.describe()}"))
+        self.children.clear()
+
+    # -- the lives of children
+
+    async def _live(self, cell: Cell[Any]) -> None:
+        """Run one child until it is not to be run again. The one task that a child has."""
+        delay = float("inf")  # a child that rests from the start waits for `_run_again`
+        try:
+            while True:
+                if cell.at(State.RESTING):
+                    with trio.CancelScope(deadline=trio.current_time() + delay):
+                        while cell.at(State.RESTING) and not self._keeping:
+                            await cell.changed()
+                if cell.at(State.RESTING):
+                    if self._keeping:
+                        return
+                    cell.restart()
+                if not cell.at(State.STARTING):
+                    cell.end(cell.exit_at_rest())
+                    return
+                exit = await cell.run()
+                verdict = self._judge(cell, exit)
+                if verdict is None:
+                    cell.end(exit)
+                    return
+                delay = verdict
+        except BaseException as failure:
+            cell.end(Exit(cell.name, ExitKind.CANCELLED, f"the block around it was left by {failure!r}"))
+            raise
+        finally:
+            if cell.exit is not None:
+                del self.children[cell.name]
+
+    def _judge(self, cell: Cell[Any], exit: Exit) -> float | None:
+        """Decide about a child whose run is over.
+
+        Returns:
+            `None` if it ends; else it rests now, for that many seconds, or until a round restarts it
+            (infinity).
+        """
+        failed = exit.kind is ExitKind.FAILED
+        if failed and not cell.started:
+            return None  # whoever starts it learns it
+        if failed and self._on_failure is not None:
+            self._on_failure(cell.ref, exit)
+        if cell.at(State.STOPPING):
+            if failed and cell.policy is not Restart.TEMPORARY:
+                self._escalate(cell, exit, "failed while it was stopped")
+            elif failed:
+                self._log(cell, exit)
+            return None
+        if cell.at(State.PAUSING) or self._keeping:
+            if failed:
+                self._log(cell, exit)
+            if cell.policy is Restart.TEMPORARY or not cell.started:
+                return None
+            cell.rest(exit)
+            return float("inf")
+        if not cell.policy.after(exit.kind):
+            if failed:
+                self._log(cell, exit)
+            return None
+        delay = self._history.record(trio.current_time())
+        if delay is None:
+            limit = self.intensity
+            again = (
+                f" again, after {limit.restarts} restarts within {limit.seconds} s" if limit.restarts else ""
+            )
+            if not self._escalate(cell, exit, f"{exit.kind.value}{again}"):
+                return None
+            cell.rest(exit)
+            return float("inf")
+        if failed:
+            self._log(cell, exit)
+        cell.rest(exit)
+        if self.strategy is Strategy.ONE_FOR_ONE:
+            return delay
+        self._begin_round(delay)
+        return float("inf")
+
+    def _log(self, cell: Cell[Any], exit: Exit) -> None:
+        """No failure is silent: one that nobody else is told of, and that does not escalate, is logged."""
+        if self._on_failure is None and not cell.watchers:
+            logger.error("actor %r of supervisor %r failed", cell.name, self.name, exc_info=exit.cause)
+
+    def _escalate(self, cell: Cell[Any], exit: Exit, detail: str) -> bool:
+        """Give up because of a child. Returns whether children rest, as this supervisor may run again."""
+        cause = exit.cause if exit.cause is not None else ActorStopped(cell.name, exit)
+        if self._escalated is not None:
+            self._escalated.keep(cause, f"actor {cell.name!r} {detail}")
+            return self._keeping
+        self._escalated = Escalated(cell.name, cause, detail)
+        self._keeping = self.cell is not None and not self.cell.at(State.STOPPING) and not self._closing
+        if self._block is not None:
+            self._block.cancel(f"actor {cell.name!r} {detail}")
+        return self._keeping
+
+    # -- rounds
+
+    def _begin_round(self, delay: float) -> None:
+        self._delay = max(self._delay, delay)
+        if self._round is None and self._nursery is not None:
+            self._round = trio.CancelScope()
+            self._nursery.start_soon(self._restart_together, self._round, name=f"restarts of {self.name}")
+
+    async def _restart_together(self, scope: trio.CancelScope) -> None:
+        """Restart whoever rests, and all who must be restarted with them, until nobody rests."""
+        with scope:
+            while resting := self._at_rest():
+                affected = self.strategy.affected(list(self.children.values()), resting[0])
+                for cell in reversed(affected):
+                    await self._lay_to_rest(cell, f"restarted because {resting[0].name!r} failed")
+                delay, self._delay = self._delay, 0.0
+                await trio.sleep(delay)
+                for cell in affected:
+                    if not cell.at(State.RESTING):
+                        continue  # it was temporary, or somebody stopped it meanwhile
+                    cell.restart()
+                    while cell.at(State.STARTING):
+                        await cell.changed()
+                    if cell.at(State.RESTING):
+                        break  # it failed again, and that was accounted for: begin anew
+        self._round = None
+
+    def _at_rest(self) -> list[Cell[Any]]:
+        return [cell for cell in self.children.values() if cell.at(State.RESTING)]
