@@ -123,7 +123,7 @@ class Fetcher:
             calls = [(self._hook_context, each.content) for each in group]
         if callback is None:
             for item in group:
-                self._accept(item, None, batch)
+                self._reply(item.path, replies.ACCEPTED, batch, size=item.size, sha256=item.sha256)
         elif group:
             await self._border.call_each(
                 callback, calls, label=label, on_result=answer, grace=self._options.cancel_grace
@@ -132,15 +132,13 @@ class Fetcher:
         await batch.outbox.flush()
 
     def _answer(self, item: Fetched, outcome: Outcome[Any], batch: _Batch) -> None:
+        failed = False
         try:
-            self._accept(item, outcome.unwrap(), batch)
+            reply = replies.callback_reply(outcome.unwrap())
         except Exception as error:  # noqa: BLE001 - whatever the caller's callback raised
             self._journal.problem(f"The callback failed for the deliverable {item.path}: {error!r}")
-            self._reply(item.path, replies.TROUBLE, batch, failed=True, size=item.size, sha256=item.sha256)
-
-    def _accept(self, item: Fetched, answer: Any, batch: _Batch) -> None:
-        reply = replies.callback_reply(answer)
-        self._reply(item.path, reply, batch, size=item.size, sha256=item.sha256)
+            reply, failed = replies.TROUBLE, True
+        self._reply(item.path, reply, batch, failed=failed, size=item.size, sha256=item.sha256)
 
     def _reject(self, path: str, rejection: DeliverableRejected, batch: _Batch) -> None:
         reply = replies.rejected_reply(rejection)

@@ -80,13 +80,13 @@ class Journal:
 
     def problem(self, text: str) -> None:
         """Something went wrong that does not end the session: into the outcome, and on to the ctx."""
-        text = self._keep(text)
+        text = self.keep(text)
         self.emit(ProblemReported(text))
         self.progress(None, text)
 
     def note(self, text: str) -> None:
         """Like `problem`, where nothing may be raised: that the ctx or the observer fails is noted too."""
-        text = self._keep(text)
+        text = self.keep(text)
         tell: tuple[Callable[[], None], ...] = (
             partial(self.emit, ProblemReported(text)),
             partial(self.progress, None, text),
@@ -95,9 +95,10 @@ class Journal:
             try:
                 each()
             except Exception as error:  # noqa: BLE001 - the session is ending; the outcome is what is left to tell
-                self._keep(f"That could not be reported: {error!r}")
+                self.keep(f"That could not be reported: {error!r}")
 
-    def _keep(self, text: str) -> str:
+    def keep(self, text: str) -> str:
+        """Something went wrong that was reported otherwise: into the outcome only. Returns the text as it is shown."""
         text = display_text(text)
         self._problem_count += 1
         if len(self._problems) < PROBLEMS_KEPT:

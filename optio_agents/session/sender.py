@@ -40,9 +40,12 @@ class Sender:
             return
 
         def record(index: int, outcome: Outcome[bool]) -> None:
+            delivered = isinstance(outcome, Value) and outcome.value
             if isinstance(outcome, Error):
                 self._journal.problem(f"A message could not be sent to the agent: {outcome.error!r}")
-            self._journal.sent(messages[index], isinstance(outcome, Value) and outcome.value)
+            elif not delivered:
+                self._journal.keep(f"The agent did not get: {messages[index]}")
+            self._journal.sent(messages[index], delivered)
 
         await self._border.call_each(
             self._hook_context.send_to_agent,
