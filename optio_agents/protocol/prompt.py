@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import cache
 
 from .features import DEFAULT_FEATURES, ProtocolFeatures
 from .keywords import Keyword, enabled_keywords
@@ -63,6 +64,7 @@ not seen, and continue where you stopped.
 """
 
 
+@cache  # twelve texts at the most; each session asks for one of them
 def build_log_channel_prompt(features: ProtocolFeatures = DEFAULT_FEATURES) -> str:
     """Write the documentation of the protocol, as Markdown, for an agent's instructions.
 
