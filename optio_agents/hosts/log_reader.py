@@ -45,6 +45,11 @@ QUIET = 2.0
 CONTEXT = 1024
 """Bytes before the offset that must still be the same for the file to be the same log."""
 
+_FIRST_READ = 32 * 1024
+"""Bytes asked for where little is expected: a buffer this small costs no system call of its own, which counts when
+an agent writes a line at a time.
+"""
+
 _FINGERPRINT = Struct("<QQ8s")  # device, inode, digest of the context
 
 
@@ -80,6 +85,7 @@ class LocalLogReader:
         self._context = b""  # the bytes before `_at`, at most CONTEXT
         self._anchor = b""  # the bytes before `_offset`
         self._seen = 0  # the end of what was read of this file
+        self._size = _FIRST_READ  # how much the next read asks for
         self._framer = Framer()
         self._ready: deque[Window] = deque()
         self._lost = 0
@@ -145,7 +151,7 @@ class LocalLogReader:
                 return _Step.IDLE
             assert self._file is not None
             self._framer.unread()
-            chunk = os.pread(self._file, WINDOW_LIMIT, self._at - len(self._context))
+            chunk = os.pread(self._file, self._size, self._at - len(self._context))
             if not chunk.startswith(self._context):
                 self._go_back()
                 return _Step.AGAIN
@@ -170,7 +176,9 @@ class LocalLogReader:
         self._at = self._seen if self._framer.skipping else self._offset
         end = self._at - base
         self._context = chunk[max(0, end - CONTEXT) : end]
-        return len(chunk) == WINDOW_LIMIT
+        full = len(chunk) == self._size
+        self._size = WINDOW_LIMIT if full else _FIRST_READ
+        return full
 
     def _hand_out(self, frame: Frame, context: bytes) -> None:
         """Make a window of a frame; `context` is what stands before its end."""

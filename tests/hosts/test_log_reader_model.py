@@ -29,11 +29,12 @@ from tests.support.following import Follower, following
 END = re.compile(rb"\r\n|\r|\n")
 
 
-@dataclass
+@dataclass(eq=False)
 class File:
-    """One inode."""
+    """One inode. Its number is asked of the system, which hands out numbers again."""
 
-    content: bytes = b""
+    inode: int
+    content: bytes
 
 
 @dataclass
@@ -44,6 +45,7 @@ class World:
     rotated: list[File] = field(default_factory=list)  # what still lies in the directory under another name
     opened: File | None = None  # what the reader has open
     resuming: bool = False  # it is a new reader that has opened nothing yet
+    place: int = 0  # the inode in which it was when it handed out the last line
     offset: int = 0
     before: bytes = b""  # the whole content before the offset, as it was
     lines: list[bytes] = field(default_factory=list)
@@ -57,7 +59,7 @@ class World:
                 return
             if not self.stands_in(self.opened):
                 self.offset = 0
-            self.handle(self.opened.content)
+            self.handle(self.opened)
             if self.named is None or self.named is self.opened:
                 return
             self.opened = self.named
@@ -65,10 +67,10 @@ class World:
     def choose(self) -> File | None:
         """Which file a reader without one opens."""
         if self.resuming and self.offset and not (self.named is not None and self.stands_in(self.named)):
-            rotated = next((file for file in self.rotated if self.stands_in(file)), None)
-            if rotated is not None:
-                self.resuming = False
-                return rotated
+            for file in self.rotated:
+                if file.inode == self.place and self.stands_in(file):
+                    self.resuming = False
+                    return file
         self.resuming = self.resuming and self.named is None
         return self.named
 
@@ -81,7 +83,8 @@ class World:
         stands = file.content[: self.offset]
         return len(stands) == self.offset and stands[-CONTEXT:] == self.before[-CONTEXT:]
 
-    def handle(self, content: bytes) -> None:
+    def handle(self, file: File) -> None:
+        content = file.content
         at = self.offset
         if content[at - 1 : at] == b"\r" and content[at : at + 1] == b"\n":
             at += 1
@@ -90,6 +93,7 @@ class World:
             cut = line[: LINE_LIMIT - len(CUT_MARK)] + CUT_MARK
             self.lines.append(line if len(line) <= LINE_LIMIT else cut)
             self.offset = at = match.end()
+            self.place = file.inode
         self.before = content[: self.offset]
 
 
@@ -108,11 +112,15 @@ class Play:
         self.number += 1
         return b"%d %s %d" % (self.number, b"x" * size, self.number) + end
 
+    def file(self, content: bytes) -> File:
+        """The file that has just got the log's name."""
+        return File(self.log.path.stat().st_ino, content)
+
     async def append(self, size: int, end: bytes) -> None:
         data = self.fresh(size, end)
         self.log.append(data)
         if self.world.named is None:
-            self.world.named = File()
+            self.world.named = self.file(b"")
         self.world.named.content += data
 
     async def truncate(self, part: float) -> None:
@@ -132,14 +140,14 @@ class Play:
     async def replace(self, size: int, end: bytes) -> None:
         data = self.fresh(size, end)
         self.log.replace(data)
-        self.world.named = File(data)
+        self.world.named = self.file(data)
 
     async def save_with_more(self, size: int, end: bytes) -> None:
         """What an editor does: the same content and a line more, in another inode."""
         if self.world.named is not None:
             data = self.world.named.content + self.fresh(size, end)
             self.log.replace(data)
-            self.world.named = File(data)
+            self.world.named = self.file(data)
 
     async def rotate(self) -> None:
         if self.world.named is not None:
