@@ -40,7 +40,8 @@ class Exit:
 
     `reason` is what the stop or cancel gave, `cause` the exception of a failure. `dead_letters` are the
     messages that it had accepted and did not handle, the one in hand at a failure first, then in mailbox
-    order.
+    order. (What was dropped, or broken off by an interrupt or an earlier failure, went to the supervisor's
+    `on_dead_letter` at once.)
     """
 
     name: str

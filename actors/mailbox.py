@@ -14,9 +14,9 @@ Three decisions make it quick without making it wrong.
    interrupt, a system message, a timer) sets it to 0, and is therefore served before the next user message,
    however many are queued.
 2. *A full checkpoint every `CHECKPOINT_EVERY` messages* on either side, when the side would not have blocked
-   anyway. So no sender and no receiver can keep the loop, or escape cancellation, for longer than that many
-   messages. A checkpoint comes before the message is queued or taken: a cancelled `tell` has not sent, a
-   cancelled `receive` has not lost anything.
+   anyway. So no sender and no receiver can keep the loop for longer than that many messages. A receiver looks for a
+   cancellation from outside more often, once in `LOOK_EVERY`. A checkpoint comes before the message is queued or
+   taken: a cancelled `tell` has not sent, a cancelled `receive` has not lost anything.
 3. *Hand-off, not retry.* A sender that finds the mailbox full parks with its message; whoever takes a message
    moves the oldest parked one into the queue and wakes its sender. The queue is full whenever a sender is
    parked, so nobody can overtake: order is kept for each sender, and senders are served first come, first
@@ -52,6 +52,12 @@ M_contra = TypeVar("M_contra", contravariant=True)
 
 CHECKPOINT_EVERY = 64
 """At most this many messages are sent to, or taken from, a mailbox without a full checkpoint."""
+
+LOOK_EVERY = 8
+"""A receive loop that finds messages waiting looks for a cancellation from outside once in so many. Each look costs
+half as much as a message does; the actor's own stop, interrupt and cancel are seen before the next message without
+it.
+"""
 
 NOTHING: Any = object()
 """What `in_hand` is while no message is being handled, and what `receive` gives when there will be no more."""

@@ -81,6 +81,11 @@ class Me(Generic[M]):
     async def __anext__(self) -> M:
         box = self._mailbox
         if box.credit and box.queue and not box.senders:
+            if (
+                not box.credit & 7
+            ):  # LOOK_EVERY, spelled out, because a global costs more than the rest of the line
+                box.put_down()
+                await trio.lowlevel.checkpoint_if_cancelled()
             box.credit -= 1
             message: M = box.queue.popleft()
             box.in_hand = message

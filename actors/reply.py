@@ -19,7 +19,7 @@ class Counter(Protocol):
 
 
 class Reply(Generic[R]):
-    """Answer exactly one question with `set` or `fail`; neither ever blocks.
+    """Answer exactly one question with `set` or `fail`; neither ever blocks. To be called in Trio's thread.
 
     An answer to somebody who no longer waits (deadline, cancellation, a second answer) is counted in the
     callee's statistics and otherwise ignored: that the caller lost interest is not the callee's fault.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import actors
+from actors import mailbox, me, ref, traced
 from tests.support.sample_actors import gated, keep
 
 
@@ -158,6 +161,33 @@ async def test_a_loop_of_tells_can_be_cancelled_although_there_is_always_room() 
         ref.cancel()
 
 
+@pytest.mark.parametrize("hooks", [None, actors.Hooks()])
+async def test_a_handler_that_never_awaits_is_cancelled_from_outside_within_eight_messages(
+    hooks: actors.Hooks | None,
+) -> None:
+    handled: list[int] = []
+    letters: list[actors.DeadLetter] = []
+    gate = trio.Event()
+
+    async def hasty(me: actors.Me[int]) -> None:
+        me.ready()
+        await gate.wait()
+        async for number in me:
+            handled.append(number)
+            if number == 10:
+                scope.cancel()
+
+    with trio.CancelScope() as scope:
+        async with actors.open_supervisor(hooks=hooks, on_dead_letter=letters.append) as supervisor:
+            ref = await supervisor.start(actors.actor(hasty), capacity=1000)
+            for number in range(1000):
+                ref.try_tell(number)
+            gate.set()
+            await trio.sleep_forever()
+    assert 10 <= handled[-1] <= 18
+    assert handled + [letter.message for letter in letters] == list(range(1000))
+
+
 async def test_a_batch_takes_what_is_there_up_to_its_limit_and_lets_blocked_senders_in() -> None:
     batches: list[list[int]] = []
     gate = trio.Event()
@@ -186,3 +216,9 @@ async def test_a_mailbox_without_room_is_refused(capacity: int) -> None:
         with pytest.raises(ValueError, match="capacity of at least 1"):
             await supervisor.start(actors.actor(keep, []), capacity=capacity)
         assert supervisor.children == ()
+
+
+def test_the_numbers_that_the_quick_paths_spell_out_are_those_of_the_mailbox() -> None:
+    assert (mailbox.CHECKPOINT_EVERY - 1, mailbox.LOOK_EVERY - 1) == (63, 7)
+    quick = "".join(inspect.getsource(module) for module in (me, ref, traced))
+    assert set(re.findall(r"& (\d+)", quick)) == {"63", "7"}

@@ -394,6 +394,31 @@ class TestNested:
             "first+", "inner+", "first-", "inner-", "first+", "inner+", "inner:still here", "inner-", "first-",
         ]  # fmt: skip
 
+    async def test_one_that_was_broken_off_amid_a_restart_of_all_can_restart_all_again(
+        self, autojump_clock: MockClock
+    ) -> None:
+        """The top restarts `sub` while `sub` waits in the backoff of a round of its own."""
+        log: list[str] = []
+        backoff = actors.Intensity(5, 100.0, actors.Backoff(first=50.0, limit=50.0))
+        async with actors.open_supervisor(
+            name="top", strategy=actors.ONE_FOR_ALL, on_failure=lambda ref, exit: None
+        ) as top:
+            first = await top.start(actors.actor(keep, []), name="first", restart=actors.PERMANENT)
+            sub = await top.start_supervisor(name="sub", strategy=actors.ONE_FOR_ALL, intensity=backoff)
+            refs = [
+                await sub.start(actors.actor(named, log), name=name, restart=actors.PERMANENT)
+                for name in "ab"
+            ]
+            await refs[0].tell("boom")
+            await wait_all_tasks_blocked()
+            assert log == ["a+", "b+", "a-", "b-"]
+            await first.tell("boom")
+            await wait_all_tasks_blocked()
+            assert log[4:] == ["a+", "b+"]
+            await refs[1].tell("boom")
+            await trio.sleep(60)
+            assert log[6:] == ["b-", "a-", "a+", "b+"]
+
     async def test_it_can_be_stopped_by_its_ref_and_then_starts_nothing(self) -> None:
         async with actors.open_supervisor(name="top") as top:
             sub = await top.start_supervisor(name="sub")
