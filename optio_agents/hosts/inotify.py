@@ -10,22 +10,20 @@ Where inotify is missing or its limits are reached (`max_user_instances`, `max_u
 instead; its user sees no difference but the delay. Events may be lost in a queue overflow: everybody is
 woken.
 
-Why ctypes: three functions of libc are needed, the record format is fixed by `inotify(7)`, and the wrappers
-on the package index either start a thread or read in a blocking loop of their own.
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import trio
+
+from optio_agents.hosts.inotify_descriptor import Descriptor, leave_to_loop, put_away, take
 
 POLL_INTERVAL = 0.25
 """Seconds between two looks at a file where inotify cannot be used."""
@@ -156,20 +154,19 @@ def statistics() -> Statistics | None:
 class _Hub:
     """The inotify descriptor of one Trio run, and the task that reads it."""
 
-    def __init__(self, libc: _Libc) -> None:
+    def __init__(self, descriptor: Descriptor) -> None:
         self.watched: dict[int, set[Watch]] = {}
         self.wakeups = 0
         self.events = 0
         self._users = 0
-        self._libc = libc
-        self._descriptor = libc.init()
+        self._descriptor = descriptor
         self._scope = trio.CancelScope()
 
     def join(self) -> None:
         self._users += 1
 
     def leave(self) -> None:
-        """The last user to leave ends the dispatcher, which closes the descriptor."""
+        """The last user to leave ends the dispatcher, which puts the descriptor away."""
         self._users -= 1
         if not self._users:
             if _current.get(None) is self:
@@ -177,7 +174,7 @@ class _Hub:
             self._scope.cancel(reason="the last watch was closed")
 
     def add(self, descriptor: int, mask: int, watch: Watch) -> int:
-        number = self._libc.add(self._descriptor, f"/proc/self/fd/{descriptor}", mask)
+        number = self._descriptor.add(descriptor, mask)
         self.watched.setdefault(number, set()).add(watch)
         return number
 
@@ -188,24 +185,28 @@ class _Hub:
         watches.discard(watch)
         if not watches:
             del self.watched[number]
-            with suppress(OSError):  # the inode is gone, and its watch with it
-                self._libc.remove(self._descriptor, number)
+            self._descriptor.remove(number)
 
     async def dispatch(self) -> None:
         """Wake those whom each event concerns, until the last watch is closed."""
         try:
             with self._scope:
                 while True:
-                    await trio.lowlevel.wait_readable(self._descriptor)
+                    await trio.lowlevel.wait_readable(self._descriptor.number)
                     self.wakeups += 1
-                    self._deliver(os.read(self._descriptor, _BUFFER))
+                    self._deliver(os.read(self._descriptor.number, _BUFFER))
         except OSError:
             self._everybody(Watch._poll)
+            self._descriptor.close()
+            return
+        except trio.Cancelled:
+            leave_to_loop(self._descriptor)
+            raise
         finally:
             self.watched.clear()
-            os.close(self._descriptor)
             if _current.get(None) is self:
                 _current.set(None)
+        await put_away(self._descriptor)
 
     def _deliver(self, records: bytes) -> None:
         for number, mask, name in parse_events(records):
@@ -240,37 +241,10 @@ def _join() -> _Hub | None:
     hub = _current.get(None)
     if hub is None:
         try:
-            hub = _Hub(_Libc())
+            hub = _Hub(take())
         except OSError:
             return None
         _current.set(hub)
         trio.lowlevel.spawn_system_task(hub.dispatch, name="inotify dispatcher")
     hub.join()
     return hub
-
-
-class _Libc:
-    """The three calls, with their errors raised as `OSError`."""
-
-    def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        if not hasattr(self._libc, "inotify_init1"):
-            raise OSError(errno.ENOSYS, "no inotify in this libc")
-
-    def init(self) -> int:
-        return self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-
-    def add(self, descriptor: int, path: str, mask: int) -> int:
-        return self._checked(
-            self._libc.inotify_add_watch(descriptor, os.fsencode(path), ctypes.c_uint32(mask))
-        )
-
-    def remove(self, descriptor: int, number: int) -> None:
-        self._checked(self._libc.inotify_rm_watch(descriptor, number))
-
-    @staticmethod
-    def _checked(result: int) -> int:
-        if result < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-        return result

@@ -4,6 +4,7 @@ used.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import struct
@@ -16,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from optio_agents.hosts import inotify
+from optio_agents.bridge import run_in_trio
+from optio_agents.hosts import inotify, inotify_descriptor
 from optio_agents.hosts.base import LOG_NAME
 from optio_agents.hosts.inotify import Watch, open_watch, parse_events
 from tests.support.following import following
@@ -101,15 +103,40 @@ async def test_two_watches_of_one_inode_are_woken_both_and_closed_one_by_one(tmp
     os.close(directory)
 
 
-async def test_the_last_watch_ends_the_dispatcher_and_its_descriptor(tmp_path: Path) -> None:
+async def test_the_last_watch_ends_the_dispatcher_and_soon_its_descriptor(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
     before = len(os.listdir("/proc/self/fd"))
     directory = open_directory(tmp_path)
     for _ in range(3):
         with open_watch(directory, "log"):
             assert inotify.statistics() is not None
         assert inotify.statistics() is None
+        await wait_all_tasks_blocked()
+        assert len(os.listdir("/proc/self/fd")) == before + 2, "the next watch takes the same one"
     os.close(directory)
-    await wait_all_tasks_blocked()
+    await trio.sleep(2 * inotify_descriptor.LINGER)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_descriptor_is_kept_by_the_loop_between_sessions_and_goes_with_it(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    seen: set[int] = set()
+
+    async def watch_once(border: object) -> None:
+        directory = open_directory(tmp_path)
+        with open_watch(directory, "log"):
+            os.close(directory)
+            hub = inotify._current.get()
+            assert hub is not None
+            seen.add(hub._descriptor.number)
+
+    async def main() -> None:
+        for _ in range(3):
+            await run_in_trio(watch_once)
+        assert len(seen) == 1
+
+    asyncio.run(main())
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -186,7 +213,7 @@ async def test_without_inotify_a_reader_polls(
     def refuse(*_: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(inotify._Libc, call, refuse)
+    monkeypatch.setattr(inotify_descriptor._Libc, call, refuse)
     async with following(tmp_path) as log:
         log.append(b"one\n")
         await trio.sleep(2 * inotify.POLL_INTERVAL)
