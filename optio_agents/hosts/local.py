@@ -26,7 +26,7 @@ from optio_agents.hosts.local_archive import archive, restore
 from optio_agents.hosts.local_files import LocalFiles
 from optio_agents.hosts.log_reader import open_log_reader
 from optio_agents.hosts.page_cache import PIECE, read_piece
-from optio_agents.hosts.pipes import InputWriter, iterate_lines
+from optio_agents.hosts.pipes import InputWriter, OutputLines
 from optio_agents.hosts.task_paths import TaskPaths
 from optio_agents.hosts.transfer import Source, file_digest, source_digest, write_source
 
@@ -266,8 +266,8 @@ class LocalHost:
         assert process.stdout is not None
         return ProcessHandle(
             pid_like=process,
-            stdout=iterate_lines(process.stdout),
-            stderr=None if process.stderr is None else iterate_lines(process.stderr),
+            stdout=OutputLines(process.stdout),
+            stderr=None if process.stderr is None else OutputLines(process.stderr),
             stdin=None if process.stdin is None else InputWriter(process.stdin),
         )
 

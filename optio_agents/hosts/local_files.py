@@ -127,20 +127,44 @@ class LocalDeliverable:
         """Bytes, as of the check."""
         return self._size
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
         """See `hosts.base.OpenDeliverable.chunks`. May be called again; each call begins at the beginning."""
-        offset = 0
-        while offset < self._size:
-            try:
-                piece = await read_piece(self._descriptor, min(PIECE, self._size - offset), offset)
-            except OSError as error:
-                raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
-            if not piece:
-                detail = f"it shrank from {self._size:,} to {offset:,} bytes while it was read"
-                raise DeliverableRejected(RejectionKind.UNREADABLE, detail)
-            offset += len(piece)
-            yield piece
-        if (grown := os.fstat(self._descriptor).st_size) > self._limit:
+        return _Chunks(self._descriptor, self._size, self._limit)
+
+
+class _Chunks:
+    """Reads a deliverable piece by piece. Not a generator, so that it may be left half-way without
+    cleanup.
+    """
+
+    def __init__(self, descriptor: int, size: int, limit: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._limit = limit
+        self._offset = 0
+
+    def __aiter__(self) -> _Chunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        left = self._size - self._offset
+        if not left:
+            self._check_growth()
+            await trio.lowlevel.checkpoint()
+            raise StopAsyncIteration
+        try:
+            piece = await read_piece(self._descriptor, min(PIECE, left), self._offset)
+        except OSError as error:
+            raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
+        if not piece:
+            detail = f"it shrank from {self._size:,} to {self._offset:,} bytes while it was read"
+            raise DeliverableRejected(RejectionKind.UNREADABLE, detail)
+        self._offset += len(piece)
+        return piece
+
+    def _check_growth(self) -> None:
+        grown = os.fstat(self._descriptor).st_size
+        if grown > self._limit:
             detail = f"it grew to {grown:,} bytes while it was read, where at most {self._limit:,} are taken"
             raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import deque
 from contextlib import suppress
 
 import trio
@@ -11,23 +11,44 @@ OUTPUT_LIMIT = 16 * 1024 * 1024
 """Bytes after which an output line that has not ended is handed out in parts."""
 
 
-async def iterate_lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
-    r"""The output of a program in pieces that end with `\n`, as far as it ends its lines."""
-    parts: list[bytes] = []
-    size = 0
-    with suppress(trio.ClosedResourceError):  # closed from our side: that is the end, too
-        async for data in stream:
-            *lines, rest = bytes(data).split(b"\n")
-            for line in lines:
-                yield b"".join([*parts, line, b"\n"])
-                parts, size = [], 0
-            parts.append(rest)
-            size += len(rest)
-            if size > OUTPUT_LIMIT:
-                yield b"".join(parts)
-                parts, size = [], 0
-    if size:
-        yield b"".join(parts)
+class OutputLines:
+    r"""The output of a program in pieces that end with `\n`, as far as it ends its lines.
+
+    An iterator and not a generator: whoever launched the program may stop reading at any time, and owes it no
+    cleanup.
+    """
+
+    def __init__(self, stream: trio.abc.ReceiveStream) -> None:
+        self._stream = stream
+        self._lines: deque[bytes] = deque()
+        self._rest: list[bytes] = []
+        self._size = 0
+
+    def __aiter__(self) -> OutputLines:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._lines:
+            try:
+                data = bytes(await self._stream.receive_some())
+            except trio.ClosedResourceError:  # closed from our side: that is the end, too
+                data = b""
+            if not data and not self._size:
+                raise StopAsyncIteration
+            self._take(data)
+        return self._lines.popleft()
+
+    def _take(self, data: bytes) -> None:
+        """Cut what arrived into lines; nothing is the end."""
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            self._lines.append(b"".join([*self._rest, line, b"\n"]))
+            self._rest, self._size = [], 0
+        self._rest.append(rest)
+        self._size += len(rest)
+        if not data or self._size > OUTPUT_LIMIT:
+            self._lines.append(b"".join(self._rest))
+            self._rest, self._size = [], 0
 
 
 class InputWriter:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +14,6 @@ import optio_host.host
 import pytest
 import trio
 
-from optio_agents.hosts import commands
 from optio_agents.hosts.beneath import LeavesDirectory
 from optio_agents.hosts.local import LocalHost
 from optio_agents.hosts.transfer import STEP, Source
@@ -28,14 +26,6 @@ async def host(tmp_path: Path) -> LocalHost:
     host = LocalHost(str(tmp_path / ODD_NAME))
     await host.setup_workdir()
     return host
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 async def in_pieces(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
@@ -113,112 +103,6 @@ async def test_a_fresh_directory_is_wiped_and_removed(tmp_path: Path) -> None:
     assert os.listdir(host.workdir) == []
     await host.cleanup_taskdir(aggressive=False)
     assert not (tmp_path / "run").exists()
-
-
-# Commands.
-
-
-async def test_a_command_runs_in_the_workdir_and_reports_what_it_printed(host: LocalHost) -> None:
-    result = await host.run_command("pwd; printf '\\377' >&2; exit 3")
-    assert result == optio_host.host.RunResult(host.workdir + "\n", "\N{REPLACEMENT CHARACTER}", 3)
-    assert (await host.run_command("pwd", cwd="/")).stdout == "/\n"
-    assert not os.path.exists("pwned")
-    assert os.listdir(host.workdir) == []
-
-
-async def test_the_environment_is_inherited_or_replaced(
-    host: LocalHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("INHERITED", "yes")
-    assert (await host.run_command("echo $INHERITED")).stdout == "yes\n"
-    assert (await host.run_command("echo $INHERITED $GIVEN", env={"GIVEN": "too"})).stdout == "too\n"
-
-
-async def test_a_command_that_reads_its_input_finds_it_empty(host: LocalHost) -> None:
-    with trio.fail_after(30):
-        assert (await host.run_command("cat")).stdout == ""
-
-
-async def test_a_large_output_on_both_streams_does_not_block(host: LocalHost) -> None:
-    with trio.fail_after(60):
-        result = await host.run_command("head -c 3000000 /dev/zero >&2; head -c 3000000 /dev/zero")
-    assert (len(result.stdout), len(result.stderr)) == (3_000_000, 3_000_000)
-
-
-async def test_cancelling_a_command_ends_it_and_what_it_started(
-    host: LocalHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commands, "CANCEL_SECONDS", 0.2)
-    pids = Path(host.workdir, "pids")
-    os.mkfifo(pids)
-    command = "trap '' TERM; setsid sleep 1000 & echo $! $$ > pids; while :; do sleep 1000; done"
-    with trio.fail_after(60), trio.CancelScope() as scope:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(host.run_command, command)
-            text = await trio.to_thread.run_sync(pids.read_text, abandon_on_cancel=True)
-            scope.cancel()
-    started = [int(pid) for pid in text.split()]
-    assert len(started) == 2
-    assert [pid for pid in started if alive(pid)] == []
-
-
-async def test_a_command_whose_directory_is_gone_is_an_error(host: LocalHost) -> None:
-    with pytest.raises(FileNotFoundError):
-        await host.run_command("true", cwd=host.workdir + "/gone")
-
-
-# Launched processes.
-
-
-async def test_a_launched_program_talks_through_its_pipes(
-    host: LocalHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SECRET_TOKEN", "hidden")
-    handle = await host.launch_subprocess(
-        "echo $SECRET_TOKEN-$GIVEN; while read line; do echo got $line; done; printf end; echo err >&2",
-        env={"GIVEN": "x"},
-        env_remove=["*_TOKEN"],
-        merge_stderr=False,
-        stdin=True,
-    )
-    assert await anext(handle.stdout) == b"-x\n"
-    handle.stdin.write(b"one\n")
-    await handle.stdin.drain()
-    assert await anext(handle.stdout) == b"got one\n"
-    handle.stdin.write(b"two\n")
-    handle.stdin.close()
-    await handle.stdin.wait_closed()
-    assert [line async for line in handle.stdout] == [b"got two\n", b"end"]
-    assert [line async for line in handle.stderr] == [b"err\n"]
-    assert await optio_host.host.proc_wait(handle) == 0
-    await host.terminate_subprocess(handle, aggressive=False)
-
-
-@pytest.mark.parametrize("aggressive", [False, True])
-async def test_terminating_ends_the_whole_tree_and_keeps_what_was_printed(
-    host: LocalHost, aggressive: bool
-) -> None:
-    handle = await host.launch_subprocess("setsid sleep 1000 & echo $!; exec sleep 1000")
-    child = int(await anext(handle.stdout))
-    with trio.fail_after(60):
-        await host.terminate_subprocess(handle, aggressive=aggressive)
-        assert [line async for line in handle.stdout] == []
-    assert handle.pid_like.returncode in (-signal.SIGTERM, -signal.SIGKILL)
-    assert not alive(child)
-    await host.terminate_subprocess(handle, aggressive=aggressive)
-
-
-async def test_disconnecting_ends_what_nobody_terminated(host: LocalHost) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    handle = await host.launch_subprocess("exec sleep 1000", stdin=True)
-    with trio.fail_after(60):
-        await host.disconnect()
-    assert handle.pid_like.returncode is not None
-    assert [line async for line in handle.stdout] == []
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-# Files.
 
 
 @pytest.mark.parametrize("size", [0, 10, STEP + 1])
@@ -345,64 +229,3 @@ async def test_small_things(host: LocalHost) -> None:
     assert await host.resolve_host_home() == os.path.expanduser("~")
     assert await host.establish_tunnel(8080, bind_addr="0.0.0.0") == 8080
     assert ODD_NAME in repr(host)
-
-
-# Archives.
-
-
-async def test_a_workdir_is_archived_and_restored(host: LocalHost) -> None:
-    content = os.urandom(3_000_000)
-    await host.put_file_to_host(content, host.workdir + "/a b/it's.bin")
-    await host.write_text("node_modules/left-out.js", "x")
-    os.symlink("a b", host.workdir + "/link")
-    notes: list[tuple[str, str]] = []
-    archive = [chunk async for chunk in host.archive_workdir(None, on_note=lambda *note: notes.append(note))]
-    await host.write_text("later.txt", "not in the archive")
-
-    async def stream() -> AsyncIterator[bytes]:
-        for chunk in archive:
-            yield chunk
-
-    await host.restore_workdir(stream())
-    assert sorted(os.listdir(host.workdir)) == ["a b", "link"]
-    assert await host.fetch_bytes_from_host(host.workdir + "/a b/it's.bin") == content
-    assert len(notes) == 1
-
-
-async def test_what_is_regenerable_is_left_out_above_the_cap(
-    host: LocalHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPTIO_WORKDIR_CAPTURE_MAX_MB", "1")
-    await host.put_file_to_host(bytes(2 << 20), host.workdir + "/build[1]/big")
-    await host.put_file_to_host(b"x", host.workdir + "/sub/build[1]/kept")
-    await host.write_text("regenerable.txt", "build[1]\n")
-    archive = b"".join([chunk async for chunk in host.archive_workdir([])])
-    await host.restore_workdir(in_pieces(archive))
-    assert sorted(os.listdir(host.workdir)) == ["regenerable.txt", "sub"]
-    assert os.listdir(host.workdir + "/sub") == ["build[1]"]
-
-
-async def test_optio_hosts_own_archive_is_restored(host: LocalHost) -> None:
-    from optio_host.archive import _build_archive_bytes
-
-    await host.write_text("file", "content")
-    theirs = _build_archive_bytes(host.workdir, [])
-    await host.write_text("file", "changed")
-    await host.restore_workdir(in_pieces(theirs))
-    assert Path(host.workdir, "file").read_text() == "content"
-
-
-async def test_a_broken_archive_is_an_error(host: LocalHost) -> None:
-    with pytest.raises(RuntimeError, match="tar failed"):
-        await host.restore_workdir(in_pieces(b"this is no archive" * 100_000))
-
-
-async def test_an_archive_abandoned_half_way_leaves_no_process_and_no_descriptor(host: LocalHost) -> None:
-    await host.put_file_to_host(os.urandom(8 << 20), host.workdir + "/big")
-    before = len(os.listdir("/proc/self/fd"))
-    archive = host.archive_workdir([])
-    await anext(archive)
-    await archive.aclose()  # type: ignore[attr-defined]
-    assert len(os.listdir("/proc/self/fd")) == before
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    assert [pid for pid in children if alive(int(pid))] == []
