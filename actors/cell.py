@@ -72,9 +72,8 @@ class Cell(Generic[M]):
         self.restarts = self.interrupts = self.late_replies = self.dead_letters = self.unhandled = 0
         self._waiters: dict[trio.lowlevel.Task, None] = {}  # a parking lot, without the cost of making one
         self._scope: trio.CancelScope | None = None
-        self._interruptible: trio.CancelScope | None = (
-            None  # what an interrupt cancels: `_scope`, or `serve`'s
-        )
+        # What an interrupt cancels: `_scope`, or that of `Me.serve`.
+        self._interruptible: trio.CancelScope | None = None
         self._interrupt_reason: tuple[str | None] | None = None
         self._cancel_reason: str | None = None
         self._stop_reason: str | None = None
@@ -105,9 +104,7 @@ class Cell(Generic[M]):
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     def nudge(self) -> None:
-        """Let those who wait for a change look again: something that they look at beside the state has
-        changed.
-        """
+        """Let those who wait for a change look again: something beside the state has changed."""
         for task in self._waiters:
             trio.lowlevel.reschedule(task)
         self._waiters.clear()
@@ -132,10 +129,9 @@ class Cell(Generic[M]):
             self.ready()
 
     def drained(self) -> None:
-        """The mailbox says that it is done: what the function does from here on is cleanup, which is
-        shielded.
+        """The mailbox says that it is done: what the function does from here on is cleanup.
 
-        The deadline of the stop still holds.
+        Cleanup is shielded from a cancellation from outside. The deadline of the stop still holds.
         """
         if self._scope is not None:
             self._scope.shield = True
@@ -157,6 +153,7 @@ class Cell(Generic[M]):
         try:
             while True:
                 self.mailbox.begin()
+                self._unwatch_all()
                 self._interrupt_reason = None
                 if self._cancel_reason is not None:
                     return self._exit(ExitKind.CANCELLED, self._cancel_reason)
@@ -206,9 +203,7 @@ class Cell(Generic[M]):
         return self._exit(ExitKind.FAILED, self._cancel_reason, rest)
 
     def rest(self, exit: Exit) -> None:
-        """A run is over and another may follow: what that run had in hand and asked for is settled, the
-        mailbox stays.
-        """
+        """A run is over, another may follow: settle what the run had in hand; the mailbox stays."""
         letters = self._letters(self.mailbox.messages_in_hand(), f"its handler {exit.describe()}")
         waiting = self.mailbox.messages() + self.mailbox.messages_waiting()
         self.asks.fail_those_not_in(waiting, lambda: self._why_no_reply(exit))
@@ -298,9 +293,7 @@ class Cell(Generic[M]):
         self._move(Step.STOP)
 
     def pause(self, reason: str) -> None:
-        """End the present run before its next message, because it is to be run again. The intake stays
-        open.
-        """
+        """End the present run before its next message, to be run again. The intake stays open."""
         self._stop_reason = reason
         self._end_receiving()
         self._limit_time()

@@ -9,10 +9,9 @@ Three decisions make it quick without making it wrong.
 
 1. *Paths, not checks.* The common case on either side is one comparison. A sender looks at `limit`: the
    capacity while the mailbox is open, and 0 when it is closed, so that `len(queue) < limit` is false and the
-   slow path finds out why. A receiver looks at `credit`: how many
-   messages it may still take before it must look around. Whoever has something urgent to say (a stop, an
-   interrupt, a system message, a timer) sets it to 0, and is therefore served before the next user message,
-   however many are queued.
+   slow path finds out why. A receiver looks at `credit`: how many messages it may still take before it must look
+   around. Whoever has something urgent to say (a stop, an interrupt, a system message, a timer) sets it to 0, and
+   is therefore served before the next user message, however many are queued.
 2. *A full checkpoint every `CHECKPOINT_EVERY` messages* on either side, when the side would not have blocked
    anyway. So no sender and no receiver can keep the loop for longer than that many messages. A receiver looks for a
    cancellation from outside more often, once in `LOOK_EVERY`. A checkpoint comes before the message is queued or
@@ -120,9 +119,7 @@ class Mailbox(Generic[M]):
         self._left = CHECKPOINT_EVERY  # what `credit` was when it was set to 0
         self.open = True  # the intake
         self.ending = False  # no more messages are given out, whatever is queued
-        self.cancelling = (
-            False  # a cancellation is on its way to the receiver: do not hand out another message
-        )
+        self.cancelling = False  # a cancellation is on its way to the receiver: no more messages before it
         self.exit: Any = None  # for the errors that senders get once it is closed
         self.in_hand: Any = NOTHING  # a message, or a `Batch` of them
         self.parked: trio.lowlevel.Task | None = None

@@ -89,6 +89,29 @@ class TestWatch:
             await wait_all_tasks_blocked()
         assert len(exits) == 1
 
+    async def test_a_watch_is_gone_when_an_interrupt_begins_the_function_anew(self) -> None:
+        log: list[Any] = []
+        runs: list[int] = []
+
+        async def watcher(me: actors.Me[Any], other: actors.Ref[Any]) -> None:
+            runs.append(1)
+            if len(runs) == 1:
+                me.watch(other, lambda exit: exit)
+            await keep(me, log)
+
+        async with actors.open_supervisor() as supervisor:
+            other = await supervisor.start(actors.actor(keep, []))
+            ref = await supervisor.start(actors.actor(watcher, other))
+            await ref.tell("hang")
+            await wait_all_tasks_blocked()
+            assert ref.interrupt()
+            await wait_all_tasks_blocked()
+            assert other.statistics().watchers == 0
+            other.stop()
+            await other.wait()
+        assert log == ["hang"]
+        assert len(runs) == 2
+
     async def test_what_a_watchers_own_function_raises_is_the_watchers_failure(self) -> None:
         async def watcher(me: actors.Me[Any], other: actors.Ref[Any]) -> None:
             me.watch(other, lambda exit: 1 / 0)
