@@ -224,6 +224,12 @@ class AgentConversation:
         """The texts that wait, the next one first."""
         return self.core.turns.queued
 
+    async def settled(self) -> None:
+        """Wait until everything that was told to the conversation so far has reached it (its queue shows it)."""
+        done: Promise[bool] = Promise()
+        await self._tell(commands.Probe(done))
+        await done.wait()
+
     def is_pending(self) -> bool:
         """Whether something that was sent has not ended yet."""
         return self.core.waiting > 0

@@ -56,6 +56,12 @@ class Decide(NamedTuple):
     """Whether this was the decision, or another one came before it."""
 
 
+class Probe(NamedTuple):
+    """Everything before this has been handled."""
+
+    done: Promise[bool]
+
+
 class Close(NamedTuple):
     """End the conversation."""
 
@@ -90,6 +96,7 @@ Command = (
     | GiveUp
     | Interrupt
     | Decide
+    | Probe
     | Close
     | Heard
     | Gone

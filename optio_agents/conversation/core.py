@@ -110,6 +110,8 @@ class Core:
                 if turns.state is State.STARTING:
                     reason = f"the agent was not ready after {self.options.start_seconds:g} s"
                     self._perform(turns.fail(reason), timers)
+            case commands.Probe(done):
+                done.settle(True)
             case commands.Close():
                 self._perform(turns.close(), timers)
             case commands.Gone(how):
@@ -137,7 +139,7 @@ class Core:
                 interrupt.receipt.settle(None)
             case commands.Interrupt(interrupt) | commands.GiveUp(_, interrupt):
                 interrupt.receipt.settle(None)
-            case commands.Withdraw(_, done) | commands.Decide(_, _, done):
+            case commands.Withdraw(_, done) | commands.Decide(_, _, done) | commands.Probe(done):
                 done.settle(False)
             case _:
                 pass

@@ -1,0 +1,25 @@
+"""Reading our own standard input without a thread where that is possible."""
+
+from __future__ import annotations
+
+import os
+
+import trio
+
+READ_SIZE = 64 * 1024
+
+
+async def read_some(descriptor: int) -> bytes:
+    """Wait for input on `descriptor` and read what is there; `b""` at its end.
+
+    A terminal, a pipe or a socket is waited for; a regular file, which cannot be, is read in a thread.
+    """
+    try:
+        await trio.lowlevel.wait_readable(descriptor)
+    except OSError:
+        return await trio.to_thread.run_sync(os.read, descriptor, READ_SIZE, abandon_on_cancel=True)
+    try:
+        return os.read(descriptor, READ_SIZE)
+    except OSError:
+        # A terminal that was hung up.
+        return b""

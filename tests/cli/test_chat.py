@@ -1,0 +1,261 @@
+"""`optio-agents chat`: the whole program, with an agent that is a small script, at a pipe and at a
+pseudo-terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+AGENT = Path(__file__).parents[1] / "support" / "acp_agent.py"
+HANG_GUARD = 60.0
+
+CHAT = [
+    sys.executable,
+    "-c",
+    "import argparse, sys\n"
+    "from optio_agents.cli import chat\n"
+    "from optio_agents.cli.exit_codes import CommandFailure\n"
+    "parser = argparse.ArgumentParser()\n"
+    "chat.add_parser(parser.add_subparsers())\n"
+    "try:\n"
+    "    sys.exit(chat.run(parser.parse_args(['chat', *sys.argv[1:]])))\n"
+    "except CommandFailure as failure:\n"
+    "    sys.exit(f'{int(failure.code)} {failure.message}')\n",
+    "--agent",
+    "gemini",
+]
+
+
+class Program:
+    """A chat in `--json` mode."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self.heard: list[dict[str, Any]] = []
+        self._unmatched: list[dict[str, Any]] = []
+        self._rest = b""
+
+    async def say(self, **command: Any) -> None:
+        assert self.process.stdin is not None
+        await self.process.stdin.send_all(json.dumps(command).encode() + b"\n")
+
+    async def until(self, **fields: Any) -> dict[str, Any]:
+        """Wait for a line with these fields that was not asked for before, whatever comes around it."""
+        assert self.process.stdout is not None
+        while True:
+            for line in self._unmatched:
+                if fields.items() <= line.items():
+                    self._unmatched.remove(line)
+                    return line
+            data = await self.process.stdout.receive_some()
+            assert data, f"it ended without {fields}: {self.heard[-3:]}"
+            *complete, self._rest = (self._rest + data).split(b"\n")
+            new = [json.loads(line) for line in complete]
+            self.heard += new
+            self._unmatched += new
+
+
+@asynccontextmanager
+async def program(*arguments: str) -> AsyncIterator[Program]:
+    process = await trio.lowlevel.open_process(
+        [*CHAT, "--json", "--", sys.executable, str(AGENT), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        with trio.fail_after(HANG_GUARD):
+            yield Program(process)
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_GUARD):
+            await process.wait()
+        await trio.aclose_forcefully(process.stdin)
+        await trio.aclose_forcefully(process.stdout)
+
+
+async def test_a_program_sends_decides_interrupts_and_closes() -> None:
+    async with program() as chat:
+        ready = await chat.until(kind="ready")
+        assert (ready["agent"], ready["session"]) == ("gemini", "s")
+        await chat.say(send="say:hello", id="a")
+        assert (await chat.until(kind="turn"))["text"] == "hello "
+        assert (await chat.until(kind="sent", id="a"))["fate"] == "answered"
+        await chat.say(send="ask:rm")
+        asked = await chat.until(kind="permission")
+        assert (asked["tool"], asked["input"]) == ("rm", {"command": "rm"})
+        await chat.say(decide=asked["n"], behavior="deny")
+        assert (await chat.until(kind="turn"))["text"] == "rm-denied "
+        await chat.say(send="hang")
+        await chat.until(kind="state", state="running")
+        await chat.say(send="say:later")
+        await chat.say(interrupt=True, id="i")
+        receipt = await chat.until(kind="receipt")
+        assert (receipt["what"], receipt["queued"], receipt["id"]) == ("interrupted", ["say:later"], "i")
+        assert (await chat.until(kind="turn", status="completed"))["text"] == "later "
+        await chat.say(close=True)
+        assert (await chat.until(kind="closed"))["unsent"] == []
+        assert await chat.process.wait() == 0
+        raws = [line["raw"] for line in chat.heard if line["kind"] == "event"]
+        assert all("jsonrpc" in raw or raw["type"].startswith("x-optio-") for raw in raws)
+
+
+async def test_a_program_that_says_nonsense_is_told_and_the_chat_goes_on() -> None:
+    async with program() as chat:
+        assert chat.process.stdin is not None
+        await chat.process.stdin.send_all(b"nonsense\n[1]\n")
+        assert "not a JSON object" in (await chat.until(kind="refused"))["why"]
+        await chat.until(kind="refused")
+        for command in ({"dance": 1}, {"send": 5}, {"decide": 1}, {"decide": 7, "behavior": "allow"}):
+            await chat.say(**command, id="x")
+            await chat.until(kind="refused", id="x")
+        await chat.say(steer="say:x", id="y")
+        assert "cannot be steered" in (await chat.until(kind="refused", id="y"))["why"]
+        await chat.say(send="say:fine")
+        assert (await chat.until(kind="turn"))["text"] == "fine "
+
+
+async def test_the_end_of_a_programs_input_waits_for_the_answers() -> None:
+    async with program() as chat:
+        assert chat.process.stdin is not None
+        await chat.say(send="say:one")
+        await chat.say(send="say:two")
+        await chat.process.stdin.aclose()
+        await chat.until(kind="turn", text="one ")
+        await chat.until(kind="turn", text="two ")
+        await chat.until(kind="closed")
+        assert await chat.process.wait() == 0
+
+
+async def test_an_agent_that_crashes_ends_the_chat_with_its_own_words() -> None:
+    async with program() as chat:
+        await chat.say(send="crash")
+        closed = await chat.until(kind="closed")
+        assert "exited with status 3" in closed["how"]
+        assert "it crashed" in closed["how"]
+        assert await chat.process.wait() == 3
+
+
+async def test_an_agent_that_prints_its_usage_or_is_missing_is_one_clear_sentence() -> None:
+    for command, words in (
+        ([sys.executable, str(AGENT), "--usage"], ["not ready", "usage: acp_agent"]),
+        (["/nowhere/agent"], ["there is no program '/nowhere/agent'"]),
+    ):
+        with trio.fail_after(HANG_GUARD):
+            done = await trio.run_process(
+                [*CHAT, "--", *command], capture_stderr=True, capture_stdout=True, check=False
+            )
+        error = done.stderr.decode()
+        assert error.startswith("2 gemini")
+        assert all(word in error for word in words)
+        assert "Traceback" not in error
+
+
+class Terminal:
+    """A chat at a pseudo-terminal."""
+
+    def __init__(self, process: trio.Process, descriptor: int) -> None:
+        self.process = process
+        self._descriptor = descriptor
+        self.screen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self._descriptor, text.encode())
+
+    async def until(self, wanted: str) -> None:
+        """Wait until the screen shows `wanted`, after what it has shown before."""
+        while wanted not in self.screen:
+            await trio.lowlevel.wait_readable(self._descriptor)
+            try:
+                data = os.read(self._descriptor, 65536)
+            except OSError:
+                data = b""
+            assert data, f"it ended without {wanted!r}: {self.screen[-500:]}"
+            self.screen += data.decode(errors="replace")
+        self.screen = self.screen.partition(wanted)[2]
+
+
+@asynccontextmanager
+async def terminal() -> AsyncIterator[Terminal]:
+    ours, theirs = pty.openpty()
+    process = await trio.lowlevel.open_process(
+        [*CHAT, "--", sys.executable, str(AGENT)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "dumb"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        with trio.fail_after(HANG_GUARD):
+            yield Terminal(process, ours)
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_GUARD):
+            await process.wait()
+        os.close(ours)
+
+
+async def test_at_a_terminal_text_streams_and_questions_are_answered_by_key() -> None:
+    async with terminal() as chat:
+        await chat.until("gemini is ready")
+        chat.type("say:hello say:world\n")
+        await chat.until("hello world")
+        chat.type("ask:rm\n")
+        await chat.until("allow? y/n")
+        chat.type("y")  # one key, no Enter
+        await chat.until("rm-allowed")
+        chat.type("ask:dd\n")
+        await chat.until("allow? y/n")
+        chat.type("xn")
+        await chat.until("dd-denied")
+        chat.type("say:again\n")
+        await chat.until("again ")
+        chat.type("\x04")
+        await chat.until("--resume s")
+        assert await chat.process.wait() == 0
+
+
+async def test_ctrl_c_interrupts_and_twice_leaves() -> None:
+    async with terminal() as chat:
+        await chat.until("gemini is ready")
+        chat.type("hang\n")
+        chat.type("say:queued\n")
+        await chat.until("queued, 1 waiting")
+        chat.process.send_signal(signal.SIGINT)
+        await chat.until("interrupting")
+        await chat.until("still queued")
+        await chat.until("queued ")
+        chat.type("hang\n")
+        # Twice within two seconds, whatever came before.
+        while chat.process.returncode is None:
+            chat.process.send_signal(signal.SIGINT)
+            with trio.move_on_after(0.2):
+                await chat.process.wait()
+        assert chat.process.returncode == 130
+
+
+async def test_a_question_that_an_interrupt_takes_back_is_no_longer_asked() -> None:
+    async with terminal() as chat:
+        await chat.until("gemini is ready")
+        chat.type("ask:rm\n")
+        await chat.until("allow? y/n")
+        chat.process.send_signal(signal.SIGINT)
+        await chat.until("interrupted")
+        chat.type("say:y\n")  # a message again, not an answer
+        await chat.until("y ")
+        chat.type("\x04")
+        await chat.until("--resume s")

@@ -1,0 +1,89 @@
+"""A program that speaks the Agent Client Protocol on its stdio and does what its prompts say.
+
+`say:WORD` prints text, `ask:TOOL` asks for permission, `hang` waits to be cancelled, `crash` exits with
+status 3. With the argument `--usage` it prints a usage text instead. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+Record = dict[str, Any]
+
+
+def say(record: Record) -> None:
+    print(json.dumps({"jsonrpc": "2.0", **record}), flush=True)
+
+
+def hear() -> Record:
+    line = sys.stdin.readline()
+    if not line:
+        raise SystemExit(0)
+    record: Record = json.loads(line)
+    return record
+
+
+def update(text: str) -> None:
+    content = {"type": "text", "text": text}
+    body = {"sessionUpdate": "agent_message_chunk", "content": content}
+    say({"method": "session/update", "params": {"sessionId": "s", "update": body}})
+
+
+def permitted(tool: str) -> str:
+    """Ask, and wait: allowed, denied or cancelled."""
+    options = [{"optionId": kind, "kind": kind, "name": kind} for kind in ("allow_once", "reject_once")]
+    call = {"toolCallId": "c", "kind": tool, "title": tool, "rawInput": {"command": tool}}
+    params = {"sessionId": "s", "options": options, "toolCall": call}
+    say({"id": 0, "method": "session/request_permission", "params": params})
+    cancelled = False
+    while True:
+        heard = hear()
+        if heard.get("method") == "session/cancel":
+            cancelled = True
+        elif heard.get("id") == 0:
+            chosen = heard["result"]["outcome"].get("optionId")
+            if cancelled or chosen is None:
+                return "cancelled"
+            return "allowed" if chosen == "allow_once" else "denied"
+
+
+def turn(text: str) -> str:
+    """Do one prompt; returns the stop reason."""
+    for word in text.split():
+        kind, _, rest = word.partition(":")
+        if kind == "say":
+            update(rest + " ")
+        elif kind == "ask":
+            answer = permitted(rest)
+            if answer == "cancelled":
+                return "cancelled"
+            update(f"{rest}-{answer} ")
+        elif kind == "hang":
+            while hear().get("method") != "session/cancel":
+                pass
+            return "cancelled"
+        elif kind == "crash":
+            print("it crashed", file=sys.stderr)
+            raise SystemExit(3)
+    return "end_turn"
+
+
+def main() -> None:
+    if "--usage" in sys.argv:
+        print("usage: acp_agent [--acp]", file=sys.stderr)
+        raise SystemExit(2)
+    while True:
+        heard = hear()
+        method, number = heard.get("method"), heard.get("id")
+        if method == "initialize":
+            say({"id": number, "result": {"protocolVersion": 1, "agentCapabilities": {}}})
+        elif method == "session/new":
+            say({"id": number, "result": {"sessionId": "s"}})
+        elif method == "session/prompt":
+            say({"id": number, "result": {"stopReason": turn(heard["params"]["prompt"][0]["text"])}})
+
+
+if __name__ == "__main__":
+    main()
