@@ -15,6 +15,7 @@ PROGRAM = "optio-agents"
 
 COMMANDS = {
     "run": "optio_agents.cli.run",
+    "chat": "optio_agents.cli.chat",
     "prompt": "optio_agents.cli.prompt",
     "check": "optio_agents.cli.check",
 }

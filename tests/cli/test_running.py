@@ -411,6 +411,7 @@ def test_ctrl_c_on_the_terminal_ends_the_tree(tmp_path: Path) -> None:
         ["--version"],
         ["run", "--help"],
         ["run", "--timeout", "0", "--", "sh"],
+        ["chat", "--help"],
         ["prompt", "--browser", "suppress"],
         ["check", os.devnull],
     ],
