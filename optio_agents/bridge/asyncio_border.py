@@ -64,6 +64,9 @@ class AsyncioBorder:
 
         async def one_after_another() -> None:
             for index, args in enumerate(calls):
+                if index and crossing.is_cancelled:
+                    # A call that swallowed its cancellation does not earn the next one.
+                    raise asyncio.CancelledError
                 result: Outcome[T]
                 try:
                     result = Value(await function(*args))
@@ -74,6 +77,9 @@ class AsyncioBorder:
                     result = Error(_caused(StrayCancellation(label), stray))
                 except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
                     result = Error(failure)
+                if crossing.is_left_behind:
+                    result.unwrap()  # nobody waits for it any more; what it raises is reported as late
+                    return
                 on_result(index, result)
 
         crossing = _Crossing(self, label, one_after_another)
@@ -149,6 +155,11 @@ class _Crossing(Generic[T]):
     def is_cancelled(self) -> bool:
         """Whether the Trio side has asked for cancellation."""
         return self._raise_cancel is not None
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether nobody waits for the task any more."""
+        return self._abandoned_at is not None
 
     async def cross(self, grace: float | None) -> T:
         """Run to the end. `grace` in seconds; `None` means that a cancelled call is not waited for."""

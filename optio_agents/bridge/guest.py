@@ -243,7 +243,9 @@ def _failure_of(trio_run: Outcome[Any]) -> BaseException:
     if not isinstance(trio_run, Error):
         return trio.TrioInternalError("Trio ended before the session did")
     cause = trio_run.error.__cause__
-    if isinstance(trio_run.error, trio.TrioInternalError) and isinstance(cause, KeyboardInterrupt | SystemExit):
+    if isinstance(trio_run.error, trio.TrioInternalError) and isinstance(
+        cause, KeyboardInterrupt | SystemExit
+    ):
         return cause  # a signal handler raised it in the middle of Trio's own code
     return trio_run.error
 

@@ -52,6 +52,8 @@ class TrioBorder:
 
         async def one_after_another() -> None:
             for index, args in enumerate(calls):
+                # A call that swallowed its cancellation does not earn the next one.
+                await trio.lowlevel.checkpoint_if_cancelled()
                 result: Outcome[T]
                 try:
                     result = Value(await function(*args))
@@ -61,6 +63,9 @@ class TrioBorder:
                     result = Error(_caused(StrayCancellation(label), stray))
                 except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
                     result = Error(failure)
+                if crossing.is_left_behind:
+                    result.unwrap()  # nobody waits for it any more; what it raises is reported as late
+                    return
                 on_result(index, result)
 
         crossing = _Crossing(self, label, one_after_another)
@@ -81,7 +86,7 @@ class _Crossing(Generic[T]):
         self._start = start
         self._ended = trio.Event()
         self._outcome: Outcome[T] | None = None
-        self._left_behind = False
+        self.is_left_behind = False
 
     async def cross(self, grace: float) -> T:
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -93,7 +98,7 @@ class _Crossing(Generic[T]):
             with trio.move_on_after(grace, shield=True):
                 await self._ended.wait()
             if not self._ended.is_set():
-                self._left_behind = True
+                self.is_left_behind = True
                 self._border.on_abandoned(Abandoned(self._label, place(task.coro)))
             if self._outcome is None:
                 raise
@@ -110,7 +115,7 @@ class _Crossing(Generic[T]):
             if _is_cancelled():
                 raise
         except BaseException as failure:  # noqa: BLE001 - handed to the caller, or reported
-            if self._left_behind:
+            if self.is_left_behind:
                 self._border.on_late_failure(self._label, failure)
             else:
                 self._outcome = Error(failure)

@@ -310,7 +310,10 @@ async def test_without_a_callback_a_deliverable_is_still_read_and_answered() -> 
     host, told = MemoryHost(), Told()
     host.deliverables["a"] = b"abc"
     outcome = await run_log_protocol_session(
-        host, RecordingCtx(), body=writing("DELIVERABLE: deliverables/a", "DELIVERABLE: deliverables/b", "DONE"), agent_sender=told
+        host,
+        RecordingCtx(),
+        body=writing("DELIVERABLE: deliverables/a", "DELIVERABLE: deliverables/b", "DONE"),
+        agent_sender=told,
     )
     assert [text.split()[3] for text in told.texts] == ["accepted", "rejected:"]
     assert outcome.deliverables[0].size == 3
@@ -327,7 +330,10 @@ async def test_a_file_callback_gets_any_content() -> None:
             await file.text()
 
     outcome = await run_log_protocol_session(
-        host, RecordingCtx(), body=writing("DELIVERABLE: deliverables/a.bin", "DONE"), on_deliverable_file=on_file
+        host,
+        RecordingCtx(),
+        body=writing("DELIVERABLE: deliverables/a.bin", "DONE"),
+        on_deliverable_file=on_file,
     )
     record = outcome.deliverables[0]
     assert got == ["a.bin", len(content), record.sha256, content]
