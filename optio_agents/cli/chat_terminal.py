@@ -97,8 +97,9 @@ class TerminalChat:
             self._end_line()
             shown = json.dumps(request.input, ensure_ascii=False)
             self._note(f"{request.tool_name}: {shown}", "bold", limit=INPUT_SHOWN)
-            self._note("allow? y/n", "bold")
             with _single_keys(self._descriptor):
+                # Only now: a key that is pressed before would wait for an Enter.
+                self._note("allow? y/n", "bold")
                 answer = await question.answered()
             self._note(answer)
             return PermissionDecision("allow" if answer == "allow" else "deny")
@@ -165,6 +166,7 @@ class TerminalChat:
 
     async def _leave(self, code: ExitCode) -> None:
         self._left = code
+        self._note("leaving")
         report = await self._conversation.close()
         if report.unsent:
             self._note(f"never sent: {len(report.unsent)}")
@@ -219,7 +221,7 @@ def _single_keys(descriptor: int) -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(descriptor)
-    tty.setcbreak(descriptor)
+    tty.setcbreak(descriptor, termios.TCSADRAIN)  # what was typed already is not thrown away
     try:
         yield
     finally:
