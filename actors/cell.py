@@ -164,7 +164,7 @@ class Cell(Generic[M]):
                     return exit
                 self.interrupted()
         except Exception as failure:  # noqa: BLE001 - it is the supervisor's to judge
-            if self.state in (State.STOPPING, State.PAUSING) and isinstance(failure, EndOfMailbox):
+            if self.state in (State.STOPPING, State.PAUSING) and _is_end_of_mailbox(failure):
                 return self._exit(*self._returned())
             return self._exit(ExitKind.FAILED, self._cancel_reason or self._stop_reason, failure)
         except BaseException as failure:
@@ -375,3 +375,10 @@ class Cell(Generic[M]):
     def __repr__(self) -> str:
         box = self.mailbox
         return f"<actor {self.name!r} {self.state.value} {len(box.queue)}/{box.capacity}>"
+
+
+def _is_end_of_mailbox(failure: Exception) -> bool:
+    """Whether an actor was ended by its last `receive`, be it from within a nursery of its own."""
+    if isinstance(failure, ExceptionGroup):
+        return failure.split(EndOfMailbox)[1] is None
+    return isinstance(failure, EndOfMailbox)

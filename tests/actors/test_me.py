@@ -282,13 +282,21 @@ async def test_an_actor_that_does_not_receive_can_wait_for_its_stop() -> None:
     assert ref.exit.kind is KIND.STOPPED
 
 
-async def test_the_end_of_the_mailbox_may_pass_through_an_actor_that_receives_by_hand() -> None:
+@pytest.mark.parametrize("nursery", [False, True])
+async def test_the_end_of_the_mailbox_may_pass_through_an_actor_that_receives_by_hand(nursery: bool) -> None:
     async def by_hand(me: actors.Me[str]) -> None:
         while True:
             await me.receive()
 
+    async def in_a_nursery(me: actors.Me[str]) -> None:
+        async with trio.open_nursery() as helpers:
+            helpers.start_soon(trio.sleep_forever)
+            await by_hand(me)
+
     async with actors.open_supervisor() as supervisor:
-        ref = await supervisor.start(actors.actor(by_hand))
+        ref = await supervisor.start(
+            actors.actor(in_a_nursery if nursery else by_hand), restart=actors.PERMANENT
+        )
         await ref.tell("one")
     assert ref.exit is not None
-    assert ref.exit.kind is KIND.STOPPED
+    assert (ref.exit.kind, ref.exit.dead_letters) == (KIND.STOPPED, ())
