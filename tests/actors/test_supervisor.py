@@ -122,6 +122,30 @@ async def test_rest_for_one_restarts_those_that_were_started_later() -> None:
         assert log == ["a+", "b+", "c+", "b-", "c-", "b+", "c+"]
 
 
+@pytest.mark.parametrize("strategy", [actors.ONE_FOR_ALL, actors.REST_FOR_ONE])
+async def test_a_later_sibling_waits_until_the_earlier_one_has_really_come_back(
+    strategy: actors.Strategy,
+) -> None:
+    log: list[str] = []
+    runs: list[int] = []
+
+    async def fails_once_to_come_back(me: actors.Me[str]) -> None:
+        runs.append(1)
+        if len(runs) == 2:
+            log.append("no luck")
+            raise Boom
+        await named(me, log)
+
+    async with actors.open_supervisor(strategy=strategy, on_failure=lambda ref, exit: None) as supervisor:
+        first = await supervisor.start(
+            actors.actor(fails_once_to_come_back), name="a", restart=actors.PERMANENT
+        )
+        await supervisor.start(actors.actor(named, log), name="b", restart=actors.PERMANENT)
+        await first.tell("boom")
+        await wait_all_tasks_blocked()
+        assert log == ["a+", "b+", "a-", "b-", "no luck", "a+", "b+"]
+
+
 async def test_a_temporary_child_ends_in_a_restart_of_all() -> None:
     log: list[str] = []
     async with actors.open_supervisor(
