@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import socket
@@ -107,6 +108,39 @@ async def test_a_log_replaced_by_rename_is_read_to_its_end_before_the_new_one(tm
         log.append(b"newer\n")
         await log.look()
         assert log.lines[3:] == [b"newer"]
+
+
+async def test_a_write_that_comes_between_the_last_read_and_the_replacement_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\n")
+        await log.look()
+
+        def at_the_worst_moment(path: str) -> os.stat_result:
+            monkeypatch.undo()
+            log.append(b"late\n")
+            log.replace(b"new\n")
+            return os.lstat(path)
+
+        monkeypatch.setattr(os, "lstat", at_the_worst_moment)
+        log.append(b"two\n")
+        await log.look()
+        assert log.lines == [b"one", b"two", b"late", b"new"]
+
+
+async def test_what_was_read_is_handed_out_before_trouble_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: str) -> os.stat_result:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with following(tmp_path) as log:
+        log.append(b"one\n")
+        monkeypatch.setattr(os, "lstat", fail)
+        await log.ended.wait()
+        assert log.lines == [b"one"]
+        assert "Input/output error" in str(log.failure)
 
 
 async def test_writes_to_a_renamed_log_are_followed_while_no_other_has_the_name(tmp_path: Path) -> None:
