@@ -228,84 +228,96 @@ def test_no_message_is_lost_without_a_dead_letter_handled_twice_or_reordered(
 
 # -- the supervisor
 
-failures = st.lists(st.tuples(st.floats(0.0, 3.0), st.integers(0, 2)), max_size=12)
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    failures,
-    st.sampled_from(list(actors.Strategy)),
-    st.lists(st.sampled_from(list(actors.Restart)), min_size=3, max_size=3),
-    st.integers(0, 3),
-    st.integers(0, 2**32),
+deeds_to_children = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["fail", "finish", "stop"]), st.integers(0, 5)),
+        st.tuples(st.just("start"), st.sampled_from(list(actors.Restart))),
+        st.tuples(st.just("sleep"), st.floats(0.0, 3.0)),
+    ),
+    max_size=20,
 )
-def test_a_supervisor_restarts_exactly_those_that_the_model_says(
-    failures: list[tuple[float, int]],
-    strategy: actors.Strategy,
-    policies: list[actors.Restart],
-    restarts: int,
-    seed: int,
+
+
+class SupervisorModel:
+    """What a supervisor is expected to do, without any concurrency. Children are numbers, in start order."""
+
+    def __init__(self, strategy: actors.Strategy, intensity: Intensity) -> None:
+        self.strategy = strategy
+        self.history = RestartHistory(intensity)
+        self.policies: list[actors.Restart] = []
+        self.alive: list[int] = []
+        self.runs: list[int] = []
+        self.culprit = -1  # whose end escalates
+
+    def start(self, policy: actors.Restart) -> None:
+        self.alive.append(len(self.policies))
+        self.policies.append(policy)
+        self.runs.append(1)
+
+    def end(self, child: int, kind: actors.ExitKind, now: float) -> None:
+        if not self.policies[child].after(kind):
+            self.alive.remove(child)
+        elif self.history.record(now) is None:
+            self.culprit = child
+        else:
+            for other in self.strategy.affected(self.alive, child):
+                if self.policies[other] is actors.TEMPORARY:
+                    self.alive.remove(other)
+                else:
+                    self.runs[other] += 1
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(deeds_to_children, st.sampled_from(list(actors.Strategy)), st.integers(0, 4), st.integers(0, 2**32))
+def test_a_supervisor_restarts_and_escalates_exactly_as_the_model_says(
+    deeds: list[tuple[str, Any]], strategy: actors.Strategy, restarts: int, seed: int
 ) -> None:
     intensity = Intensity(restarts, 4.0)
-    model = SupervisorModel(strategy, policies, intensity)
-    runs = [0, 0, 0]
+    model = SupervisorModel(strategy, intensity)
+    runs: list[int] = []
+    refs: list[actors.Ref[str]] = []
 
-    async def child(me: actors.Me[str], index: int) -> None:
-        runs[index] += 1
-        async for _ in me:
-            raise ValueError(index)
+    async def child(me: actors.Me[str], number: int) -> None:
+        runs[number] += 1
+        async for message in me:
+            if message == "fail":
+                raise ValueError
+            return
+
+    async def do(supervisor: actors.Supervisor, deed: str, what: Any) -> None:
+        if deed == "sleep":
+            await trio.sleep(what)
+        elif deed == "start":
+            runs.append(0)
+            model.start(what)
+            refs.append(
+                await supervisor.start(actors.actor(child, len(refs)), name=str(len(refs)), restart=what)
+            )
+        elif what in model.alive:
+            now = trio.current_time()
+            if deed == "stop":
+                refs[what].stop()
+                model.end(what, actors.ExitKind.STOPPED, now)
+            else:
+                refs[what].try_tell(deed)
+                kind = actors.ExitKind.FAILED if deed == "fail" else actors.ExitKind.FINISHED
+                model.end(what, kind, now)
 
     async def main() -> None:
         async with actors.open_supervisor(
             strategy=strategy, intensity=intensity, on_failure=lambda ref, exit: None
         ) as supervisor:
-            refs = [
-                await supervisor.start(actors.actor(child, index), restart=policy)
-                for index, policy in enumerate(policies)
-            ]
-            for wait, index in failures:
-                await trio.sleep(wait)
+            for deed, what in deeds:
+                await do(supervisor, deed, what)
                 await trio.testing.wait_all_tasks_blocked()
-                alive = refs[index].exit is None
-                assert alive == (index in model.alive)
-                if alive:
-                    refs[index].try_tell("fail")
-                    model.fail(index, trio.current_time())
-                    await trio.testing.wait_all_tasks_blocked()
-                    assert not model.escalated, "it should have escalated"
-                    assert runs == model.runs
+                assert model.culprit == -1, "it should have escalated"
+                assert runs == model.runs
+                assert [int(ref.name) for ref in supervisor.children] == model.alive
 
-    culprit: object = -1
+    culprit = -1
     try:
         run_seeded(main, seed=seed)
     except actors.Escalated as escalated:
-        (culprit,) = escalated.cause.args
+        culprit = int(escalated.child)
     assert culprit == model.culprit
-
-
-class SupervisorModel:
-    """What a supervisor with three children is expected to do, without any concurrency."""
-
-    def __init__(
-        self, strategy: actors.Strategy, policies: list[actors.Restart], intensity: Intensity
-    ) -> None:
-        self.strategy = strategy
-        self.policies = policies
-        self.history = RestartHistory(intensity)
-        self.alive = [0, 1, 2]
-        self.runs = [1, 1, 1]
-        self.escalated = False
-        self.culprit = -1  # whose failure escalates
-
-    def fail(self, index: int, now: float) -> None:
-        if self.policies[index] is actors.TEMPORARY:
-            self.alive.remove(index)
-            return
-        if self.history.record(now) is None:
-            self.escalated, self.culprit = True, index
-            return
-        for other in self.strategy.affected(self.alive, index):
-            if self.policies[other] is actors.TEMPORARY:
-                self.alive.remove(other)
-            else:
-                self.runs[other] += 1
+    assert all(ref.exit is not None for ref in refs)
