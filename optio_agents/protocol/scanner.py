@@ -29,6 +29,7 @@ from typing import Final
 from .events import DoneEvent, ErrorEvent, LogEvent, StatusEvent, UnknownLine
 from .features import ProtocolFeatures
 from .keywords import enabled_keywords
+from .messages import CallerMessages, find_block, read_block
 from .parser import line_parser
 from .run import Run
 
@@ -37,8 +38,9 @@ try:
 except ImportError:
     ahocorasick_rs = None
 
-Record = Run | LogEvent
-"""What `Scanner.scan` returns in order: runs, and the events of control lines."""
+Record = Run | CallerMessages | LogEvent
+"""What `Scanner.scan` returns in order: runs, blocks of messages to the caller, and the events of other control
+lines."""
 
 Finder = Callable[[bytes], Iterable[int]]
 """Gives, in order, the places of newlines behind which a line may need more than counting. After an empty
@@ -66,6 +68,7 @@ class Scanner:
         self._steady = _expression_finder(features)
         self._fast = _automaton_finder(features)
         self._fast_pause = 0
+        self._has_messages = features.caller_messages
         self._every = every
         self.consumed = 0
         """How many bytes of the last `scan` were used: all of them, unless the log ended there."""
@@ -92,6 +95,8 @@ class Scanner:
         parse, index, size = self._parse, data.index, len(data)
         run_start = blanks = futile = 0
         line_start = 0  # where the line in question begins; what lies before it is settled
+        block_end = 0  # of the block of messages that was looked at last
+        has_messages = self._has_messages
         for place in chain((-1,), self._places(data)):
             if place + 1 < line_start:
                 continue
@@ -103,6 +108,16 @@ class Scanner:
                 line_start = empty_end
                 if line_start == size:
                     break
+            if has_messages and line_start >= block_end:
+                block_end = find_block(data, line_start)
+                if block_end > line_start and (block := read_block(data, line_start, block_end)) is not None:
+                    if run_start < line_start:
+                        self._close_run(records, data, run_start, line_start, blanks)
+                    records.append(block)
+                    line_start, run_start, blanks = block_end, block_end, 0
+                    if line_start == size:
+                        break
+                    continue
             line_end = index(b"\n", line_start)
             text = data[line_start:line_end].decode(errors="replace")
             event = parse(text)

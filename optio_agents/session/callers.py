@@ -33,7 +33,7 @@ class Callers:
         self._sender = sender
         self._grace = grace
 
-    async def handle(self, messages: list[list[Any]], settle: Callable[[], None]) -> None:
+    async def handle(self, messages: list[tuple[str, object]], settle: Callable[[], None]) -> None:
         """Hand over each message; a callback that raises is reported and does not stop the next."""
         outbox = Outbox(self._sender, self._journal)
 

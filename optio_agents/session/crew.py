@@ -29,6 +29,9 @@ DELIVERABLE_QUEUE_BOUND = 64
 CALLER_MESSAGE_QUEUE_BOUND = 64
 """Caller messages that are in the callback's hands at once, at the most."""
 
+MESSAGE_BATCH = 256
+"""Caller messages that cross to the user's world at once: a crossing costs as much as ten calls."""
+
 READER_RESTARTS = actors.Intensity(restarts=7, seconds=60.0, backoff=actors.Backoff(first=0.1))
 """A log that cannot be read is tried again this often before the session fails: for about eleven seconds in all,
 which a dropped connection needs to come back."""
@@ -57,7 +60,7 @@ class Crew:
         self._tell = tell
         self.cursor = Cursor()
         self._deliverables: Lane[str] = Lane()
-        self._callers: Lane[list[Any]] = Lane()
+        self._callers: Lane[tuple[str, object]] = Lane()
         self._requests: Lane[list[Any]] = Lane()
         self._attention: Lane[str] = Lane()
         self._lanes: tuple[Lane[Any], ...] = (
@@ -149,7 +152,7 @@ class Crew:
         requests = Requests(plan.border, plan.ctx, plan.journal, plan.hooks.browser_url_rewrite, grace)
         attention = Attention(plan.border, plan.ctx, plan.journal, grace)
         await self._start_lane("fetcher", self._deliverables, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
-        await self._start_lane("callers", self._callers, callers.handle, CALLER_MESSAGE_QUEUE_BOUND)
+        await self._start_lane("callers", self._callers, callers.handle, MESSAGE_BATCH)
         await self._start_lane("requests", self._requests, requests.handle, 1)
         await self._start_lane("attention", self._attention, attention.handle, 1)
 

@@ -54,6 +54,11 @@ class Journal:
         self.refused_more = False
         """There were more, of which only this fact is kept."""
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether anybody wants events."""
+        return self._observe is not None
+
     def emit(self, event: SessionEvent) -> None:
         """Tell the observer.
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
 import trio
 
 import actors
+from optio_agents.hosts.base import WINDOW_LIMIT
 from optio_agents.session.spool import Spool
 from optio_agents.session.verdict import Trouble
 
 T = TypeVar("T")
 
-MEMORY = 512 * 1024
-"""How much of a lane is kept in memory, in characters of the log: two windows."""
+MEMORY = 2 * WINDOW_LIMIT
+"""How much of a lane is kept in memory, in characters of the log: a window that is worked off, and the next one."""
 
-PATIENCE = 0.05
+PATIENCE = 0.2
 """Seconds that the parser waits for a full lane before it reads on regardless. Short enough that DONE, ERROR and
 ATTENTION behind a stuck callback are seen at once, long enough for a lane that is merely busy."""
 
@@ -45,6 +46,7 @@ class Lane(Generic[T]):
         """Items that the actor is working on."""
         self.ref: actors.Ref[Wake] | None = None
         self._dropped = 0
+        self._woken = False
         self._stuck = False
         self._room = trio.Event()
 
@@ -54,17 +56,37 @@ class Lane(Generic[T]):
         Raises:
             OSError: the spool's file cannot be written.
         """
+        if self._is_manned(1):
+            self.spool.put(item, size)
+            self._wake()
+
+    def extend(self, items: Sequence[T], size: int) -> None:
+        """Append `items`, each of about `size` characters, and wake the actor.
+
+        Raises:
+            OSError: the spool's file cannot be written.
+        """
+        if self._is_manned(len(items)):
+            self.spool.extend(items, size)
+            self._wake()
+
+    def _is_manned(self, count: int) -> bool:
         assert self.ref is not None, "the lane's actor is started before anything is put"
-        if self.ref.exit is not None:
-            self._dropped += 1  # user code asked for the exit, and the parser has not been stopped yet
-            return
-        self.spool.put(item, size)
-        with suppress(actors.MailboxFull):
-            self.ref.try_tell(WAKE)
+        if self.ref.exit is None:
+            return True
+        self._dropped += count  # user code asked for the exit, and the parser has not been stopped yet
+        return False
+
+    def _wake(self) -> None:
+        if not self._woken:
+            assert self.ref is not None
+            with suppress(actors.MailboxFull):
+                self.ref.try_tell(WAKE)
+            self._woken = True
 
     async def room(self) -> None:
-        """Wait while the lane is full and moving. One that does not move is not waited for until it is empty."""
-        while self.spool.full and not self._stuck:
+        """Wait while the lane is crowded and moving. One that does not move is not waited for until it is empty."""
+        while self.spool.crowded and not self._stuck:
             self._room = trio.Event()
             with trio.move_on_after(PATIENCE) as patience:
                 await self._room.wait()
@@ -76,7 +98,8 @@ class Lane(Generic[T]):
         self.in_hand = len(items)
         if not items:
             self._stuck = False
-        if not self.spool.full:
+            self._woken = False
+        if not self.spool.crowded:
             self._room.set()
         return items
 

@@ -13,6 +13,7 @@ from optio_agents.hosts.base import LINE_LIMIT, DeliverableRejected, Window
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.folding import ProgressFold
+from optio_agents.protocol.messages import CallerMessages
 from optio_agents.protocol.near_miss import near_miss
 from optio_agents.protocol.parser import (
     AttentionEvent,
@@ -56,16 +57,16 @@ class Lanes:
 
     deliverables: Lane[str]
     requests: Lane[list[Any]]
-    callers: Lane[list[Any]]
+    callers: Lane[tuple[str, object]]
     attention: Lane[str]
 
     hint: Callable[[str], bool]
     """Tells the agent something if its channel has room; returns whether it had."""
 
     def crowded(self) -> list[Lane[Any]]:
-        """Those that would spill the next item."""
+        """Those that might spill a part of the next window."""
         lanes: tuple[Lane[Any], ...] = (self.deliverables, self.requests, self.callers, self.attention)
-        return [lane for lane in lanes if lane.spool.full]
+        return [lane for lane in lanes if lane.spool.crowded]
 
 
 class Parser:
@@ -115,11 +116,16 @@ class Parser:
         if not self._hinted and len(window.data) <= HINT_WINDOW:
             self._look_for_near_miss(window.data)
         records = self._scanner.scan(window.data)
-        share = len(window.data) // max(1, len(records))
+        count = sum(len(each.messages) if isinstance(each, CallerMessages) else 1 for each in records)
+        share = len(window.data) // max(1, count)
         for record in records:
             if isinstance(record, Run):
                 journal.lines += record.count
                 self._report(self._fold.add(record, trio.current_time()))
+                continue
+            if isinstance(record, CallerMessages):
+                journal.lines += len(record.messages)
+                self._pass_on(record.messages, share)
                 continue
             journal.lines += 1
             if self._dispatch(record, share):
@@ -157,8 +163,7 @@ class Parser:
             case DeliverableEvent(path):
                 self._announce(path)
             case CallerMessageEvent(keyword, data):
-                journal.emit(CallerMessage(keyword, data))
-                lanes.callers.put([keyword, data], share)
+                self._pass_on([(keyword, data)], share)
             case ClientMessageEvent(keyword, data):
                 journal.emit(ClientMessage(keyword, data))
                 lanes.requests.put(["client_message", keyword, data], share)
@@ -179,6 +184,12 @@ class Parser:
                 self._tell(ErrorSeen(message and display_text(message)))
                 return True
         return False
+
+    def _pass_on(self, messages: list[tuple[str, object]], share: int) -> None:
+        if self._journal.is_observed:
+            for keyword, data in messages:
+                self._journal.emit(CallerMessage(keyword, data))
+        self._lanes.callers.extend(messages, share)
 
     def _announce(self, path: str) -> None:
         try:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import deque
+from collections.abc import Sequence
+from itertools import repeat
 from typing import IO, Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -35,9 +37,9 @@ class Spool(Generic[T]):
         return len(self._memory) + self._spilled
 
     @property
-    def full(self) -> bool:
-        """The next item would go to the file."""
-        return self._spilled > 0 or self._memory_size >= self._size_limit
+    def crowded(self) -> bool:
+        """More than half full: as much again as half of the limit might have to go to the file."""
+        return self._spilled > 0 or 2 * self._memory_size > self._size_limit
 
     @property
     def spilled(self) -> int:
@@ -55,6 +57,19 @@ class Spool(Generic[T]):
             self._memory_size += size
             return
         self._spill(item)
+
+    def extend(self, items: Sequence[T], size: int) -> None:
+        """Append `items`, whose texts are about `size` characters long each.
+
+        Raises:
+            OSError: the temporary directory is full or cannot be written.
+        """
+        if self._spilled == 0 and self._memory_size + size * len(items) <= self._size_limit:
+            self._memory.extend(zip(items, repeat(size)))
+            self._memory_size += size * len(items)
+        else:
+            for item in items:
+                self.put(item, size)
 
     def take(self, limit: int) -> list[T]:
         """Remove and return up to `limit` items, oldest first."""

@@ -15,6 +15,7 @@ from optio_agents.protocol.events import (
     UnknownLine,
 )
 from optio_agents.protocol.features import ALL_FEATURES, DEFAULT_FEATURES, ProtocolFeatures
+from optio_agents.protocol.messages import CallerMessages
 from optio_agents.protocol.parser import parse_log_line
 from optio_agents.protocol.run import Run
 from optio_agents.protocol.scanner import Record, Scanner
@@ -42,6 +43,8 @@ def flatten(records: list[Record]) -> list[LogEvent]:
             lines = list(record.lines())
             assert len(lines) == record.count > 0
             events += lines
+        elif isinstance(record, CallerMessages):
+            events += [CallerMessageEvent(*message) for message in record.messages]
         else:
             events.append(record)
     return events
