@@ -153,3 +153,32 @@ def parse_header(line: bytes) -> Header:
     if verdict == "no":
         raise DeliverableRejected(RejectionKind(first), second)
     raise ValueError(f"the host's shell answered {line[:200]!r}")
+
+
+_END_MARKED = """
+members() {
+    grep -lzxF "$1" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do printf '%s ' "$pid"; done
+}
+for signal in TERM KILL; do
+    found=$(members "$1")
+    [ -n "$found" ] || exit 0
+    kill -$signal $found 2>/dev/null
+    tries=$2
+    while [ "$tries" -gt 0 ]; do
+        sleep 0.1
+        [ -n "$(members "$1")" ] || exit 0
+        tries=$((tries - 1))
+    done
+done
+printf 'still there: %s\\n' "$found" >&2
+exit 1
+"""
+# The loops look ten times a second, on the other machine, and only while something is being ended.
+
+
+def end_marked(variable: str, value: str, *, seconds: float) -> str:
+    """End every process whose environment holds `variable=value`: TERM, then KILL, `seconds` after each at most.
+
+    Needs a `grep` that knows `-z` and a `sleep` that takes fractions, besides.
+    """
+    return command(_END_MARKED, f"{variable}={value}", str(max(1, round(seconds * 10))))

@@ -1,0 +1,58 @@
+"""The workdir of a run that did not reach DONE, kept in the database until the task is resumed or done.
+
+The blob is a file in optio-core's GridFS bucket, tagged by `ctx.store_blob` like every blob of the process.
+The newest one counts; older ones go only when it is complete, so that a worker that dies meanwhile loses
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+BLOB = "agent-workdir"
+"""The blob's name."""
+
+_PIECE = 256 * 1024
+
+
+async def save(ctx: Any, host: Any) -> None:
+    """Keep the host's workdir, and say in the database that the task can be resumed."""
+    async with ctx.store_blob(BLOB) as blob:
+        async for piece in host.archive_workdir(None):
+            await blob.write(piece)
+    await ctx.mark_has_saved_state()
+    await _remove_all_but(ctx, blob.file_id)
+
+
+async def restore(ctx: Any, host: Any) -> bool:
+    """Fill the host's (fresh) workdir with what was kept. Returns False when nothing was."""
+    newest = next(iter(await _blobs(ctx)), None)
+    if newest is None:
+        return False
+
+    async def pieces() -> Any:
+        async with ctx.load_blob(newest) as blob:
+            while piece := await blob.read(_PIECE):
+                yield piece
+
+    await host.restore_workdir(pieces())
+    return True
+
+
+async def forget(ctx: Any) -> None:
+    """The task is done: there is nothing to resume."""
+    await ctx.clear_has_saved_state()
+    await _remove_all_but(ctx, None)
+
+
+async def _remove_all_but(ctx: Any, kept: Any) -> None:
+    for blob in await _blobs(ctx):
+        if blob != kept:
+            await ctx.delete_blob(blob)
+
+
+async def _blobs(ctx: Any) -> list[Any]:
+    """Ids of what this process has kept, newest first."""
+    query = {"metadata.processId": str(ctx._process_oid), "metadata.name": BLOB}
+    found = ctx._db["fs.files"].find(query, {"_id": 1}).sort([("uploadDate", -1), ("_id", -1)])
+    return [each["_id"] async for each in found]
