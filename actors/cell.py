@@ -151,10 +151,9 @@ class Cell(Generic[M]):
         self.task = trio.lowlevel.current_task()
         current.set(self)
         try:
-            while True:
+            if self.started:
                 self.mailbox.begin()
-                self._unwatch_all()
-                self._interrupt_reason = None
+            while True:
                 if self._cancel_reason is not None:
                     return self._exit(ExitKind.CANCELLED, self._cancel_reason)
                 self._scope = self._interruptible = trio.CancelScope(deadline=self._deadline)
@@ -163,6 +162,8 @@ class Cell(Generic[M]):
                 if (exit := self._unwound(self._scope)) is not None:
                     return exit
                 self.interrupted()
+                self._unwatch_all()
+                self.mailbox.begin()
         except Exception as failure:  # noqa: BLE001 - it is the supervisor's to judge
             if self.state in (State.STOPPING, State.PAUSING) and _is_end_of_mailbox(failure):
                 return self._exit(*self._returned())
@@ -238,10 +239,9 @@ class Cell(Generic[M]):
             self.unhandled = len(left)
             letters += self._letters(left, f"the actor {exit.kind.value} before it was handled")
             exit = dataclasses.replace(exit, dead_letters=tuple(letters))
-        self.mailbox.clear()
         self.exit = exit
         self.mailbox.exit = exit
-        self.mailbox.close()
+        self.mailbox.clear()
         self.asks.fail_all(lambda: self._why_no_reply(exit))
         self._unwatch_all()
         for watcher, make in self.watchers.items():

@@ -170,16 +170,7 @@ class Family:
         delay = float("inf")  # a child that rests from the start waits for `_run_again`
         try:
             while True:
-                if cell.at(State.RESTING):
-                    with trio.CancelScope(deadline=trio.current_time() + delay):
-                        while cell.at(State.RESTING) and not self._keeping:
-                            await cell.changed()
-                if cell.at(State.RESTING):
-                    if self._keeping:
-                        return
-                    cell.restart()
-                if not cell.at(State.STARTING):
-                    cell.end(cell.exit_at_rest())
+                if not cell.at(State.STARTING) and not await self._rise(cell, delay):
                     return
                 exit = await cell.run()
                 verdict = self._judge(cell, exit)
@@ -193,6 +184,24 @@ class Family:
         finally:
             if cell.exit is not None:
                 del self.children[cell.name]
+
+    async def _rise(self, cell: Cell[Any], delay: float) -> bool:
+        """Let a child rest for `delay` seconds, or until a round or a command ends its rest.
+
+        Returns:
+            Whether it is to be run. If not, it has ended now, or it rests on because this supervisor is left.
+        """
+        with trio.CancelScope(deadline=trio.current_time() + delay):
+            while cell.at(State.RESTING) and not self._keeping:
+                await cell.changed()
+        if cell.at(State.RESTING):
+            if self._keeping:
+                return False
+            cell.restart()
+        if not cell.at(State.STARTING):
+            cell.end(cell.exit_at_rest())
+            return False
+        return True
 
     def _judge(self, cell: Cell[Any], exit: Exit) -> float | None:
         """Decide about a child whose run is over.

@@ -10,6 +10,8 @@ import enum
 class State(enum.Enum):
     """Where an actor is in its life. A handle (`Ref`) may be used in every state."""
 
+    __hash__ = object.__hash__  # members are singletons, and `Enum`'s own hash is written in Python
+
     STARTING = "starting"
     """Its function runs and is not ready yet; messages are accepted and wait."""
     RUNNING = "running"
@@ -26,6 +28,8 @@ class State(enum.Enum):
 
 class Step(enum.Enum):
     """What moves an actor from state to state."""
+
+    __hash__ = object.__hash__
 
     READY = "ready"
     INTERRUPT = "interrupt"

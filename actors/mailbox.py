@@ -357,10 +357,15 @@ class Mailbox(Generic[M]):
         return list(self.in_hand) if isinstance(self.in_hand, Batch) else [self.in_hand]
 
     def clear(self) -> None:
-        """Forget what is queued, at the end of the actor: it has become dead letters."""
-        self.queue.clear()
-        self.notices.clear()
-        self.timers.clear()
+        """Close it, if it is open, and forget what is queued, at the end of the actor: it has become dead letters."""
+        if self.open:
+            self.close()
+        if self.queue:
+            self.queue.clear()
+        if self.notices:
+            self.notices.clear()
+        if self.timers:
+            self.timers.clear()
 
     def __repr__(self) -> str:
         lane = f", {len(self.notices)} urgent" if self.notices else ""

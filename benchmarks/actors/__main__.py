@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 from benchmarks.actors import bare_asyncio, bare_trio, ours, report, with_erlang, with_pykka, with_xoscar
+from benchmarks.actors.clock import Lap
 from benchmarks.actors.rows import ROWS, Measure
 
 SYSTEMS: dict[str, tuple[dict[str, Measure], float]] = {
@@ -47,7 +48,8 @@ def measure(rounds: int) -> report.Samples:
                     continue
                 count = max(report.SMALLEST, int(row.count * scale) // 100 * 100)
                 gc.collect()
-                micro = measures[row.key](count) / count * 1e6
+                lap = measures[row.key](count)
+                micro = Lap(lap.wall / count * 1e6, None if lap.cpu is None else lap.cpu / count * 1e6)
                 samples.setdefault(row.key, {}).setdefault(name, []).append(micro)
         print(f"round {turn + 1} of {rounds}", file=sys.stderr)
     return samples

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from time import perf_counter
 from typing import Any
 
+from benchmarks.actors.clock import Lap, Stopwatch
 from benchmarks.actors.rows import CAPACITY, RING, SENDERS, Measure
 
 
@@ -15,18 +15,18 @@ async def _consume(queue: asyncio.Queue[int | None]) -> None:
         pass
 
 
-async def _tell(n: int) -> float:
+async def _tell(n: int) -> Lap:
     queue: asyncio.Queue[int | None] = asyncio.Queue(CAPACITY)
-    begin = perf_counter()
+    watch = Stopwatch()
     task = asyncio.create_task(_consume(queue))
     for number in range(n):
         await queue.put(number)
     await queue.put(None)
     await task
-    return perf_counter() - begin
+    return watch.lap()
 
 
-async def _ask(n: int) -> float:
+async def _ask(n: int) -> Lap:
     queue: asyncio.Queue[tuple[int, asyncio.Future[int]]] = asyncio.Queue(CAPACITY)
 
     async def respond() -> None:
@@ -36,33 +36,33 @@ async def _ask(n: int) -> float:
 
     task = asyncio.create_task(respond())
     loop = asyncio.get_running_loop()
-    begin = perf_counter()
+    watch = Stopwatch()
     for number in range(n):
         future: asyncio.Future[int] = loop.create_future()
         async with asyncio.timeout(5.0):
             await queue.put((number, future))
             await future
-    seconds = perf_counter() - begin
+    lap = watch.lap()
     task.cancel()
-    return seconds
+    return lap
 
 
-async def _fan_in(n: int) -> float:
+async def _fan_in(n: int) -> Lap:
     queue: asyncio.Queue[int | None] = asyncio.Queue(CAPACITY)
 
     async def produce() -> None:
         for number in range(n // SENDERS):
             await queue.put(number)
 
-    begin = perf_counter()
+    watch = Stopwatch()
     task = asyncio.create_task(_consume(queue))
     await asyncio.gather(*(produce() for _ in range(SENDERS)))
     await queue.put(None)
     await task
-    return perf_counter() - begin
+    return watch.lap()
 
 
-async def _ring(n: int) -> float:
+async def _ring(n: int) -> Lap:
     done = asyncio.Event()
     queues: list[asyncio.Queue[int]] = [asyncio.Queue(CAPACITY) for _ in range(RING)]
 
@@ -76,21 +76,21 @@ async def _ring(n: int) -> float:
                 await following.put(hops - 1)
 
     tasks = [asyncio.create_task(member(place)) for place in range(RING)]
-    begin = perf_counter()
+    watch = Stopwatch()
     await queues[0].put(n)
     await done.wait()
-    seconds = perf_counter() - begin
+    lap = watch.lap()
     for task in tasks:
         task.cancel()
-    return seconds
+    return lap
 
 
-async def _spawn(n: int) -> float:
+async def _spawn(n: int) -> Lap:
     async def run(queue: asyncio.Queue[int | None], started: asyncio.Event) -> None:
         started.set()
         await _consume(queue)
 
-    begin = perf_counter()
+    watch = Stopwatch()
     for _ in range(n):
         queue: asyncio.Queue[int | None] = asyncio.Queue(CAPACITY)
         started = asyncio.Event()
@@ -98,18 +98,18 @@ async def _spawn(n: int) -> float:
         await started.wait()
         queue.put_nowait(None)
         await task
-    return perf_counter() - begin
+    return watch.lap()
 
 
-async def _cancel(n: int) -> float:
+async def _cancel(n: int) -> Lap:
     queues: list[asyncio.Queue[int | None]] = [asyncio.Queue(CAPACITY) for _ in range(n)]
     tasks = [asyncio.create_task(_consume(queue)) for queue in queues]
     await asyncio.sleep(0)
-    begin = perf_counter()
+    watch = Stopwatch()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return perf_counter() - begin
+    return watch.lap()
 
 
 async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
@@ -122,7 +122,7 @@ async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
         task.cancel()
 
 
-def _run(function: Callable[[int], Coroutine[Any, Any, float]]) -> Measure:
+def _run(function: Callable[[int], Coroutine[Any, Any, Lap]]) -> Measure:
     return lambda n: asyncio.run(function(n))
 
 

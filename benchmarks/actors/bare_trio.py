@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import Any
 
 import trio
 import trio.testing
 
+from benchmarks.actors.clock import Lap, Stopwatch
 from benchmarks.actors.rows import CAPACITY, RING, SENDERS, Measure
 
 
@@ -17,18 +17,18 @@ async def _consume(receive: trio.MemoryReceiveChannel[int]) -> None:
         pass
 
 
-async def _tell(n: int) -> float:
+async def _tell(n: int) -> Lap:
     send, receive = trio.open_memory_channel[int](CAPACITY)
-    begin = perf_counter()
+    watch = Stopwatch()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_consume, receive)
         for number in range(n):
             await send.send(number)
         send.close()
-    return perf_counter() - begin
+    return watch.lap()
 
 
-async def _ask(n: int) -> float:
+async def _ask(n: int) -> Lap:
     """The leanest exchange with a deadline: two events, `fail_after`, no queue."""
     asked = [trio.Event()]
     answered = [trio.Event()]
@@ -41,34 +41,34 @@ async def _ask(n: int) -> float:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(respond)
-        begin = perf_counter()
+        watch = Stopwatch()
         for _ in range(n):
             answered[0] = trio.Event()
             with trio.fail_after(5.0):
                 asked[0].set()
                 await answered[0].wait()
-        seconds = perf_counter() - begin
+        lap = watch.lap()
         nursery.cancel_scope.cancel()
-    return seconds
+    return lap
 
 
-async def _fan_in(n: int) -> float:
+async def _fan_in(n: int) -> Lap:
     async def produce(channel: trio.MemorySendChannel[int], times: int) -> None:
         with channel:
             for number in range(times):
                 await channel.send(number)
 
     send, receive = trio.open_memory_channel[int](CAPACITY)
-    begin = perf_counter()
+    watch = Stopwatch()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_consume, receive)
         for _ in range(SENDERS):
             nursery.start_soon(produce, send.clone(), n // SENDERS)
         send.close()
-    return perf_counter() - begin
+    return watch.lap()
 
 
-async def _ring(n: int) -> float:
+async def _ring(n: int) -> Lap:
     done = trio.Event()
     channels = [trio.open_memory_channel[int](CAPACITY) for _ in range(RING)]
 
@@ -83,32 +83,32 @@ async def _ring(n: int) -> float:
     async with trio.open_nursery() as nursery:
         for place in range(RING):
             nursery.start_soon(member, place)
-        begin = perf_counter()
+        watch = Stopwatch()
         await channels[0][0].send(n)
         await done.wait()
-        seconds = perf_counter() - begin
+        lap = watch.lap()
         nursery.cancel_scope.cancel()
-    return seconds
+    return lap
 
 
-async def _spawn(n: int) -> float:
+async def _spawn(n: int) -> Lap:
     async def task(started: trio.Event, stop: trio.Event, ended: trio.Event) -> None:
         started.set()
         await stop.wait()
         ended.set()
 
     async with trio.open_nursery() as nursery:
-        begin = perf_counter()
+        watch = Stopwatch()
         for _ in range(n):
             started, stop, ended = trio.Event(), trio.Event(), trio.Event()
             nursery.start_soon(task, started, stop, ended)
             await started.wait()
             stop.set()
             await ended.wait()
-        return perf_counter() - begin
+        return watch.lap()
 
 
-async def _spawn_owned(n: int) -> float:
+async def _spawn_owned(n: int) -> Lap:
     """The same with what trio offers for it: `nursery.start`, and a cancel scope to stop the task."""
 
     async def task(task_status: trio.TaskStatus[tuple[trio.CancelScope, trio.Event]]) -> None:
@@ -119,22 +119,22 @@ async def _spawn_owned(n: int) -> float:
         ended.set()
 
     async with trio.open_nursery() as nursery:
-        begin = perf_counter()
+        watch = Stopwatch()
         for _ in range(n):
             scope, ended = await nursery.start(task)
             scope.cancel()
             await ended.wait()
-        return perf_counter() - begin
+        return watch.lap()
 
 
-async def _cancel(n: int) -> float:
+async def _cancel(n: int) -> Lap:
     async with trio.open_nursery() as nursery:
         for _ in range(n):
             nursery.start_soon(trio.sleep_forever)
         await trio.testing.wait_all_tasks_blocked()
-        begin = perf_counter()
+        watch = Stopwatch()
         nursery.cancel_scope.cancel()
-    return perf_counter() - begin
+    return watch.lap()
 
 
 async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
@@ -148,7 +148,7 @@ async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
         nursery.cancel_scope.cancel()
 
 
-def _run(function: Callable[..., Awaitable[float]], *args: Any) -> Measure:
+def _run(function: Callable[..., Awaitable[Lap]], *args: Any) -> Measure:
     return lambda n: trio.run(function, n, *args)
 
 

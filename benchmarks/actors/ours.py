@@ -6,12 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 import trio
 
 import actors
+from benchmarks.actors.clock import Lap, Stopwatch
 from benchmarks.actors.rows import CAPACITY, RING, SENDERS, Measure
 
 
@@ -33,43 +33,43 @@ async def echo(me: actors.Me[Question]) -> None:
         question.reply.set(question.number)
 
 
-async def _tell(n: int, hooks: actors.Hooks | None) -> float:
+async def _tell(n: int, hooks: actors.Hooks | None) -> Lap:
     async with actors.open_supervisor(hooks=hooks) as supervisor:
         ref = await supervisor.start(actors.actor(count), capacity=CAPACITY)
-        begin = perf_counter()
+        watch = Stopwatch()
         for number in range(n):
             await ref.tell(number)
         ref.stop()
         await ref.wait()
-        return perf_counter() - begin
+        return watch.lap()
 
 
-async def _ask(n: int) -> float:
+async def _ask(n: int) -> Lap:
     async with actors.open_supervisor() as supervisor:
         ref = await supervisor.start(actors.actor(echo))
-        begin = perf_counter()
+        watch = Stopwatch()
         for number in range(n):
             await ref.ask(partial(Question, number), timeout=5.0)
-        return perf_counter() - begin
+        return watch.lap()
 
 
-async def _fan_in(n: int) -> float:
+async def _fan_in(n: int) -> Lap:
     async def send(ref: actors.Ref[int], times: int) -> None:
         for number in range(times):
             await ref.tell(number)
 
     async with actors.open_supervisor() as supervisor:
         ref = await supervisor.start(actors.actor(count), capacity=CAPACITY)
-        begin = perf_counter()
+        watch = Stopwatch()
         async with trio.open_nursery() as nursery:
             for _ in range(SENDERS):
                 nursery.start_soon(send, ref, n // SENDERS)
         ref.stop()
         await ref.wait()
-        return perf_counter() - begin
+        return watch.lap()
 
 
-async def _ring(n: int) -> float:
+async def _ring(n: int) -> Lap:
     done = trio.Event()
     following: dict[int, actors.Ref[int]] = {}
 
@@ -83,42 +83,42 @@ async def _ring(n: int) -> float:
     async with actors.open_supervisor() as supervisor:
         refs = [await supervisor.start(actors.actor(member, place)) for place in range(RING)]
         following.update({place: refs[(place + 1) % RING] for place in range(RING)})
-        begin = perf_counter()
+        watch = Stopwatch()
         await refs[0].tell(n)
         await done.wait()
-        return perf_counter() - begin
+        return watch.lap()
 
 
-async def _spawn(n: int) -> float:
+async def _spawn(n: int) -> Lap:
     async with actors.open_supervisor() as supervisor:
-        begin = perf_counter()
+        watch = Stopwatch()
         for _ in range(n):
             ref = await supervisor.start(actors.actor(count))
             ref.stop()
             await ref.wait()
-        return perf_counter() - begin
+        return watch.lap()
 
 
-async def _restart(n: int) -> float:
+async def _restart(n: int) -> Lap:
     intensity = actors.Intensity(restarts=n, seconds=1e6)
     async with actors.open_supervisor(intensity=intensity, on_failure=lambda ref, exit: None) as supervisor:
         ref = await supervisor.start(actors.actor(echo), restart=actors.PERMANENT)
-        begin = perf_counter()
+        watch = Stopwatch()
         for number in range(n):
             ref.try_tell(Question(-1, actors.Reply()))
             await ref.ask(partial(Question, number), timeout=5.0)
-        return perf_counter() - begin
+        return watch.lap()
 
 
-async def _cancel(n: int) -> float:
+async def _cancel(n: int) -> Lap:
     async with actors.open_supervisor() as supervisor:
         refs = [await supervisor.start(actors.actor(count)) for _ in range(n)]
-        begin = perf_counter()
+        watch = Stopwatch()
         for ref in refs:
             ref.cancel()
         for ref in refs:
             await ref.wait()
-        return perf_counter() - begin
+        return watch.lap()
 
 
 async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
@@ -129,8 +129,8 @@ async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
         await then()
 
 
-def _run(function: Callable[..., Awaitable[float]], *args: Any) -> Measure:
-    def measure(n: int) -> float:
+def _run(function: Callable[..., Awaitable[Lap]], *args: Any) -> Measure:
+    def measure(n: int) -> Lap:
         logging.getLogger("actors").setLevel(logging.CRITICAL)
         return trio.run(function, n, *args)
 

@@ -9,9 +9,10 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.actors.clock import Lap
 from benchmarks.actors.rows import ROWS, SENDERS
 
-Samples = dict[str, dict[str, list[float]]]
+Samples = dict[str, dict[str, list[Lap]]]
 """Microseconds by row, system and round."""
 
 SMALLEST = SENDERS
@@ -38,8 +39,8 @@ TARGETS = (
 NOTES = """\
 ## What the rows mean
 
-Every number is microseconds for one message, question, hop or actor: the median of the rounds, and in brackets the
-quartiles. *trio* is what one would write without actors: a memory channel of 64 with `send` and `async for`; for
+Every number in the table is microseconds by the wall's clock for one message, question, hop or actor: the median of
+the rounds, and in brackets the quartiles. *trio* is what one would write without actors: a memory channel of 64 with `send` and `async for`; for
 asks two bare events and `fail_after`, without any queue; for spawning a nursery task with three events (ready,
 stop, ended). *trio, nursery.start* is the same with what trio offers for it: `nursery.start` and a cancel scope.
 *asyncio* is a task around an `asyncio.Queue(64)`. *actors, traced* has hooks on that do nothing.
@@ -69,7 +70,7 @@ def text(samples: Samples, memory: dict[str, float], rounds: int) -> str:
         "# What actors cost",
         "",
         f"One run of `python -m benchmarks.actors` with {rounds} interleaved rounds on {_machine()}. "
-        "Shared machines are noisy: trust the ratios, which are medians of the ratios within each round.",
+        "The machine was shared: trust the ratios further down, each the median of the ratios within a round.",
         "",
         "![microseconds by row and system](benchmarks-actors.svg)",
         "",
@@ -85,36 +86,46 @@ def text(samples: Samples, memory: dict[str, float], rounds: int) -> str:
         "",
         "## Against the goals",
         "",
-        "| row | | times as fast as | goal | measured | |",
-        "|---|---|---|---|---|---|",
+        "How many times as fast, by the wall's clock and by processor time (which neighbours on the machine do not touch).",
+        "",
+        "| row | | against | goal | wall | processor | |",
+        "|---" * 7 + "|",
     ]
     for key, name, other, goal in TARGETS:
         if other in samples.get(key, {}):
-            ratio = _ratio(samples[key][name], samples[key][other])
-            verdict = "reached" if ratio >= goal else "**missed**"
-            lines.append(f"| {key} | {name} | {other} | {goal}x | {ratio:.2f}x | {verdict} |")
+            wall, cpu = _ratios(samples[key][name], samples[key][other])
+            verdict = (
+                "reached" if min(wall, cpu) >= goal else "**missed**" if max(wall, cpu) < goal else "close"
+            )
+            lines.append(f"| {key} | {name} | {other} | {goal}x | {wall:.2f}x | {cpu:.2f}x | {verdict} |")
     lines += ["", _verdict(samples), "", NOTES]
     return "\n".join(lines)
 
 
 def _verdict(samples: Samples) -> str:
     spawn, ask = samples["spawn"], samples["ask"]
+    spawning = _ratios(spawn["trio"], spawn["pykka"])
+    asking = _ratios(ask["trio"], ask["pykka"])
     return (
         "Two of the goals are out of reach for anything that runs on Trio, as the bare rows show. A nursery task with "
-        f"three events is {_ratio(spawn['trio'], spawn['pykka']):.1f} times as fast as a Pykka thread, and an actor "
-        "cannot be cheaper than the task that it runs in. The leanest exchange with a deadline (two events, no queue) "
-        f"is {_ratio(ask['trio'], ask['pykka']):.1f} times as fast as a Pykka ask: a Trio task switch costs what it "
-        "costs, and a deadline is a cancel scope."
+        f"three events is {spawning[0]:.1f} times as fast as a Pykka thread ({spawning[1]:.1f} by processor time), and "
+        "an actor cannot be cheaper than the task that it runs in. The leanest exchange with a deadline (two events, "
+        f"no queue) is {asking[0]:.1f} times as fast as a Pykka ask ({asking[1]:.1f} by processor time): two task "
+        "switches and a cancel scope cost what they cost."
     )
 
 
-def _ratio(ours: list[float], others: list[float]) -> float:
-    return statistics.median(other / mine for mine, other in zip(ours, others, strict=True))
+def _ratios(mine: list[Lap], others: list[Lap]) -> tuple[float, float]:
+    pairs = list(zip(mine, others, strict=True))
+    wall = statistics.median(other.wall / own.wall for own, other in pairs)
+    cpu = statistics.median((other.cpu or 0.0) / own.cpu for own, other in pairs if own.cpu)
+    return wall, cpu
 
 
-def _cell(values: list[float] | None) -> str:
-    if values is None:
+def _cell(laps: list[Lap] | None) -> str:
+    if laps is None:
         return ""
+    values = [lap.wall for lap in laps]
     if len(values) < 3:
         return _short(statistics.median(values))
     low, middle, high = statistics.quantiles(values, n=4)
@@ -158,7 +169,11 @@ def draw(samples: Samples, path: Path) -> None:
     width = 0.8 / len(systems)
     for index, name in enumerate(systems):
         places = [i + index * width for i, row in enumerate(rows) if name in samples[row.key]]
-        heights = [statistics.median(samples[row.key][name]) for row in rows if name in samples[row.key]]
+        heights = [
+            statistics.median(lap.wall for lap in samples[row.key][name])
+            for row in rows
+            if name in samples[row.key]
+        ]
         axes.bar(places, heights, width, label=name)
     axes.set_yscale("log")
     axes.set_ylabel("µs for one, logarithmic")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from time import perf_counter
 from typing import Any
 
 import pykka
 
+from benchmarks.actors.clock import Lap, Stopwatch
 from benchmarks.actors.rows import RING, SENDERS, Measure
 
 
@@ -25,28 +25,28 @@ class Counter(pykka.ThreadingActor):  # type: ignore[misc]
         return message
 
 
-def _tell(n: int) -> float:
+def _tell(n: int) -> Lap:
     ref = Counter.start()
-    begin = perf_counter()
+    watch = Stopwatch()
     for number in range(n):
         ref.tell(number)
     assert ref.ask("count") == n
-    seconds = perf_counter() - begin
+    lap = watch.lap()
     ref.stop()
-    return seconds
+    return lap
 
 
-def _ask(n: int) -> float:
+def _ask(n: int) -> Lap:
     ref = Counter.start()
-    begin = perf_counter()
+    watch = Stopwatch()
     for number in range(n):
         ref.ask(number, timeout=5.0)
-    seconds = perf_counter() - begin
+    lap = watch.lap()
     ref.stop()
-    return seconds
+    return lap
 
 
-def _fan_in(n: int) -> float:
+def _fan_in(n: int) -> Lap:
     ref = Counter.start()
 
     def send() -> None:
@@ -54,15 +54,15 @@ def _fan_in(n: int) -> float:
             ref.tell(number)
 
     threads = [threading.Thread(target=send) for _ in range(SENDERS)]
-    begin = perf_counter()
+    watch = Stopwatch()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert ref.ask("count") == n
-    seconds = perf_counter() - begin
+    lap = watch.lap()
     ref.stop()
-    return seconds
+    return lap
 
 
 class Member(pykka.ThreadingActor):  # type: ignore[misc]
@@ -82,25 +82,25 @@ class Member(pykka.ThreadingActor):  # type: ignore[misc]
             self.following.tell(message - 1)
 
 
-def _ring(n: int) -> float:
+def _ring(n: int) -> Lap:
     done = threading.Event()
     refs = [Member.start(done) for _ in range(RING)]
     for place, ref in enumerate(refs):
         ref.ask(refs[(place + 1) % RING])
-    begin = perf_counter()
+    watch = Stopwatch()
     refs[0].tell(n)
     done.wait()
-    seconds = perf_counter() - begin
+    lap = watch.lap()
     for ref in refs:
         ref.stop()
-    return seconds
+    return lap
 
 
-def _spawn(n: int) -> float:
-    begin = perf_counter()
+def _spawn(n: int) -> Lap:
+    watch = Stopwatch()
     for _ in range(n):
         Counter.start().stop()
-    return perf_counter() - begin
+    return watch.lap()
 
 
 def populate(n: int, then: Any) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from itertools import count as numbers
-from time import perf_counter
 from typing import Any
 
 import xoscar
 
+from benchmarks.actors.clock import Lap, Stopwatch
 from benchmarks.actors.rows import RING, SENDERS, Measure
 
 PORTS = numbers(20_000)
@@ -51,26 +51,26 @@ class Member(xoscar.Actor):  # type: ignore[misc]
             await self.following.hop.tell(hops - 1)
 
 
-async def _tell(n: int, address: str) -> float:
+async def _tell(n: int, address: str) -> Lap:
     ref = await xoscar.create_actor(Counter, address=address)
     done = await ref.until(n)
-    begin = perf_counter()
+    watch = Stopwatch()
     for number in range(n):
         await ref.tell_me.tell(number)
     await done.wait()
-    return perf_counter() - begin
+    return watch.lap()
 
 
-async def _ask(n: int, address: str) -> float:
+async def _ask(n: int, address: str) -> Lap:
     ref = await xoscar.create_actor(Counter, address=address)
-    begin = perf_counter()
+    watch = Stopwatch()
     for number in range(n):
         async with asyncio.timeout(5.0):
             await ref.echo(number)
-    return perf_counter() - begin
+    return watch.lap()
 
 
-async def _fan_in(n: int, address: str) -> float:
+async def _fan_in(n: int, address: str) -> Lap:
     ref = await xoscar.create_actor(Counter, address=address)
     done = await ref.until(n)
 
@@ -78,47 +78,47 @@ async def _fan_in(n: int, address: str) -> float:
         for number in range(n // SENDERS):
             await ref.tell_me.tell(number)
 
-    begin = perf_counter()
+    watch = Stopwatch()
     await asyncio.gather(*(send() for _ in range(SENDERS)))
     await done.wait()
-    return perf_counter() - begin
+    return watch.lap()
 
 
-async def _ring(n: int, address: str) -> float:
+async def _ring(n: int, address: str) -> Lap:
     refs = [await xoscar.create_actor(Member, address=address, uid=f"m{place}") for place in range(RING)]
     events = [await ref.link(refs[(place + 1) % RING]) for place, ref in enumerate(refs)]
-    begin = perf_counter()
+    watch = Stopwatch()
     await refs[0].hop.tell(n)
     await events[n % RING].wait()
-    return perf_counter() - begin
+    return watch.lap()
 
 
-async def _spawn(n: int, address: str) -> float:
-    begin = perf_counter()
+async def _spawn(n: int, address: str) -> Lap:
+    watch = Stopwatch()
     for number in range(n):
         await xoscar.destroy_actor(await xoscar.create_actor(Counter, address=address, uid=f"s{number}"))
-    return perf_counter() - begin
+    return watch.lap()
 
 
 async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
     """Have `n` idle actors while `then` runs."""
 
-    async def run(number: int, address: str) -> float:
+    async def run(number: int, address: str) -> Lap:
         for index in range(number):
             await xoscar.create_actor(Counter, address=address, uid=f"i{index}")
         await then()
-        return 0.0
+        return Lap(0.0, None)
 
     await _pooled(run, n)
 
 
-async def _pooled(function: Callable[[int, str], Awaitable[float]], n: int) -> float:
+async def _pooled(function: Callable[[int, str], Awaitable[Lap]], n: int) -> Lap:
     pool = await xoscar.create_actor_pool(f"test://127.0.0.1:{next(PORTS)}", n_process=0)
     async with pool:
         return await function(n, pool.external_address)
 
 
-def _run(function: Callable[[int, str], Coroutine[Any, Any, float]]) -> Measure:
+def _run(function: Callable[[int, str], Coroutine[Any, Any, Lap]]) -> Measure:
     return lambda n: asyncio.run(_pooled(function, n))
 
 
