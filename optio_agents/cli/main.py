@@ -18,6 +18,7 @@ COMMANDS = {
     "chat": "optio_agents.cli.chat",
     "prompt": "optio_agents.cli.prompt",
     "check": "optio_agents.cli.check",
+    "worker": "optio_agents.cli.worker",
 }
 """Each command and the module that does it: `add_parser(subparsers)` and `run(args) -> int`."""
 
