@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -59,9 +60,21 @@ class AgentProcess:
     async def start(self, environment: Mapping[str, str]) -> None:
         """Start it; `environment` is added to the host's own."""
         marked = {**environment, MARKER_VARIABLE: self._mark}
-        self._handle = await self._host.launch_subprocess(
-            self._command, env=marked, cwd=self._host.workdir, stdin=True
+        launching = asyncio.ensure_future(
+            self._host.launch_subprocess(self._command, env=marked, cwd=self._host.workdir, stdin=True)
         )
+        try:
+            self._handle = await asyncio.shield(launching)
+        except asyncio.CancelledError:
+            # asyncio would kill the shell alone and wait for what that has started already.
+            self._handle = await launching
+            raise
+        finally:
+            self._know_tree()
+
+    def _know_tree(self) -> None:
+        if self._handle is None:
+            return
         if (pid := getattr(self._handle.pid_like, "pid", None)) is not None:
             try:
                 self._tree = ProcessTree(pid, {MARKER_VARIABLE: self._mark})

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optio_host.host
 import pytest
 import trio
-from optio_host.types import SSHConfig
 
 from optio_agents.bridge import Border, run_in_trio
 from optio_agents.hosts.adapt import adapt_host
@@ -22,6 +20,7 @@ from optio_agents.hosts.optio_local import OptioLocalHost
 from optio_agents.hosts.remote import RemoteSessionHost
 from tests.support.check_host import CHECKS, Bench, Check
 from tests.support.servers import Ssh
+from tests.support.ssh_host import connected, ssh_host
 
 TASK = "task dir; touch injected #'\""
 """W7: a name that a shell would stumble over, in every test."""
@@ -40,11 +39,6 @@ class Thin:
         await self._inner.disconnect()
 
 
-def ssh_host(ssh: Ssh, taskdir: Path) -> Any:
-    config = SSHConfig(host=ssh.host, user=ssh.user, key_path=str(ssh.key), port=ssh.port)
-    return optio_host.host.RemoteHost(config, str(taskdir))
-
-
 async def check_on(host: Any, border: Border, kind: type[Any], root: Path, check: Check) -> None:
     session_host: SessionHost = adapt_host(host, border)
     assert isinstance(session_host, kind)
@@ -60,16 +54,6 @@ def check_in_asyncio(make: Callable[[], Any], kind: type[Any], root: Path, check
             await run_in_trio(lambda border: check_on(host, border, kind, root, check))
 
     asyncio.run(program())
-
-
-@asynccontextmanager
-async def connected(host: Any) -> AsyncIterator[None]:
-    if hasattr(host, "connect"):
-        await host.connect()
-    try:
-        yield
-    finally:
-        await host.disconnect()
 
 
 each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

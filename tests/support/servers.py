@@ -50,6 +50,11 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         read, write = os.pipe()
@@ -74,6 +79,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
             self._process.wait(START_SECONDS)
+            self._drain.kill()  # a child that lives on would keep it waiting
             self._drain.wait(START_SECONDS)
             self._process = None
 
@@ -90,11 +96,14 @@ class Ssh:
 
     def cut(self) -> int:
         """Kill every connection that is open; return how many processes that were."""
-        children = _descendants(self.server.pid)
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        return len(children)
+        return _kill(_descendants(self.server.pid))
+
+    def stop(self) -> None:
+        """Cut everything, and let nobody in any more."""
+        if self.server.is_running:
+            children = _descendants(self.server.pid)
+            self.server.stop()
+            _kill(children)
 
     def command(self, *remote: str) -> list[str]:
         """A command line of OpenSSH's own client for this server."""
@@ -108,6 +117,13 @@ class Ssh:
             f"{self.user}@{self.host}",
             *remote,
         ]
+
+
+def _kill(pids: list[int]) -> int:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(pids)
 
 
 def _descendants(pid: int) -> list[int]:
@@ -153,8 +169,7 @@ def running_sshd(directory: Path) -> Iterator[Ssh]:
     try:
         yield ssh
     finally:
-        ssh.cut()
-        server.stop()
+        ssh.stop()
 
 
 @dataclass
