@@ -70,6 +70,7 @@ class AgentConversation:
         """For the block that owns the conversation; not part of the interface."""
         self._ref = ref
         self._nursery = nursery
+        self._token = trio.lowlevel.current_trio_token()
         self._border = border
         self._desk = PermissionDesk(nursery, border, self._decided)
         core.desk = self._desk
@@ -225,7 +226,9 @@ class AgentConversation:
         return self.core.turns.queued
 
     async def settled(self) -> None:
-        """Wait until everything that was told to the conversation so far has reached it (its queue shows it)."""
+        """Wait until everything that was told to the conversation so far has reached it (its queue shows
+        it).
+        """
         done: Promise[bool] = Promise()
         await self._tell(commands.Probe(done))
         await done.wait()
@@ -281,16 +284,28 @@ class AgentConversation:
                 self._handlers -= 1
                 self._handlers_done.set()
 
-        self._nursery.start_soon(serve, name="conversation handler")
+        def start() -> None:
+            self._nursery.start_soon(serve, name="conversation handler")
 
         def unsubscribe() -> None:
             remove()
-            task.stop()
+            self._within_trio(task.stop)
+
+        self._within_trio(start)
 
         return unsubscribe
 
     def _handler_failed(self, label: str, error: BaseException) -> None:
         self.core.publish_own("handler-failed", handler=label, error=f"{type(error).__name__}: {error}")
+
+    def _within_trio(self, function: Callable[[], object]) -> None:
+        """Call `function` now, or, when an asyncio program calls us from outside of the Trio run, in its
+        next turn.
+        """
+        if trio.lowlevel.in_trio_run():
+            function()
+        else:
+            self._token.run_sync_soon(function)
 
     async def handlers_done(self) -> None:
         """Wait until the handlers have been called with everything there was (after the end)."""
@@ -306,7 +321,8 @@ class AgentConversation:
         It returns a `PermissionDecision`, or `None` to leave the request open (`decide` then). Raising
         denies. It is cancelled when the request is settled otherwise.
         """
-        return self._desk.set_handler(handler)
+        self._within_trio(lambda: self._desk.set_handler(handler))
+        return lambda: self._within_trio(lambda: self._desk.remove_handler(handler))
 
     @property
     def permission_requests(self) -> tuple[PermissionRequest, ...]:

@@ -37,7 +37,7 @@ class PermissionDesk:
         self._nursery = nursery
         self._border = border
         self._decided = decided
-        self._handlers: list[PermissionHandler] = []
+        self._handler: PermissionHandler | None = None
         self._open: dict[int, PermissionRequest] = {}
         self._asking: dict[int, trio.CancelScope] = {}
 
@@ -53,17 +53,16 @@ class PermissionDesk:
                 return number
         return None
 
-    def set_handler(self, handler: PermissionHandler) -> Callable[[], None]:
-        """Let `handler` decide from now on, also what waits already. Returns how to take it away again."""
-        self._handlers = [handler]
+    def set_handler(self, handler: PermissionHandler) -> None:
+        """Let `handler` decide from now on, also what waits already."""
+        self._handler = handler
         for number in self._open:
             self._ask(number)
 
-        def unsubscribe() -> None:
-            if handler in self._handlers:
-                self._handlers.remove(handler)
-
-        return unsubscribe
+    def remove_handler(self, handler: PermissionHandler) -> None:
+        """Nobody decides any more, unless a newer handler does already."""
+        if self._handler is handler:
+            self._handler = None
 
     def offer(self, number: int, request: PermissionRequest) -> None:
         """A request is open."""
@@ -78,11 +77,10 @@ class PermissionDesk:
             scope.cancel(reason="the permission request was settled")
 
     def _ask(self, number: int) -> None:
-        if self._handlers and number not in self._asking:
+        if self._handler is not None and number not in self._asking:
             scope = self._asking[number] = trio.CancelScope()
-            self._nursery.start_soon(
-                self._run, number, self._handlers[-1], scope, name=f"permission request {number}"
-            )
+            name = f"permission request {number}"
+            self._nursery.start_soon(self._run, number, self._handler, scope, name=name)
 
     async def _run(self, number: int, handler: PermissionHandler, scope: trio.CancelScope) -> None:
         with scope:

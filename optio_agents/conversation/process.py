@@ -22,7 +22,9 @@ only a process that escaped the tree can hold the pipe open, and nobody waits fo
 
 
 class Murmur:
-    """What an agent wrote to stderr: the beginning (where it says what is wrong) and the end, nothing between."""
+    """What an agent wrote to stderr: the beginning (where it says what is wrong) and the end, nothing
+    between.
+    """
 
     HEAD = 4 * 1024
     TAIL = 16 * 1024

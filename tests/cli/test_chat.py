@@ -202,7 +202,12 @@ async def terminal() -> AsyncIterator[Terminal]:
     os.close(theirs)
     try:
         with trio.fail_after(HANG_GUARD):
-            yield Terminal(process, ours)
+            chat = Terminal(process, ours)
+            try:
+                yield chat
+            except trio.Cancelled:
+                print(repr(chat.screen))
+                raise
     finally:
         process.kill()
         with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_GUARD):

@@ -113,6 +113,7 @@ async def test_an_interrupt_says_what_it_stopped_and_what_is_still_queued() -> N
 async def test_two_interrupts_of_one_turn_both_get_its_receipt() -> None:
     async with simulated() as (conversation, transport):
         await conversation.send("hang")
+        await wait_all_tasks_blocked()  # the turn has begun; an interrupt before that is said twice
         receipts = []
 
         async def interrupt() -> None:

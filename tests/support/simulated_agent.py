@@ -116,7 +116,9 @@ class SimulatedAgent:
     @property
     def busy(self) -> bool:
         """Whether `step` would do something."""
-        return self.turn is not None and self._waiting is None and not (self._words and self._words[0] == "hang")
+        return (
+            self.turn is not None and self._waiting is None and not (self._words and self._words[0] == "hang")
+        )
 
     def hear(self, line: bytes) -> list[Record]:
         """What it says at once to a line that it is told."""

@@ -1,0 +1,189 @@
+"""A conversation for asyncio programs: the same one, in the loop's Trio guest, called across the border."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from os import PathLike
+from typing import Any, TypeVar
+
+from optio_agents.bridge import Border, run_in_trio
+from optio_agents.conversation.agents import Agent
+from optio_agents.conversation.client import AgentConversation, ClosingReport
+from optio_agents.conversation.opening import open_conversation
+from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
+from optio_agents.conversation.surface import (
+    EventHandler,
+    MessageHandler,
+    PermissionDecision,
+    PermissionHandler,
+    PermissionRequest,
+    Unsubscribe,
+)
+from optio_agents.conversation.values import Capabilities, InterruptReceipt, SendEnd, State, TurnResult
+from optio_agents.conversation.waiting import Sent
+
+T = TypeVar("T")
+
+Opening = Callable[[Border], Any]
+"""Makes the context manager of the conversation (a Trio one) over a border."""
+
+
+class AsyncioConversation:
+    """An `AgentConversation` whose coroutines are awaited under asyncio; handlers may be asyncio coroutine
+    functions.
+
+    The methods do what those of the same names do there. `end_of` is `Sent.wait`.
+    """
+
+    def __init__(self, inner: AgentConversation) -> None:
+        self._inner = inner
+
+    def __repr__(self) -> str:
+        return f"<AsyncioConversation over {self._inner!r}>"
+
+    async def send(self, text: str) -> Sent:
+        """See `AgentConversation.send`."""
+        return await self._within(lambda: self._inner.send(text))
+
+    async def steer(self, text: str) -> Sent:
+        """See `AgentConversation.steer`."""
+        return await self._within(lambda: self._inner.steer(text))
+
+    async def stop_and_send(self, text: str) -> Sent:
+        """See `AgentConversation.stop_and_send`."""
+        return await self._within(lambda: self._inner.stop_and_send(text))
+
+    async def ask(self, text: str) -> TurnResult:
+        """See `AgentConversation.ask`; cancelling it interrupts its turn here, too."""
+        return await self._within(lambda: self._inner.ask(text))
+
+    async def end_of(self, sent: Sent) -> SendEnd:
+        """Wait for the end of something that was sent."""
+        return await self._within(sent.wait)
+
+    async def withdraw(self, sent: Sent) -> bool:
+        """See `AgentConversation.withdraw`."""
+        return await self._within(lambda: self._inner.withdraw(sent))
+
+    async def interrupt(self, seconds: float | None = None) -> InterruptReceipt:
+        """See `AgentConversation.interrupt`."""
+        return await self._within(lambda: self._inner.interrupt(seconds))
+
+    async def decide(self, request: PermissionRequest, decision: PermissionDecision) -> bool:
+        """See `AgentConversation.decide`."""
+        return await self._within(lambda: self._inner.decide(request, decision))
+
+    async def wait_state(self, *states: State) -> State:
+        """See `AgentConversation.wait_state`."""
+        return await self._within(lambda: self._inner.wait_state(*states))
+
+    async def wait_closed(self) -> str:
+        """See `AgentConversation.wait_closed`."""
+        return await self._within(self._inner.wait_closed)
+
+    async def close(self) -> ClosingReport:
+        """See `AgentConversation.close`."""
+        return await self._within(self._inner.close)
+
+    def on_event(self, handler: EventHandler) -> Unsubscribe:
+        """See `AgentConversation.on_event`."""
+        return self._inner.on_event(handler)
+
+    def on_message(self, handler: MessageHandler) -> Unsubscribe:
+        """See `AgentConversation.on_message`."""
+        return self._inner.on_message(handler)
+
+    def on_permission_request(self, handler: PermissionHandler) -> Unsubscribe:
+        """See `AgentConversation.on_permission_request`."""
+        return self._inner.on_permission_request(handler)
+
+    def is_pending(self) -> bool:
+        """See `AgentConversation.is_pending`."""
+        return self._inner.is_pending()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended, or is ending."""
+        return self._inner.closed
+
+    @property
+    def state(self) -> State:
+        """What it is doing now."""
+        return self._inner.state
+
+    @property
+    def session(self) -> str | None:
+        """The name under which a later conversation can resume this one."""
+        return self._inner.session
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its backend can do."""
+        return self._inner.capabilities
+
+    @property
+    def queued(self) -> tuple[str, ...]:
+        """The texts that wait."""
+        return self._inner.queued
+
+    @property
+    def permission_requests(self) -> tuple[PermissionRequest, ...]:
+        """The requests that wait for a decision."""
+        return self._inner.permission_requests
+
+    @staticmethod
+    async def _within(function: Callable[[], Awaitable[T]]) -> T:
+        async def call(border: Border) -> T:
+            return await function()
+
+        return await run_in_trio(call)
+
+
+@asynccontextmanager
+async def open_asyncio_conversation(
+    agent: Agent,
+    *,
+    workdir: str | PathLike[str],
+    home: str | PathLike[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: ConversationOptions = DEFAULT_OPTIONS,
+) -> AsyncGenerator[AsyncioConversation]:
+    """`open_conversation`, under asyncio."""
+
+    def opening(border: Border) -> Any:
+        return open_conversation(
+            agent, workdir=workdir, home=home, environment=environment, options=options, border=border
+        )
+
+    async with converse_from_asyncio(opening) as conversation:
+        yield conversation
+
+
+@asynccontextmanager
+async def converse_from_asyncio(opening: Opening) -> AsyncGenerator[AsyncioConversation]:
+    """Own whatever conversation `opening` opens, for the length of an asyncio block."""
+    opened: asyncio.Future[AgentConversation] = asyncio.get_running_loop().create_future()
+    left = asyncio.Event()
+
+    async def own(border: Border) -> None:
+        async with opening(border) as conversation:
+            if not opened.done():
+                opened.set_result(conversation)
+            await border.wait_flag(left)
+
+    owner = asyncio.ensure_future(run_in_trio(own))
+    try:
+        either: list[asyncio.Future[Any]] = [owner, opened]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if opened.done():
+            yield AsyncioConversation(opened.result())
+    except asyncio.CancelledError:
+        owner.cancel()
+        await asyncio.wait([owner])
+        raise
+    finally:
+        left.set()
+        if not owner.cancelled():
+            await owner

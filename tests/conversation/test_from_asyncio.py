@@ -1,0 +1,135 @@
+"""The same conversation from an asyncio program."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+
+from optio_agents.bridge import Border
+from optio_agents.conversation import (
+    AgentNotStarted,
+    Conversation,
+    ConversationClosed,
+    Fate,
+    InterruptKind,
+    PermissionDecision,
+    PermissionRequest,
+)
+from optio_agents.conversation.from_asyncio import AsyncioConversation, converse_from_asyncio
+from optio_agents.conversation.opening import open_conversation_over
+from tests.support.simulated_agent import SimulatedCodec
+from tests.support.simulated_transport import SimulatedTransport
+
+HANG_GUARD = 60
+
+
+def opening(transport: SimulatedTransport) -> Callable[[Border], Any]:
+    def make(border: Border) -> Any:
+        async def connect(nursery: trio.Nursery) -> SimulatedTransport:
+            await trio.lowlevel.checkpoint()
+            return transport
+
+        return open_conversation_over(connect, SimulatedCodec(), name="simulated", border=border)
+
+    return make
+
+
+def run(main: Callable[[AsyncioConversation], Awaitable[None]], transport: SimulatedTransport) -> None:
+    async def whole() -> None:
+        async with asyncio.timeout(HANG_GUARD):
+            async with converse_from_asyncio(opening(transport)) as conversation:
+                await main(conversation)
+
+    asyncio.run(whole())
+    assert transport.finished
+    trio.run(trio.lowlevel.checkpoint)  # no guest was left behind in this thread
+
+
+def test_turns_handlers_and_permissions_work_as_asyncio_coroutines() -> None:
+    transport = SimulatedTransport()
+    events: list[str] = []
+    messages: list[str] = []
+
+    async def on_event(event: dict[str, Any]) -> None:
+        await asyncio.sleep(0)
+        events.append(str(event.get("say") or event["type"]))
+
+    async def decide(request: PermissionRequest) -> PermissionDecision:
+        await asyncio.sleep(0)
+        return PermissionDecision("allow")
+
+    async def main(conversation: AsyncioConversation) -> None:
+        assert isinstance(conversation, Conversation)
+        conversation.on_event(on_event)
+        conversation.on_message(messages.append)
+        conversation.on_permission_request(decide)
+        assert (await conversation.ask("say:a ask:tool say:b")).text == "a b"
+        sent = await conversation.send("hang")
+        queued = await conversation.send("say:c")
+        assert (await conversation.interrupt()).kind is InterruptKind.INTERRUPTED
+        assert (await conversation.end_of(sent)).fate is Fate.ANSWERED
+        assert (await conversation.end_of(queued)).fate is Fate.ANSWERED
+        report = await conversation.close()
+        assert report.unsent == ()
+        with pytest.raises(ConversationClosed):
+            await conversation.send("late")
+
+    run(main, transport)
+    assert transport.agent.ran == ['{"tool": "tool"}']
+    assert messages == ["a b", "", "c"]
+    assert events[:3] == ["began", "text", "asked"]
+    assert events[-1] == "x-optio-closed"
+
+
+def test_cancelling_an_asyncio_ask_interrupts_its_turn() -> None:
+    transport = SimulatedTransport()
+
+    async def main(conversation: AsyncioConversation) -> None:
+        task = asyncio.ensure_future(conversation.ask("say:a hang"))
+        while not transport.agent.turn:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await conversation.ask("say:next")).text == "next"
+        assert {"do": "interrupt"} in transport.heard
+
+    run(main, transport)
+
+
+def test_an_exception_and_a_cancellation_of_the_block_end_the_agent() -> None:
+    transport = SimulatedTransport()
+
+    async def fails(conversation: AsyncioConversation) -> None:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        run(fails, transport)
+    assert transport.finished
+
+    async def cancelled() -> None:
+        async with asyncio.timeout(HANG_GUARD):
+            async with converse_from_asyncio(opening(SimulatedTransport())) as conversation:
+                await conversation.send("hang")
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+                await asyncio.sleep(HANG_GUARD)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+
+
+def test_an_agent_that_does_not_start_raises_from_the_block() -> None:
+    transport = SimulatedTransport(mute=True)
+    transport.die("it exited with status 2")
+
+    async def main(conversation: AsyncioConversation) -> None:
+        raise AssertionError("it never was ready")
+
+    with pytest.raises(AgentNotStarted, match="status 2"):
+        run(main, transport)
