@@ -120,15 +120,14 @@ class Crew:
                 self._sender.stop("the outcome is decided")
                 await self._sender.wait()
 
-    async def end(self) -> None:
-        """Cancel whoever is left, all at once, and wait for their ends (bounded by the grace of each call)."""
-        refs = [*self._readers, *(lane.ref for lane in self._lanes), self._sender, self._body]
-        for ref in refs:
+    def end(self) -> None:
+        """Cancel whoever is left, all at once; the supervisor waits for their ends, bounded by the grace of each call.
+
+        Cancelled, not stopped: a stop would wait for a body that goes on working.
+        """
+        for ref in (*self._readers, *(lane.ref for lane in self._lanes), self._sender, self._body):
             if ref is not None:
                 ref.cancel("the session ends")
-        for ref in refs:
-            if ref is not None:
-                await ref.wait()
 
     async def _start_lanes(self) -> None:
         plan = self._plan

@@ -69,7 +69,6 @@ class Session:
 
     async def _run_actors(self) -> None:
         plan, started = self._plan, trio.current_time()
-        grace = plan.options.cancel_grace
         async with actors.open_supervisor(
             name="session", intensity=NO_RESTARTS, stop_timeout=plan.options.drain_timeout
         ) as supervisor:
@@ -93,10 +92,8 @@ class Session:
                     self._journal.time(run=trio.current_time() - ready)
                 await self._drain(self._crew)
             finally:
-                # Cancelled, not stopped: a stop would wait for a body that goes on working.
                 watcher.cancel("the session ends")
-                with trio.CancelScope(deadline=trio.current_time() + 2 * grace + 1.0, shield=True):
-                    await self._crew.end()
+                self._crew.end()
 
     async def _set_up(self) -> None:
         plan = self._plan
