@@ -40,10 +40,11 @@ NOTES = """\
 ## What the rows mean
 
 Every number in the table is microseconds by the wall's clock for one message, question, hop or actor: the median of
-the rounds, and in brackets the quartiles. *trio* is what one would write without actors: a memory channel of 64 with `send` and `async for`; for
-asks two bare events and `fail_after`, without any queue; for spawning a nursery task with three events (ready,
-stop, ended). *trio, nursery.start* is the same with what trio offers for it: `nursery.start` and a cancel scope.
-*asyncio* is a task around an `asyncio.Queue(64)`. *actors, traced* has hooks on that do nothing.
+the rounds, and in brackets the quartiles. *trio* is what one would write without actors: a memory channel of 64
+with `send` and `async for`; for asks two bare events and `fail_after`, without any queue; for spawning a nursery
+task with three events (ready, stop, ended). *trio, nursery.start* is the same with what trio offers for it:
+`nursery.start` and a cancel scope. *asyncio* is a task around an `asyncio.Queue(64)`. *actors, traced* has hooks on
+that do nothing.
 
 ## What is not compared
 
@@ -86,7 +87,8 @@ def text(samples: Samples, memory: dict[str, float], rounds: int) -> str:
         "",
         "## Against the goals",
         "",
-        "How many times as fast, by the wall's clock and by processor time (which neighbours on the machine do not touch).",
+        "How many times as fast, by the wall's clock and by processor time, which the neighbours on a shared machine "
+        "hardly touch.",
         "",
         "| row | | against | goal | wall | processor | |",
         "|---" * 7 + "|",
