@@ -81,6 +81,12 @@ def script(said: list[tuple[str, str]]) -> list[Step]:
     return call
 
 
+def newest(said: list[tuple[str, str]]) -> str:
+    """The end of the newest thing that the user said: where a test looks whether a message has arrived."""
+    users = [text for who, text in said if who == "user"]
+    return users[-1][-300:] if users else ""
+
+
 def flatten(content: object) -> str:
     """The text in whatever shape an API has for content."""
     if isinstance(content, str):
@@ -218,7 +224,7 @@ class Handler(BaseHTTPRequestHandler):
         # Small calls beside the dialogue (a title, a probe) offer no tools: they get something small.
         steps = script(said) if body.get("tools") else [("say", "ok")]
         if body.get("tools"):
-            BOARD.report("request", dialect="anthropic", steps=steps)
+            BOARD.report("request", dialect="anthropic", steps=steps, newest=newest(said))
         usage = {"input_tokens": 10, "output_tokens": 1}
         message = {
             "id": f"msg_{uuid.uuid4().hex[:20]}",
@@ -280,7 +286,7 @@ class Handler(BaseHTTPRequestHandler):
             elif kind == "message" and given.get("role") == "user":
                 said.append(("user", flatten(given.get("content"))))
         steps = script(said)
-        BOARD.report("request", dialect="openai", steps=steps)
+        BOARD.report("request", dialect="openai", steps=steps, newest=newest(said))
         response = {"id": f"resp_{uuid.uuid4().hex[:16]}", "object": "response", "model": body.get("model")}
 
         def event(kind: str, **fields: Any) -> tuple[str, Json]:
@@ -352,7 +358,7 @@ class Handler(BaseHTTPRequestHandler):
             steps: list[Step] = [("say", json.dumps(example(schema)))]
         else:
             steps = script(said)
-            BOARD.report("request", dialect="gemini", steps=steps)
+            BOARD.report("request", dialect="gemini", steps=steps, newest=newest(said))
 
         def chunk(parts: list[Json], reason: str | None = None) -> tuple[str, Json]:
             candidate: Json = {"content": {"role": "model", "parts": parts}, "index": 0}

@@ -1,7 +1,8 @@
 """A program that speaks the Agent Client Protocol on its stdio and does what its prompts say.
 
-`say:WORD` prints text, `ask:TOOL` asks for permission, `hang` waits to be cancelled, `crash` exits with
-status 3. With the argument `--usage` it prints a usage text instead. Standard library only.
+`log:LINE` appends a line to optio.log (with spaces for underscores), `file:PATH` writes a file, `say:WORD`
+prints text, `ask:TOOL` asks for permission, `hang` waits to be cancelled, `crash` exits with status 3. With
+the argument `--usage` it prints a usage text instead. Standard library only.
 """
 
 from __future__ import annotations
@@ -60,6 +61,12 @@ def turn(text: str) -> str:
             if answer == "cancelled":
                 return "cancelled"
             update(f"{rest}-{answer} ")
+        elif kind == "log":
+            with open("optio.log", "a") as log:
+                log.write(rest.replace("_", " ") + "\n")
+        elif kind == "file":
+            with open(rest, "w") as file:
+                file.write("content\n")
         elif kind == "hang":
             while hear().get("method") != "session/cancel":
                 pass
@@ -82,7 +89,10 @@ def main() -> None:
         elif method == "session/new":
             say({"id": number, "result": {"sessionId": "s"}})
         elif method == "session/prompt":
-            say({"id": number, "result": {"stopReason": turn(heard["params"]["prompt"][0]["text"])}})
+            text = heard["params"]["prompt"][0]["text"]
+            if text.startswith("System: deliverable"):
+                text = "log:DONE:_answered"
+            say({"id": number, "result": {"stopReason": turn(text)}})
 
 
 if __name__ == "__main__":

@@ -127,6 +127,11 @@ class Lab:
         while not any(fields.items() <= event.items() for event in self.events):
             await self._changed.wait()
 
+    async def arrived(self, words: str) -> None:
+        """Wait until an agent has passed a message with these words on to the API."""
+        while not any(words in event.get("newest", "") for event in self.events):
+            await self._changed.wait()
+
     async def listen(self) -> None:
         """Collect what the API reports."""
         assert self.server.stdout is not None
