@@ -8,7 +8,8 @@ order.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +69,13 @@ class AgentBody:
         """
 
         async def within_trio(border: Border) -> None:
-            await self._run(border, host.workdir, hook_context)
+            await _in_order(lambda over: self._converse(border, host.workdir, hook_context, over))
 
         await run_in_trio(within_trio)
 
-    async def _run(self, border: Border, workdir: str, hook_context: HookContext) -> None:
+    async def _converse(
+        self, border: Border, workdir: str, hook_context: HookContext, over: trio.Event
+    ) -> None:
         inherited = os.environ if self.environment is None else self.environment
         async with open_conversation(
             self.agent,
@@ -85,28 +88,73 @@ class AgentBody:
             if self.on_permission_request is not None:
                 conversation.on_permission_request(self.on_permission_request)
             hook_context._agent_sender = _sender(conversation)
-            try:
-                await conversation.send(self.prompt)
-                await self._attend(conversation)
-            except trio.Cancelled:
-                # DONE, ERROR or the owner: there is time to end the agent in order.
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS):
-                    await conversation.close()
-                raise
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._attend, conversation, nursery.cancel_scope)
+                await over.wait()
+                nursery.cancel_scope.cancel(reason="the session is over")
+            ended = conversation.closed_reason
+            await conversation.close()
+        if ended is not None:
+            raise ConversationClosed(f"{conversation.name} ended before the session did: {ended}")
 
-    async def _attend(self, conversation: AgentConversation) -> None:
-        reminders = self.reminders
+    async def _attend(self, conversation: AgentConversation, attending: trio.CancelScope) -> None:
+        """See the agent through its turns; cancels `attending` when it has ended or idles in spite of
+        everything.
+        """
+        with suppress(ConversationClosed):
+            await conversation.send(self.prompt)
+            for reminders_left in reversed(range(self.reminders + 1)):
+                await self._wait_idle(conversation)
+                if reminders_left:
+                    await conversation.send(REMINDER)
+        attending.cancel(reason="the agent has nothing more to do")
+
+    async def _wait_idle(self, conversation: AgentConversation) -> None:
+        """Wait until it has been idle for long enough.
+
+        Raises:
+            ConversationClosed: it has ended.
+        """
         while True:
             await conversation.settled()
             if await conversation.wait_state(State.IDLE, State.CLOSED) is State.CLOSED:
-                raise ConversationClosed(f"{conversation.name}: {await conversation.wait_closed()}")
+                raise ConversationClosed
             with trio.move_on_after(self.idle_seconds) as idle:
                 await conversation.wait_state(*(state for state in State if state is not State.IDLE))
             if idle.cancelled_caught:
-                if not reminders:
-                    return
-                reminders -= 1
-                await conversation.send(REMINDER)
+                return
+
+
+async def _in_order(life: Callable[[trio.Event], Awaitable[None]]) -> None:
+    """Run `life` so that a cancellation reaches it as an event first, with time to end the agent in order.
+
+    A cancellation would otherwise stop the conversation's own tasks, which are what an orderly end is made
+    of.
+    """
+    over, ended = trio.Event(), trio.Event()
+    shielded = trio.CancelScope(shield=True)
+    failure: Exception | None = None
+
+    async def live() -> None:
+        nonlocal failure
+        with shielded:
+            try:
+                await life(over)
+            except Exception as error:  # noqa: BLE001 - raised below, outside of the nursery
+                failure = error
+        ended.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(live)
+        try:
+            await ended.wait()
+        finally:
+            over.set()
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS):
+                await ended.wait()
+            shielded.cancel(reason="the agent did not end in order")
+    if failure is not None:
+        raise failure
 
 
 def _sender(conversation: AgentConversation) -> Any:
