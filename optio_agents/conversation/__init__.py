@@ -5,12 +5,13 @@ surface.py      what task packages import: the protocol, permission values, Conv
 values.py       events, states, turn results, receipts: what a conversation tells
 framing.py      bytes into JSON objects
 codec.py        what a codec is; codecs/ has one file per language
-turns.py        the turn rules that all backends share, sans-IO
+turns.py        the turn rules that all backends share, sans-IO; effects.py is what they want done
 core.py         what one conversation owns; commands.py are its messages, actor.py its tasks
 outbox.py, subscribers.py, handlers.py, permissions.py, waiting.py    what the core is made of
 transport.py, process.py    bytes to a process tree, and its end
 client.py       the conversation as its owner holds it; opening.py the block that owns it
 agents.py       how each agent is started
+session.py      an agent that is talked to and writes optio.log; from_asyncio.py the same for asyncio programs
 ```
 """
 

@@ -13,12 +13,7 @@ from trio_util import AsyncValue
 from actors import Timers
 from optio_agents.conversation import commands
 from optio_agents.conversation.codec import Codec
-from optio_agents.conversation.framing import UNPARSEABLE
-from optio_agents.conversation.options import ConversationOptions
-from optio_agents.conversation.outbox import Outbox
-from optio_agents.conversation.permissions import PermissionDesk
-from optio_agents.conversation.subscribers import Subscribers
-from optio_agents.conversation.turns import (
+from optio_agents.conversation.effects import (
     Effect,
     EndBackend,
     InterruptStarted,
@@ -27,8 +22,13 @@ from optio_agents.conversation.turns import (
     SendEnded,
     Settled,
     TurnEnded,
-    Turns,
 )
+from optio_agents.conversation.framing import UNPARSEABLE
+from optio_agents.conversation.options import ConversationOptions
+from optio_agents.conversation.outbox import Outbox
+from optio_agents.conversation.permissions import PermissionDesk
+from optio_agents.conversation.subscribers import Subscribers
+from optio_agents.conversation.turns import Turns
 from optio_agents.conversation.values import Event, Fate, SendEnd, State, TurnResult
 from optio_agents.conversation.waiting import PendingInterrupt, Promise, Sent
 

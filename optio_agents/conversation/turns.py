@@ -34,6 +34,16 @@ from optio_agents.conversation.codec import (
     TurnBegan,
     TurnFinished,
 )
+from optio_agents.conversation.effects import (
+    Effect,
+    EndBackend,
+    InterruptStarted,
+    Offered,
+    Receipted,
+    SendEnded,
+    Settled,
+    TurnEnded,
+)
 from optio_agents.conversation.surface import PermissionDecision, PermissionRequest
 from optio_agents.conversation.values import (
     Event,
@@ -52,57 +62,6 @@ OPEN_PERMISSIONS_LIMIT = 256
 CLOSED_EVENT = "x-optio-closed"
 
 UNCHANGEABLE = "Allowed only with other input, which this agent cannot take; so it is denied."
-
-
-class SendEnded(NamedTuple):
-    """A send has ended."""
-
-    send: int
-    end: SendEnd
-
-
-class TurnEnded(NamedTuple):
-    """A turn has ended."""
-
-    result: TurnResult
-
-
-class Offered(NamedTuple):
-    """A permission request is open now; `permission` is our number for it."""
-
-    permission: int
-    request: PermissionRequest
-
-
-class Settled(NamedTuple):
-    """A permission request is open no more. `why`: answered, interrupted, withdrawn, closed, denied."""
-
-    permission: int
-    why: str
-
-
-class Receipted(NamedTuple):
-    """An interrupt has its receipt; `None` when the conversation ended first."""
-
-    interrupt: int
-    receipt: InterruptReceipt | None
-
-
-class InterruptStarted(NamedTuple):
-    """Call `interrupt_expired(turn)` after `seconds`."""
-
-    turn: int
-    seconds: float
-
-
-class EndBackend(NamedTuple):
-    """The backend must be ended now. `ask`: by the end of its input first; else by signals at once."""
-
-    ask: bool
-    reason: str
-
-
-Effect = Event | SendEnded | TurnEnded | Offered | Settled | Receipted | InterruptStarted | EndBackend
 
 
 @dataclass(slots=True)

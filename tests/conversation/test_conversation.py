@@ -356,3 +356,17 @@ async def test_events_end_with_the_reason_of_the_end() -> None:
         await conversation.close()
         raws = [event.raw async for event in events]
     assert raws[-1] == {"type": "x-optio-closed", "reason": "closed by its owner"}
+
+
+async def test_a_hundred_conversations_at_once() -> None:
+    texts: list[str] = []
+
+    async def one(number: int) -> None:
+        async with simulated() as (conversation, _):
+            for turn in range(3):
+                texts.append((await conversation.ask(f"say:{number} say:{turn}")).text)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(one, number)
+    assert sorted(texts) == sorted(f"{number} {turn}" for number in range(100) for turn in range(3))

@@ -16,9 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optio_agents.conversation.surface import PermissionDecision
-from optio_agents.conversation.turns import (
-    CLOSED_EVENT,
+from optio_agents.conversation.effects import (
     Effect,
     EndBackend,
     InterruptStarted,
@@ -27,8 +25,9 @@ from optio_agents.conversation.turns import (
     SendEnded,
     Settled,
     TurnEnded,
-    Turns,
 )
+from optio_agents.conversation.surface import PermissionDecision
+from optio_agents.conversation.turns import CLOSED_EVENT, Turns
 from optio_agents.conversation.values import (
     Event,
     Fate,
