@@ -87,9 +87,11 @@ class Session:
                     await self._set_up()
                     ready = trio.current_time()
                     self._journal.time(setup=ready - started)
-                    await self._crew.start()
-                    await self._decided.wait()
-                    self._journal.time(run=trio.current_time() - ready)
+                    try:
+                        await self._crew.start()
+                        await self._decided.wait()
+                    finally:
+                        self._journal.time(run=trio.current_time() - ready)
                 await self._drain(self._crew)
             finally:
                 watcher.cancel("the session ends")
@@ -97,6 +99,7 @@ class Session:
 
     async def _set_up(self) -> None:
         plan = self._plan
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._begun = True
         await plan.session_host.setup_workdir()
         await self._call(plan.hooks.prepare, plan.host, plan.hook_context, label="prepare")

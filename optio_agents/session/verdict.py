@@ -65,7 +65,9 @@ class Verdict:
 
     @property
     def drains(self) -> bool:
-        """What was announced before is still fetched, handed over and answered."""
+        """What was announced before is still fetched, handed over and answered; not if somebody wants the exit."""
+        if self.error is not None and not isinstance(self.error, Exception):
+            return False
         return self.ending in (Ending.DONE, Ending.ERROR, Ending.BODY_ENDED, Ending.BODY_FAILED)
 
 

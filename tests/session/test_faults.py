@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -960,3 +961,85 @@ def test_the_same_facts_give_the_same_outcome_under_every_schedule(last: str | N
         result = run_seeded(session, seed=seed)
         seen.add((result, len(ctx.of("attention"))))
     assert len(seen) == 1, seen
+
+
+async def test_a_request_to_exit_waits_for_no_callback(autojump_clock: Clock) -> None:
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        host.deliver("a", "")
+        await trio.testing.wait_all_tasks_blocked()
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        await run_log_protocol_session(MemoryHost(), RecordingCtx(), body=body, on_deliverable=for_ever)
+    assert trio.current_time() == 0.0
+
+
+async def test_a_cancelled_session_still_says_how_long_it_ran(autojump_clock: Clock) -> None:
+    ctx = RecordingCtx()
+
+    async def body(*args: Any) -> None:
+        await trio.sleep(3)
+        ctx.cancellation_flag.set()
+        await trio.sleep_forever()
+
+    outcome = await run_log_protocol_session(MemoryHost(), ctx, body=body)
+    assert outcome.timings.run == 3.0
+
+
+async def test_no_time_to_drain_is_enough_where_nothing_waits() -> None:
+    outcome = await run_log_protocol_session(
+        MemoryHost(), RecordingCtx(), body=writing("DONE"), options=SessionOptions(drain_timeout=0)
+    )
+    assert outcome.ending is Ending.DONE
+
+
+async def test_a_flood_leaves_no_file_behind_when_it_is_cancelled(autojump_clock: Clock) -> None:
+    ctx = RecordingCtx()
+    before = len(os.listdir("/proc/self/fd"))
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        host.write(*[f'CALLER_MESSAGE: k "{"x" * 8000}"'] * 200)
+        await trio.sleep(10)
+        assert len(os.listdir("/proc/self/fd")) == before + 1, "the lane goes on in a file"
+        ctx.cancellation_flag.set()
+        await trio.sleep_forever()
+
+    outcome = await run_log_protocol_session(
+        MemoryHost(), ctx, body=body, protocol=EVERYTHING, on_caller_message=for_ever
+    )
+    assert outcome.unsettled == 200
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_crash_at_the_very_moment_of_the_caller_s_cancel_is_told_under_every_schedule(steps: int) -> None:
+    for seed in range(50):
+        outcomes: list[SessionOutcome] = []
+
+        def observe(event: SessionEvent) -> None:
+            if hasattr(event, "outcome"):
+                outcomes.append(event.outcome)  # noqa: B023
+
+        async def session() -> None:
+            crashing = trio.Event()
+
+            async def body(*args: Any) -> None:
+                crashing.set()
+                raise ValueError("in the end")
+
+            async with trio.open_nursery() as nursery:
+
+                @nursery.start_soon
+                async def cancel() -> None:
+                    await crashing.wait()
+                    for _ in range(steps):
+                        await trio.lowlevel.checkpoint()
+                    nursery.cancel_scope.cancel()
+
+                with suppress(ValueError):
+                    await run_log_protocol_session(
+                        MemoryHost(), RecordingCtx(), body=body, options=SessionOptions(on_event=observe)
+                    )
+
+        run_seeded(session, seed=seed)
+        assert "in the end" in f"{outcomes[0].message}{outcomes[0].problems}", seed
