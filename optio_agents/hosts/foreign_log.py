@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import trio
 
@@ -16,6 +17,9 @@ BATCH = 128 * 1024
 
 QUIET = 1.0
 """Seconds without a line after which a log that can only be tailed counts as read to its end."""
+
+CLOSING = 2.0
+"""Seconds that an iterator gets to clean up. What it raises then tells nobody anything."""
 
 RETRY = (0.5, 30.0)
 """Seconds, first and longest, before an iterator that has ended is tried again."""
@@ -108,15 +112,23 @@ class ForeignLogReader:
                     return
             ended = True
 
-        while not ended:
-            try:
+        try:
+            while not ended:
                 await self._border.call(pull, label="tail_file")
-            except Exception as failure:  # noqa: BLE001 - raised by `read`
-                self._failure = failure
-                return
-            while self._held_size > BATCH:
-                self._room = trio.Event()
-                await self._room.wait()
+                while self._held_size > BATCH:
+                    self._room = trio.Event()
+                    await self._room.wait()
+        except Exception as failure:  # noqa: BLE001 - raised by `read`
+            self._failure = failure
+        finally:
+            await self._close(lines)
+
+    async def _close(self, lines: AsyncIterator[str]) -> None:
+        """Let an iterator that we have left clean up, where it began."""
+        aclose = getattr(lines, "aclose", None)
+        if aclose is not None:
+            with trio.move_on_after(CLOSING, shield=True), suppress(Exception):
+                await self._border.call(aclose, label="the end of tail_file", grace=CLOSING / 2)
 
     async def _read_rest(self) -> None:
         """Read to the end, as nothing more will be written."""

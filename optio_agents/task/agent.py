@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +39,8 @@ class AgentProcess:
 
     def __init__(self, host: Any, command: str) -> None:
         self._host = host
-        self._command = command
+        # A shell of its own: the host puts things before and behind its command.
+        self._command = f"exec {shlex.join(['sh', '-c', command])}"
         self._handle: Any = None
         self._tree: ProcessTree | None = None
         self._tail = b""

@@ -22,7 +22,7 @@ from optio_agents.protocol.session import (
 )
 from optio_agents.session.deliverable import DeliverableFile
 from optio_agents.session.options import SessionOptions
-from optio_agents.session.outcome import Ending
+from optio_agents.session.outcome import Ending, SessionOutcome
 from optio_agents.task import saved
 from optio_agents.task.agent import AgentProcess
 
@@ -81,17 +81,23 @@ class AgentRun:
     async def _run_on(self, host: Any, ctx: Any) -> None:
         agent = AgentProcess(host, self.command)
         await agent.end_leftovers()
+        # A workdir that was not filled yet must not replace what an earlier run has left.
+        filled = asyncio.Event()
         try:
-            outcome = await self._session(host, ctx, agent)
+            outcome = await self._session(host, ctx, agent, filled)
         except Exception:
-            await self._save(ctx, host, SAVE_SECONDS)
+            if filled.is_set():
+                await self._save(ctx, host, SAVE_SECONDS)
             raise
         if outcome.ending is Ending.CANCELLED:
-            await self._save(ctx, host, SAVE_SECONDS_CANCELLED)
+            if filled.is_set():
+                await self._save(ctx, host, SAVE_SECONDS_CANCELLED)
         elif self.supports_resume:
             await saved.forget(ctx)
 
-    async def _session(self, host: Any, ctx: Any, agent: AgentProcess) -> Any:
+    async def _session(
+        self, host: Any, ctx: Any, agent: AgentProcess, filled: asyncio.Event
+    ) -> SessionOutcome:
         channel = _Channel()
 
         async def prepare(host: Any, hook_context: HookContext) -> None:
@@ -99,6 +105,7 @@ class AgentRun:
                 ctx.report_progress(None, "Nothing was kept of the last run: starting anew", level="warning")
             if self.prepare is not None:
                 await self.prepare(host, hook_context)
+            filled.set()
 
         async def body(host: Any, hook_context: HookContext) -> None:
             await self._run_agent(agent, channel, hook_context, resumed=ctx.resume)

@@ -101,14 +101,14 @@ def test_cancelled_is_cancelled_and_nothing_of_the_agent_survives(database: str,
         trap '' TERM
         (setsid sh -c 'trap "" TERM; echo $$ >> "$PIDS"; while :; do sleep 1000; done' &)
         echo $$ >> "$PIDS"
-        say STATUS: running; while :; do sleep 1000; done
+        say STATUS: at work; while :; do sleep 1000; done
         """,
         environment={"PIDS": str(pids)},
     )
 
     async def scenario(worker: Worker) -> None:
         await worker.launch("agent")
-        await worker.until_logged("agent", "running")
+        await worker.until_logged("agent", "at work")
         while not pids.exists() or len(pids.read_text().split()) < 2:
             await asyncio.sleep(0.01)
         assert (await worker.optio.cancel("agent")).ok
@@ -154,14 +154,14 @@ def test_a_run_that_outlasts_the_grace_is_forced_to_end(database: str) -> None:
 
     agent = task(
         "agent",
-        "say STATUS: running; sleep 1000",
+        "say STATUS: at work; sleep 1000",
         after_execute=never_ends,
         options=SessionOptions(after_execute_timeout=2.0),
     )
 
     async def scenario(worker: Worker) -> None:
         await worker.launch("agent")
-        await worker.until_logged("agent", "running")
+        await worker.until_logged("agent", "at work")
         assert (await worker.optio.cancel("agent")).ok
         row = await worker.until_state("agent", "cancelled", "failed", "done")
         assert row["status"]["state"] == "failed"

@@ -1,0 +1,216 @@
+"""`optio-agents worker` as a process of its own, on a real MongoDB, told what to do through a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clamator_over_redis import RedisRpcClient  # type: ignore[import-untyped]
+from clamator_protocol.error import ClamatorTransportError  # type: ignore[import-untyped]
+from motor.motor_asyncio import AsyncIOMotorClient
+from optio_core._generated.optio_engine import CancelParams, LaunchParams, OptioEngineClient
+
+from tests.support.servers import Mongo, Redis
+
+pytestmark = pytest.mark.servers
+HANG = 90.0
+ROOT = Path(__file__).parents[2]
+
+
+class WorkerProcess:
+    """A worker, and a client of the same database and Redis."""
+
+    def __init__(self, mongo: Mongo, redis: Redis) -> None:
+        self.database_name = f"test_{uuid.uuid4().hex[:12]}"
+        self.mongo_url = f"{mongo.url}/{self.database_name}"
+        self.redis_url = redis.url
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        arguments = ["--mongo-url", self.mongo_url, "--redis-url", self.redis_url, "--prefix", "test"]
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "optio_agents.cli",
+                "worker",
+                "tests.optio.worker_tasks:get_tasks",
+                *arguments,
+            ],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None
+        lines: list[str] = []
+        for line in self.process.stderr:
+            lines.append(line)
+            if "worker ready" in line:
+                return
+        raise AssertionError("".join(lines))
+
+    def end(self, number: int) -> int:
+        """Send it a signal; return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        _, _ = self.process.communicate(timeout=HANG)
+        return self.process.returncode
+
+    async def until_listening(self) -> None:
+        """What is sent before the worker listens is lost: ask for nothing until it answers."""
+        async with asyncio.timeout(HANG):
+            while True:
+                with contextlib.suppress(ClamatorTransportError):
+                    await self._engine().cancel(CancelParams(processId="nobody"), timeout_ms=1000)
+                    return
+
+    async def launch(self, process_id: str, *, resume: bool = False) -> None:
+        parameters = LaunchParams(processId=process_id, resume=resume, sessionId=None)
+        assert (await self._engine().launch(parameters)).root.ok
+
+    async def cancel(self, process_id: str) -> None:
+        assert (await self._engine().cancel(CancelParams(processId=process_id))).root.ok
+
+    def _engine(self) -> Any:
+        return OptioEngineClient(self._client)
+
+    async def until(self, process_id: str, *states: str, logged: str = "") -> dict[str, Any]:
+        """Wait until the database holds one of these states, and a log line with that text."""
+        collection = self._mongo[self.database_name]["test_processes"]
+        async with asyncio.timeout(HANG):
+            while True:
+                row = await collection.find_one({"processId": process_id})
+                lines = [entry["message"] for entry in (row or {}).get("log", [])]
+                if row is not None and row["status"]["state"] in states and logged in "\n".join(lines):
+                    return dict(row)
+                await asyncio.sleep(0.02)
+
+    async def __aenter__(self) -> WorkerProcess:
+        self._mongo: Any = AsyncIOMotorClient(self.mongo_url)
+        self._client = RedisRpcClient(redis_url=self.redis_url, key_prefix=f"{self.database_name}/test")
+        await self._client.start()
+        await self.until_listening()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._client.stop()
+        await self._mongo.drop_database(self.database_name)
+        self._mongo.close()
+
+
+@pytest.fixture
+def worker(mongo: Mongo, redis: Redis) -> Iterator[WorkerProcess]:
+    """A worker that has been started."""
+    process = WorkerProcess(mongo, redis)
+    process.start()
+    yield process
+    if process.process is not None and process.process.poll() is None:
+        process.end(signal.SIGKILL)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_launched_and_cancelled_through_redis(worker: WorkerProcess) -> None:
+    async def scenario() -> None:
+        async with worker:
+            await worker.launch("quick")
+            assert (await worker.until("quick", "done", "failed"))["status"]["state"] == "done"
+            await worker.launch("slow")
+            await worker.until("slow", "running", logged="working")
+            await worker.cancel("slow")
+            row = await worker.until("slow", "cancelled", "failed", "done")
+            assert row["status"]["state"] == "cancelled"
+
+    asyncio.run(scenario())
+    assert worker.end(signal.SIGTERM) == 0
+
+
+def test_a_worker_that_is_killed_and_started_again(worker: WorkerProcess, own_task_root: Path) -> None:
+    pid_file = own_task_root / "slow" / "pid"
+
+    async def scenario() -> None:
+        async with worker:
+            await worker.launch("slow")
+            await worker.until("slow", "running", logged="working")
+            orphan = int(pid_file.read_text())
+            worker.end(signal.SIGKILL)
+            assert is_running(orphan)
+
+            worker.start()
+            row = await worker.until("slow", "failed")
+            assert row["status"]["error"]
+            await worker.until_listening()
+            await worker.launch("slow")
+            await worker.until("slow", "running", logged="working")
+            assert not is_running(orphan)
+            agent = int(pid_file.read_text())
+            assert is_running(agent)
+            await worker.cancel("slow")
+            assert (await worker.until("slow", "cancelled", "failed"))["status"]["state"] == "cancelled"
+            assert not is_running(agent)
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_is_terminated_ends_its_sessions(worker: WorkerProcess, own_task_root: Path) -> None:
+    async def scenario() -> None:
+        async with worker:
+            await worker.launch("slow")
+            await worker.until("slow", "running", logged="working")
+            agent = int((own_task_root / "slow" / "pid").read_text())
+            assert worker.end(signal.SIGTERM) == 0
+            assert not is_running(agent)
+            assert (await worker.until("slow", "cancelled", "failed"))["status"]["state"] == "cancelled"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("no_colon", "is not of the form MODULE:FUNCTION"),
+        ("no.such.module:f", "there is no module"),
+        ("tests.optio.worker_tasks:missing", "has no 'missing'"),
+        ("tests.optio.worker_tasks:__doc__", "is not a function"),
+    ],
+)
+def test_what_is_no_function_is_unusable(name: str, text: str) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "optio_agents.cli",
+        "worker",
+        name,
+        "--mongo-url",
+        "mongodb://127.0.0.1:1/x",
+    ]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False)
+    assert ended.returncode == 2
+    assert text in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_a_server_the_worker_says_so() -> None:
+    url = "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=100"
+    command = [sys.executable, "-m", "optio_agents.cli", "worker", "tests.optio.worker_tasks:get_tasks"]
+    ended = subprocess.run(
+        [*command, "--mongo-url", url], cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False
+    )
+    assert ended.returncode == 2
+    assert "no server" in ended.stderr
+    assert os.path.basename(__file__) not in ended.stderr

@@ -1,0 +1,193 @@
+"""Hosts that are nothing but a few methods: test doubles of wrapper packages, mostly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import optio_host.host
+import pytest
+import trio
+from trio.testing import MockClock
+
+from optio_agents.bridge import Border, TrioBorder, run_in_trio
+from optio_agents.hosts.adapt import adapt_host
+from optio_agents.hosts.base import LOG_START, DeliverableRejected, LogLost, LogPosition, RejectionKind
+from optio_agents.hosts.foreign import ForeignHost
+from optio_agents.hosts.local import LocalHost
+from optio_agents.hosts.optio_local import OptioLocalHost
+
+T = TypeVar("T")
+
+
+class Lines:
+    """The thinnest host: a workdir and lines, after which its iterator waits or ends."""
+
+    workdir = "/nowhere"
+
+    def __init__(self, *lines: str, ends: bool = True) -> None:
+        self.lines = list(lines)
+        self.ends = ends
+        self.opened = 0
+
+    async def tail_file(self, path: str) -> AsyncIterator[str]:
+        assert path == "/nowhere/optio.log"
+        self.opened += 1
+        for line in self.lines:
+            yield line
+        if not self.ends:
+            await trio.sleep_forever()
+
+
+def in_asyncio(main: Callable[[Border], Awaitable[T]]) -> T:
+    return asyncio.run(run_in_trio(main))
+
+
+def never(partial: bytes) -> bool:
+    return False
+
+
+async def read_all(host: Any, border: Border, position: LogPosition = LOG_START) -> tuple[bytes, LogPosition]:
+    data = b""
+    async with ForeignHost(host, border).open_log(position, settled=never) as reader:
+        reader.finish()
+        while (window := await reader.read()) is not None:
+            data += window.data
+            position = window.end
+    return data, position
+
+
+def test_a_host_with_two_members_is_enough() -> None:
+    async def main(border: Border) -> None:
+        host = adapt_host(Lines("one", "two\r", "three"), border)
+        await host.setup_workdir()
+        await host.prepare_channel()
+        async with host.open_log(LOG_START, settled=never) as reader:
+            window = await reader.read()
+            assert window is not None
+            assert window.data == b"one\ntwo\nthree\n"
+            reader.finish()
+            assert await reader.read() is None
+        with pytest.raises(DeliverableRejected) as caught:
+            async with host.open_deliverable("x", limit=10):
+                pass
+        assert caught.value.kind is RejectionKind.UNREADABLE
+        with pytest.raises(NotImplementedError, match="no run_command"):
+            await host.install_scripts("bin", {})
+
+    in_asyncio(main)
+
+
+async def test_reading_resumes_behind_the_lines_that_were_handed_out() -> None:
+    border = TrioBorder()
+    data, position = await read_all(Lines("one", "two"), border)
+    assert (data, position.offset) == (b"one\ntwo\n", 2)
+    data, position = await read_all(Lines("one", "two", "three"), border, position)
+    assert (data, position.offset) == (b"three\n", 3)
+
+
+async def test_an_iterator_that_ends_is_opened_again_and_repeats_nothing(autojump_clock: MockClock) -> None:
+    host = Lines("one")
+    async with ForeignHost(host, TrioBorder()).open_log(LOG_START, settled=never) as reader:
+        first = await reader.read()
+        host.lines.append("two")
+        second = await reader.read()
+    assert first is not None
+    assert second is not None
+    assert (first.data, second.data) == (b"one\n", b"two\n")
+    assert host.opened > 1
+
+
+async def test_the_end_of_a_log_that_can_only_be_tailed_is_a_silence(autojump_clock: MockClock) -> None:
+    data, _ = await read_all(Lines("one", "DONE", ends=False), TrioBorder())
+    assert data == b"one\nDONE\n"
+
+
+async def test_the_end_is_fetched_where_that_is_possible() -> None:
+    class Fetching(Lines):
+        async def fetch_bytes_from_host(self, path: str) -> bytes:
+            return b"one\ntwo\nDONE"
+
+    data, _ = await read_all(Fetching("one", ends=False), TrioBorder())
+    assert data == b"one\ntwo\nDONE\n"
+
+
+async def test_a_failing_iterator_is_a_lost_log() -> None:
+    class Failing(Lines):
+        async def tail_file(self, path: str) -> AsyncIterator[str]:
+            yield "one"
+            raise OSError("unplugged")
+
+    async with ForeignHost(Failing(), TrioBorder()).open_log(LOG_START, settled=never) as reader:
+        window = await reader.read()
+        assert window is not None
+        with pytest.raises(LogLost, match="unplugged"):
+            await reader.read()
+
+
+async def test_a_slow_reader_leaves_the_iterator_waiting() -> None:
+    class Endless(Lines):
+        def __init__(self) -> None:
+            super().__init__()
+            self.yielded = 0
+
+        async def tail_file(self, path: str) -> AsyncIterator[str]:
+            while True:
+                self.yielded += 1
+                yield "x" * 1000
+                await trio.lowlevel.checkpoint()
+
+    host = Endless()
+    async with ForeignHost(host, TrioBorder()).open_log(LOG_START, settled=never) as reader:
+        await reader.read()
+        await trio.testing.wait_all_tasks_blocked()
+        assert host.yielded < 1000
+        await reader.read()
+        assert host.yielded < 2000
+
+
+async def test_without_a_shell_the_bytes_are_fetched() -> None:
+    class Fetching(Lines):
+        async def fetch_bytes_from_host(self, path: str) -> bytes:
+            if path != "/nowhere/deliverables/a":
+                raise FileNotFoundError(path)
+            return b"content"
+
+    host = ForeignHost(Fetching(), TrioBorder())
+    async with host.open_deliverable("a", limit=10) as deliverable:
+        assert [piece async for piece in deliverable.chunks()] == [b"content"]
+        assert deliverable.size == 7
+    for path, limit, kind in (("b", 10, RejectionKind.MISSING), ("a", 3, RejectionKind.TOO_LARGE)):
+        with pytest.raises(DeliverableRejected) as caught:
+            async with host.open_deliverable(path, limit=limit):
+                pass
+        assert caught.value.kind is kind
+
+
+async def test_a_shell_that_is_none_is_not_believed() -> None:
+    class Pretending(Lines):
+        async def run_command(self, command: str, **options: Any) -> Any:
+            return optio_host.host.RunResult(stdout="ok", stderr="", exit_code=0)
+
+        async def fetch_bytes_from_host(self, path: str) -> bytes:
+            return b"content"
+
+    host = ForeignHost(Pretending(), TrioBorder())
+    async with host.open_deliverable("a", limit=10) as deliverable:
+        assert deliverable.size == 7
+
+
+def test_hosts_are_recognised(tmp_path: Any) -> None:
+    class Telling(optio_host.host.LocalHost):  # type: ignore[misc]
+        async def fetch_bytes_from_host(self, path: str, **options: Any) -> bytes:
+            return b"of its own"
+
+    border = TrioBorder()
+    own = LocalHost(str(tmp_path))
+    assert adapt_host(own, border) is own
+    plain = optio_host.host.LocalHost(str(tmp_path))
+    assert isinstance(adapt_host(plain, border), OptioLocalHost)
+    assert isinstance(adapt_host(Telling(str(tmp_path)), border), ForeignHost)
+    plain.tail_file = Lines().tail_file
+    assert isinstance(adapt_host(plain, border), ForeignHost)
