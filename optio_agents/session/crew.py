@@ -183,7 +183,7 @@ class Crew:
             self._tell,
         )
         parser_ref = await self._supervisor.start(
-            actors.actor(parse, parser), name="parser", capacity=8, restart=actors.TRANSIENT
+            actors.actor(parse, parser), name="parser", capacity=2, restart=actors.TRANSIENT
         )
         reading = await self._supervisor.start_supervisor(
             name="reader", intensity=READER_RESTARTS, on_failure=self._note_lost_reader

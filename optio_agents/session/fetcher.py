@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -148,12 +147,8 @@ class Fetcher:
     def _reply(self, path: str, reply: str, batch: _Batch, **known: Any) -> None:
         accepted = replies.is_accepted(reply)
         self._journal.settle(DeliverableRecord(path, accepted, reply, **known))
-        batch.outbox.put(replies.reply_text(_file_name(path), reply))
+        batch.outbox.put(replies.reply_text(path, reply))
         batch.settle()
-
-
-def _file_name(path: str) -> str:
-    return posixpath.basename(path.rstrip("/")) or path
 
 
 class _Batch:

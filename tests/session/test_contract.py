@@ -543,12 +543,18 @@ async def test_a_sender_that_the_body_sets_is_used() -> None:
 
 
 async def test_without_a_sender_progress_says_so_once() -> None:
-    host, ctx = MemoryHost(), RecordingCtx()
-    host.deliverables.update(a=b"", b=b"")
-    outcome = await run_log_protocol_session(
-        host, ctx, body=writing("DELIVERABLE: deliverables/a", "DELIVERABLE: deliverables/b", "DONE")
-    )
+    ctx = RecordingCtx()
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        for name in "abc":
+            host.deliver(name, "")
+            await trio.testing.wait_all_tasks_blocked()
+        host.write("DONE")
+        await trio.sleep_forever()
+
+    outcome = await run_log_protocol_session(MemoryHost(), ctx, body=body)
     assert outcome.ending is Ending.DONE
+    assert len(outcome.deliverables) == 3
     assert sum("no input channel" in message for message in ctx.messages) == 1
 
 

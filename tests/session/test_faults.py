@@ -816,7 +816,7 @@ async def test_a_ctx_that_cannot_say_whether_to_continue_fails_the_session(autoj
                 raise ConnectionError("no database")
             return True
 
-    with pytest.raises(SessionFailed, match="watch failed: ConnectionError"):
+    with pytest.raises(SessionFailed, match="watch failed: ConnectionError"), trio.fail_after(1000):
         await run_log_protocol_session(MemoryHost(), Broken(), body=for_ever)
 
 
