@@ -289,10 +289,14 @@ class Turns:
         out.extend(self.fail(f"the agent refused to start: {signal.reason}"))
 
     def _on_began(self, signal: TurnBegan, out: list[Effect]) -> None:
-        turn = self._turn
         adopted = [send for send in signal.sends if self._steering.pop(send, None) is not None]
-        if turn is None and adopted:
+        turn = self._turn
+        if adopted:
             # The backend runs what was meant to steer the turn before; that comes before what waits here.
+            if turn is not None:
+                # It runs one turn at a time, so that one is over, whatever became of the news.
+                error = "the agent began another turn and never said how this one ended"
+                self._finish(turn, TurnResult(turn.number, TurnStatus.FAILED, error=error), out)
             self._turn = _Turn(signal.turn, adopted)
         elif turn is not None and turn.number == signal.turn and turn.interrupting:
             # The interrupt came before the turn had begun, and an interrupt of nothing is lost: say it again.

@@ -47,14 +47,15 @@ TEXTS = ["say:a", "say:a say:b", "ask:x say:c", "hang", "fail", "ask:y ask:z", "
 class History:
     """Runs one history and checks, after each step and at the end, what always holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, folds: bool) -> None:
         self.turns = Turns(SimulatedCodec())
-        self.agent = SimulatedAgent()
+        self.agent = SimulatedAgent(folds=folds)
         self.wire: list[Record] = []  # said by the agent, not delivered yet
         self.sends: dict[int, str] = {}
         self.ends: dict[int, SendEnd] = {}
         self.prompted: dict[int, int] = {}  # send: turn
         self.prompt_order: list[int] = []
+        self.steered: list[int] = []  # sends that were written into a running turn
         self.plain: list[int] = []  # sends that went to the back of the queue
         self.interrupts: set[int] = set()
         self.receipts: dict[int, InterruptReceipt | None] = {}
@@ -89,6 +90,8 @@ class History:
     def stop_and_send(self, choice: int) -> None:
         number, interrupt = self.new_send(choice), self.new_interrupt()
         self.did(self.turns.stop_and_send(number, self.sends[number], interrupt, 1.0))
+        # It is the next one, if it is not running or refused already.
+        assert number in self.prompted or number in self.ends or self.turns.queued[0] == self.sends[number]
 
     def withdraw(self, choice: int) -> None:
         if self.sends:
@@ -115,11 +118,14 @@ class History:
     def expire(self, choice: int) -> None:
         if self.deadlines:
             turn = self.deadlines.pop(choice % len(self.deadlines))
-            waited = self.turns.turn == turn and self.turns.closed is None
+            closed = self.turns.closed
+            waited = self.turns.turn == turn and closed is None
             self.did(self.turns.interrupt_expired(turn))
             if waited:
                 assert self.interrupts == set(self.receipts)
                 assert self.turns.closed is not None
+            else:
+                assert self.turns.closed == closed  # the deadline of a turn that is over says nothing
 
     def decide(self, choice: int) -> None:
         if self.offered:
@@ -184,7 +190,7 @@ class History:
 
     def new_send(self, choice: int) -> int:
         self.number += 1
-        self.sends[self.number] = TEXTS[choice % len(TEXTS)]
+        self.sends[self.number] = f"{TEXTS[choice % len(TEXTS)]} #{self.number}"  # no two are equal
         return self.number
 
     def new_interrupt(self) -> int:
@@ -209,6 +215,8 @@ class History:
                     assert send not in self.ends
                     self.ends[send] = end
                 case TurnEnded(result=result):
+                    # It is ended by its own end, not by that of another turn.
+                    assert result.raw is None or result.raw["turn"] == result.turn
                     self.results.append(result)
                 case Offered(permission=permission):
                     assert permission not in self.offered
@@ -239,6 +247,12 @@ class History:
             assert record["send"] not in self.prompted
             self.prompted[record["send"]] = record["turn"]
             self.prompt_order.append(record["send"])
+            # Nothing runs beside it: what was steered has ended with its turn, or waits here again.
+            queued = self.turns.queued
+            for send in self.steered:
+                assert send in self.ends or send in self.prompted or self.sends[send] in queued
+        elif record["do"] == "steer":
+            self.steered.append(record["send"])
         elif record["do"] in ("decide", "cancel"):
             self.decided[record["key"]] += 1
             # Answered at most as often as it was asked: no answer is made up, none is given twice.
@@ -283,6 +297,8 @@ class History:
         assert not self.turns.pending
         assert self.turns.queued == ()
         for receipt in self.receipts.values():
+            if receipt is not None and receipt.turn is not None:
+                assert receipt.turn.status is not TurnStatus.LOST
             if receipt is not None and receipt.kind is InterruptKind.INTERRUPTED and receipt.turn is not None:
                 assert receipt.turn.status is TurnStatus.INTERRUPTED
         # Idempotent, all of it.
@@ -324,7 +340,7 @@ STEPS = [
 
 
 def run(steps: bytes) -> History:
-    history = History()
+    history = History(folds=len(steps) % 3 != 0)
     for step in steps:
         history.step(step)
     history.finish()

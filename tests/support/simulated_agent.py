@@ -102,8 +102,11 @@ class SimulatedAgent:
     `hang` does nothing for ever. Other words are ignored. After the last one the turn ends.
     """
 
-    def __init__(self, session: str = "s1") -> None:
+    def __init__(self, session: str = "s1", *, folds: bool = True) -> None:
         self.session = session
+        self._folds = folds
+        self._late: list[Record] = []
+        self._highest = 0
         self.turn: int | None = None
         self.ran: list[str] = []
         """The tools that were allowed, with the input they ran with."""
@@ -152,14 +155,22 @@ class SimulatedAgent:
         return []
 
     def _end(self, status: str, error: str | None = None) -> list[Record]:
-        ended = {"say": "ended", "turn": self.turn, "status": status, "text": " ".join(self._said)}
+        ended: Record = {"say": "ended", "turn": self.turn, "status": status, "text": " ".join(self._said)}
         self.turn = None
         self._words.clear()
-        out = []
+        out: list[Record] = []
         if self._waiting is not None:
             out.append({"say": "withdrawn", "key": self._waiting})
             self._waiting = None
-        return [*out, {**ended, "error": error}]
+        out.append({**ended, "error": error})
+        if self._late:
+            self._highest += 1
+            self.turn = self._highest
+            self._words = deque(word for told in self._late for word in told["text"].split())
+            self._said = []
+            out.append({"say": "adopted", "sends": [told["send"] for told in self._late]})
+            self._late.clear()
+        return out
 
     def _start(self, told: Record) -> list[Record]:
         return [{"say": "ready", "session": self.session}]
@@ -167,7 +178,7 @@ class SimulatedAgent:
     def _prompt(self, told: Record) -> list[Record]:
         if self.turn is not None:
             return [{"say": "refused", "send": told["send"], "reason": "busy"}]
-        self.turn = told["turn"]
+        self.turn = self._highest = told["turn"]
         self._words = deque(told["text"].split())
         self._said = []
         return [{"say": "began", "turn": self.turn}]
@@ -175,6 +186,9 @@ class SimulatedAgent:
     def _steer(self, told: Record) -> list[Record]:
         if self.turn is None:
             return [{"say": "refused", "send": told["send"], "reason": "no turn", "lost_race": True}]
+        if not self._folds:
+            self._late.append(told)
+            return []
         self._words.extend(told["text"].split())
         return [{"say": "folded", "send": told["send"], "turn": self.turn}]
 
