@@ -67,7 +67,7 @@ class Framer:
         """How many of the bytes fed belong to no frame yet."""
         return len(self._tail) + self._skipped
 
-    def feed(self, data: bytes, start: int = 0) -> list[Frame]:
+    def feed(self, data: bytes | bytearray, start: int = 0) -> list[Frame]:
         """Take in `data[start:]`; return the frames that it completes, in order (mostly none or one)."""
         frames: list[Frame] = []
         while start < len(data):
@@ -94,7 +94,7 @@ class Framer:
         self._tail, self._skipped = b"", 0
         return frame
 
-    def _take(self, data: bytes, start: int, stop: int, frames: list[Frame]) -> int:
+    def _take(self, data: bytes | bytearray, start: int, stop: int, frames: list[Frame]) -> int:
         """Frame `data[start:stop]` or its beginning; return where to go on."""
         if self._swallow:
             first = data[start : start + 1]
@@ -112,7 +112,7 @@ class Framer:
         if last < 0:
             self._keep(self._tail + data[start:stop])
             return stop
-        lines = data[start : last + 1]
+        lines = bytes(memoryview(data)[start : last + 1])
         if self._tail:
             lines = self._tail + lines
         size = len(lines)
@@ -123,10 +123,10 @@ class Framer:
         if _holds_long_line(lines):
             lines, cut = _cut_long_lines(lines)
         frames.append(Frame(lines, size, cut))
-        self._keep(data[last + 1 : stop])
+        self._keep(bytes(data[last + 1 : stop]))
         return stop
 
-    def _skip(self, data: bytes, start: int, stop: int, frames: list[Frame]) -> int:
+    def _skip(self, data: bytes | bytearray, start: int, stop: int, frames: list[Frame]) -> int:
         """Go on to the end of a line that is too long."""
         end = data.find(b"\n", start, stop)
         earlier = data.find(b"\r", start, stop if end < 0 else end)
@@ -147,7 +147,7 @@ class Framer:
         self._skipped = max(0, len(tail) - LINE_LIMIT)
         self._tail = tail[:LINE_LIMIT]
 
-    def _ended_by(self, previous: bytes) -> None:
+    def _ended_by(self, previous: bytes | bytearray) -> None:
         r"""Note which line ends are only the second half of the end of `previous`: a `\n` behind a `\r`, and
         any behind a line that was handed out without an end of its own.
         """

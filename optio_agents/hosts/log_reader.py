@@ -25,6 +25,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -95,7 +96,7 @@ class LocalLogReader:
 
     async def read(self) -> Window | None:
         """See `hosts.base.LogReader.read`. A cancelled call has taken nothing."""
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()
         while True:
             if self._ready:
                 return self._ready.popleft()
@@ -151,7 +152,7 @@ class LocalLogReader:
                 return _Step.IDLE
             assert self._file is not None
             self._framer.unread()
-            chunk = os.pread(self._file, self._size, self._at - len(self._context))
+            chunk = _read(self._file, self._size, self._at - len(self._context))
             if not chunk.startswith(self._context):
                 self._go_back()
                 return _Step.AGAIN
@@ -161,7 +162,7 @@ class LocalLogReader:
         except OSError as error:
             raise LogLost(f"{self._path}: {error.strerror or error}") from error
 
-    def _frame(self, chunk: bytes) -> bool:
+    def _frame(self, chunk: bytes | bytearray) -> bool:
         """Cut a chunk, which begins with the context, into windows. Returns whether more may follow at
         once.
         """
@@ -171,11 +172,11 @@ class LocalLogReader:
         self._seen = end
         for frame in self._framer.feed(chunk, len(self._context)):
             end = self._offset + frame.size - base
-            self._hand_out(frame, chunk[max(0, end - CONTEXT) : end])
+            self._hand_out(frame, bytes(chunk[max(0, end - CONTEXT) : end]))
         # An unterminated tail is read again together with what will follow it, unless it is being skipped.
         self._at = self._seen if self._framer.skipping else self._offset
         end = self._at - base
-        self._context = chunk[max(0, end - CONTEXT) : end]
+        self._context = bytes(chunk[max(0, end - CONTEXT) : end])
         full = len(chunk) == self._size
         self._size = WINDOW_LIMIT if full else _FIRST_READ
         return full
@@ -304,6 +305,28 @@ class LocalLogReader:
 
     def _fingerprint(self, context: bytes) -> bytes:
         return _FINGERPRINT.pack(*self._inode, _digest(context))
+
+
+class _Scratch(threading.local):
+    """Where large pieces are read into, one for each thread.
+
+    A new 256 KiB object for each piece, beside the window that is made of it, would be more than what the allocator
+    keeps: it would give the memory back to the kernel, and get it again page by page. That costs as much as reading.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(WINDOW_LIMIT)
+
+
+_scratch = _Scratch()
+
+
+def _read(file: int, size: int, offset: int) -> bytes | bytearray:
+    """Read up to `size` bytes. The result is valid until the next read of this thread."""
+    if size < WINDOW_LIMIT:
+        return os.pread(file, size, offset)
+    count = os.preadv(file, [_scratch.buffer], offset)
+    return _scratch.buffer if count == WINDOW_LIMIT else bytes(_scratch.buffer[:count])
 
 
 def _bytes_before(file: int, offset: int) -> bytes:
