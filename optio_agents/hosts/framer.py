@@ -112,7 +112,10 @@ class Framer:
         if last < 0:
             self._keep(self._tail + data[start:stop])
             return stop
-        lines = bytes(memoryview(data)[start : last + 1])
+        if isinstance(data, bytes):
+            lines = data[start : last + 1]  # the same object, if that is all of it
+        else:
+            lines = bytes(memoryview(data)[start : last + 1])
         if self._tail:
             lines = self._tail + lines
         size = len(lines)
