@@ -13,7 +13,8 @@ from contextlib import suppress
 import pytest
 import trio
 
-from actors.testing import cancel_at_every_step
+from actors import Escalated, StartFailed
+from actors.testing import InjectedFault, cancel_at_every_step, fail_at_every_step
 from actors.testing.steps import Scenario
 from optio_agents.conversation import (
     AgentConversation,
@@ -142,3 +143,42 @@ def test_a_cancelled_send_was_either_not_accepted_or_ends_like_any_other() -> No
         return bounded, check
 
     print(cancel_at_every_step(build, seeds=SEEDS, stride=5))
+
+
+def test_when_its_actor_fails_at_any_step_the_owner_learns_it_and_nothing_is_left_open() -> None:
+    def build() -> Scenario:
+        transport = SimulatedTransport()
+        sents: list[Sent] = []
+        conversations: list[AgentConversation] = []
+        raised: list[BaseException] = []
+
+        async def run() -> None:
+            try:
+                async with simulated(transport) as (conversation, _):
+                    conversations.append(conversation)
+                    sents.append(await conversation.send("say:a"))
+                    await sents[-1].wait()
+                    sents.append(await conversation.send("hang"))
+                    await conversation.interrupt()
+            except (Escalated, StartFailed, ConversationClosed) as error:
+                raised.append(error)
+
+        def check() -> None:
+            assert transport.finished or not conversations
+            assert all(sent.end is not None for sent in sents)
+            assert all(not conversation.is_pending() for conversation in conversations)
+            # Either the fault came when all was over, or the owner has it, with its cause.
+            causes = [cause for error in raised for cause in chain(error)]
+            assert not raised or any(isinstance(cause, InjectedFault) for cause in causes)
+
+        return run, check
+
+    print(fail_at_every_step(build, seeds=SEEDS, stride=3))
+
+
+def chain(error: BaseException | None) -> list[BaseException]:
+    causes = []
+    while error is not None:
+        causes.append(error)
+        error = error.__cause__ or error.__context__
+    return causes
