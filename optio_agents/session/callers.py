@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from outcome import Error, Outcome
+from outcome import Error, Outcome, Value
 
 import actors
 from optio_agents.bridge.border import Border
@@ -40,8 +40,8 @@ class Callers:
         def heard(index: int, outcome: Outcome[Any]) -> None:
             if isinstance(outcome, Error):
                 self._journal.problem(f"on_caller_message failed for {messages[index][0]}: {outcome.error!r}")
-            else:
-                answer = outcome.unwrap()
+            elif isinstance(outcome, Value):
+                answer = outcome.value
                 if isinstance(answer, str) and answer.strip():
                     outbox.put(answer)
             settle()

@@ -151,8 +151,11 @@ class Crew:
         requests = Requests(plan.border, plan.ctx, plan.journal, plan.hooks.browser_url_rewrite, grace)
         attention = Attention(plan.border, plan.ctx, plan.journal, grace)
         await self._start_lane("fetcher", self._deliverables, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
-        await self._start_lane("callers", self._callers, callers.handle, MESSAGE_BATCH)
-        await self._start_lane("requests", self._requests, requests.handle, 1)
+        features = plan.protocol.features
+        if features.caller_messages:
+            await self._start_lane("callers", self._callers, callers.handle, MESSAGE_BATCH)
+        if features.client_messages or features.browser == "redirect":
+            await self._start_lane("requests", self._requests, requests.handle, 1)
         await self._start_lane("attention", self._attention, attention.handle, 1)
 
     async def _start_lane(self, name: str, lane: Lane[Any], handle: Any, batch: int) -> None:
