@@ -11,7 +11,8 @@ outbox.py, subscribers.py, handlers.py, permissions.py, waiting.py    what the c
 transport.py, process.py    bytes to a process tree, and its end
 client.py       the conversation as its owner holds it; opening.py the block that owns it
 agents.py       how each agent is started
-session.py      an agent that is talked to and writes optio.log; from_asyncio.py the same for asyncio programs
+session.py      an agent that is talked to and writes optio.log, as the body of a session
+from_asyncio.py, task_streams.py    the same for asyncio programs, and over the streams of an optio task's agent
 ```
 """
 

@@ -35,9 +35,7 @@ class PermissionDecision:
 
 
 class ConversationClosed(Exception):  # noqa: N818 - named for what happened
-    """The conversation has ended, so this can no longer be done. The text says why it ended; so does
-    `__cause__`.
-    """
+    """The conversation has ended, so this can no longer be done. The text says why it ended."""
 
 
 EventHandler = Callable[[dict[str, Any]], Awaitable[None] | None]
