@@ -86,7 +86,6 @@ class Crew:
         if is_cancelled(plan.ctx):
             self._tell(CancelAsked())
             return
-        await trio.lowlevel.checkpoint()
         self._body = await self._supervisor.start(
             actors.actor(
                 run_body,

@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import trio
@@ -51,7 +51,7 @@ class DeliverableFile:
         """What `sha256` answers, without waiting."""
         return self._digest.hexdigest()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The content from its beginning, in pieces of at most 256 KiB."""
         position = 0
         while True:

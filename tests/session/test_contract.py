@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -564,3 +565,25 @@ async def test_the_text_of_a_deliverable_can_be_fetched_by_itself() -> None:
             return path.encode()
 
     assert await fetch_deliverable_text(Host(), "/ä") == "/ä"
+
+
+@pytest.mark.parametrize("last", ["DONE: the end", "ERROR: the end", None])
+async def test_progress_that_was_held_back_is_reported_before_the_end(
+    last: str | None, autojump_clock: trio.testing.MockClock
+) -> None:
+    ctx = RecordingCtx()
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        for number in range(30):  # more than optio keeps in a tenth of a second
+            host.write(f"STATUS: {number}% line {number}")
+            await trio.testing.wait_all_tasks_blocked()
+        if last is not None:
+            host.write(last)
+            await trio.sleep_forever()
+
+    with suppress(SessionFailed):
+        await run_log_protocol_session(MemoryHost(), ctx, body=body)
+    messages = [message for message in ctx.messages if message != "the end"]
+    assert len(messages) < 30, "some were held back"
+    assert "line 29" in messages[-1]
+    assert ctx.messages[-1] == ("the end" if last == "DONE: the end" else messages[-1])

@@ -1043,3 +1043,25 @@ def test_a_crash_at_the_very_moment_of_the_caller_s_cancel_is_told_under_every_s
 
         run_seeded(session, seed=seed)
         assert "in the end" in f"{outcomes[0].message}{outcomes[0].problems}", seed
+
+
+async def test_a_lane_that_only_refuses_keeps_nobody_from_working() -> None:
+    class OnlyProgress:
+        count = 0
+
+        def report_progress(self, percent: float | None, message: str | None = None) -> None:
+            self.count += 1
+
+    ctx, most = OnlyProgress(), 0
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        nonlocal most
+        host.write(*["BROWSER: http://x"] * 2000)
+        while ctx.count < 2000:
+            before = ctx.count
+            await trio.lowlevel.checkpoint()
+            most = max(most, ctx.count - before)
+        host.write("DONE")
+
+    await run_log_protocol_session(MemoryHost(), ctx, body=body, protocol=get_protocol(browser="redirect"))
+    assert most <= 64
