@@ -1,6 +1,8 @@
+import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +68,20 @@ def test_help_into_a_closed_pipe_is_no_traceback() -> None:
         check=False,
     )
     assert "Traceback" not in ended.stderr
+
+
+def test_what_the_terminal_cannot_encode_is_no_failure(tmp_path: Path) -> None:
+    log = tmp_path / "optio.log"
+    log.write_text("STATUS: 5% caf\u00e9\n", encoding="utf-8")
+    ended = subprocess.run(
+        [*COMMAND_LINE, "check", str(log)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        timeout=HANG_GUARD,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "     1  STATUS at 5%: caf?\n", "")
 
 
 def test_the_console_script_is_this_main() -> None:
