@@ -27,6 +27,7 @@ from optio_agents.cli.store import DeliverableStore
 from optio_agents.hosts.local import LocalHost
 from optio_agents.protocol.protocol import get_protocol
 from optio_agents.protocol.session import run_log_protocol_session
+from optio_agents.session.deliverable import DeliverableFile
 from optio_agents.session.events import ProblemReported, ProgressReported, SessionEvent
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import SessionFailed, SessionOutcome
@@ -256,7 +257,7 @@ class Run:
             raise AgentNotListening("it has not been started yet")
         await self._agent.send(message)
 
-    async def _save(self, hook_context: object, file: Any) -> None:
+    async def _save(self, hook_context: object, file: DeliverableFile) -> None:
         await self._store.save(file)
 
     async def _hear(self, hook_context: object, keyword: str, data: object) -> None:

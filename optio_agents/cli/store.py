@@ -117,7 +117,8 @@ class DeliverableStore:
                     os.close(target)
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
             except BaseException:
-                os.unlink(temporary, dir_fd=directory)
+                with suppress(FileNotFoundError):  # whoever shares the directory was faster
+                    os.unlink(temporary, dir_fd=directory)
                 raise
         finally:
             os.close(directory)

@@ -95,6 +95,21 @@ async def test_a_path_that_leads_out_is_refused(path: str, tmp_path: Path) -> No
     assert everything(tmp_path) == []
 
 
+async def test_a_temporary_file_that_somebody_removed_hides_no_failure(tmp_path: Path) -> None:
+    class Meddled(File):
+        async def chunks(self) -> AsyncGenerator[bytes, None]:
+            yield b"x"
+            for each in tmp_path.iterdir():
+                each.unlink()
+            raise ZeroDivisionError
+
+    store = DeliverableStore(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        await store.save(Meddled("a", b""))
+    store.close()
+    assert store.unsaved == {}
+
+
 async def test_a_full_disk_leaves_the_old_version_and_no_rubbish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
