@@ -9,8 +9,8 @@ What it prints is a series of records: a letter, four bytes of length (big-endia
 
     D   bytes of the log, in order
     R   the log was truncated, rewritten or replaced: what follows begins at offset 0 of it
-    E   everything has been sent; answers an `F` on standard input, which says that nothing more will be
-    written X   why it cannot go on, as text; then it exits
+    E   everything has been sent; answers an `F` on standard input (nothing more will be written)
+    X   why it cannot go on, as text; then it exits
 
 The rules are those of `log_reader`, in short: the bytes before the offset must still stand there, a file
 that has lost its name is read to its end, no link is followed.

@@ -112,10 +112,9 @@ class Framer:
         if last < 0:
             self._keep(self._tail + data[start:stop])
             return stop
-        if isinstance(data, bytes):
-            lines = data[start : last + 1]  # the same object, if that is all of it
-        else:
-            lines = bytes(memoryview(data)[start : last + 1])
+        # Of bytes, a slice that is all of them is the same object; of a bytearray, a copy must be made, but only one.
+        whole = data if isinstance(data, bytes) else memoryview(data)
+        lines = bytes(whole[start : last + 1])
         if self._tail:
             lines = self._tail + lines
         size = len(lines)
