@@ -230,6 +230,23 @@ async def test_a_near_miss_is_hinted_to_the_agent_once() -> None:
     assert sum(isinstance(event, LineHinted) for event in events) == 1
 
 
+async def test_a_near_miss_at_the_end_of_a_flood_is_hinted() -> None:
+    told: list[str] = []
+
+    async def sender(text: str) -> None:
+        told.append(text)
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        host.write(*["building"] * 5000, "Done.")
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(told) == 1
+        assert "`Done.`" in told[0]
+        host.write("DONE")
+        await trio.sleep_forever()
+
+    await run_log_protocol_session(MemoryHost(), RecordingCtx(), body=body, agent_sender=sender)
+
+
 async def test_a_hint_for_which_the_channel_has_no_room_is_given_later(autojump_clock: Clock) -> None:
     told: list[str] = []
 
@@ -452,8 +469,10 @@ def test_a_cancel_as_the_last_act_of_before_execute_launches_no_agent(keywords: 
 
 
 def ignoring(release: trio.Event) -> Any:
+    """User code that ignores its cancellation until it is let go (for ever would hang the test that fails)."""
+
     async def stubborn(*args: Any) -> None:
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True), trio.move_on_after(10_000):
             await release.wait()
 
     return stubborn
@@ -527,8 +546,7 @@ async def test_a_callback_that_was_left_behind_changes_nothing_any_more(autojump
     async def on_deliverable(hook_ctx: HookContext, path: str, text: str) -> None:
         called.append(path)
         ctx.cancellation_flag.set()
-        with trio.CancelScope(shield=True):
-            await release.wait()
+        await ignoring(release)()
 
     async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
         host.deliver("a", "")
