@@ -41,7 +41,8 @@ from optio_agents.session.tailer import EndOfLog, LogPiece
 from optio_agents.session.verdict import DoneSeen, ErrorSeen, Fact, LogEnded
 
 HINT_WINDOW = 16 * 1024
-"""Near misses are looked for in windows up to this many bytes: what an agent writes by hand, not a flood."""
+"""Near misses are looked for in windows up to this many bytes: what an agent writes by hand, not a flood. Of a larger
+one only the last line is looked at: an agent that waits now has written that."""
 
 
 class Flush:
@@ -113,8 +114,9 @@ class Parser:
         if window.lost:
             journal.lost_bytes += window.lost
             journal.problem(f"{window.lost} bytes of the log were gone before they could be read")
-        if not self._hinted and len(window.data) <= HINT_WINDOW:
-            self._look_for_near_miss(window.data)
+        if not self._hinted:
+            last = 0 if len(window.data) <= HINT_WINDOW else window.data.rfind(b"\n", 0, -1) + 1
+            self._look_for_near_miss(window.data[last:])
         records = self._scanner.scan(window.data)
         count = sum(len(each.messages) if isinstance(each, CallerMessages) else 1 for each in records)
         share = len(window.data) // max(1, count)
