@@ -64,6 +64,7 @@ class Log:
     path: str
     size: int
     lines: int
+    deliverables: int
 
 
 def _plain(chance: random.Random, number: int) -> bytes:
@@ -144,13 +145,15 @@ class Logs:
     def _write(self, name: str, block: bytes, megabytes: float, first: bytes, last: bytes) -> Log:
         path = self._directory / name
         lines = first.count(b"\n") + last.count(b"\n")
+        deliverables = 0
         with path.open("wb") as file:
             file.write(first)
             for _ in range(max(1, round(megabytes * 1e6 / len(block)))):
                 file.write(block)
                 lines += block.count(b"\n")
+                deliverables += block.count(b"DELIVERABLE: ")
             file.write(last)
-        return Log(str(path), os.path.getsize(path), lines)
+        return Log(str(path), os.path.getsize(path), lines, deliverables)
 
 
 def _block(mix: Mix, megabytes: float) -> bytes:

@@ -36,7 +36,7 @@ def measure(parameters: dict[str, Any]) -> dict[str, Any]:
 
         async def look() -> None:
             await all_stand.wait()
-            await world.sleep(3.0)
+            await world.sleep(1.0)
             answer["descriptors"] = meters.descriptors() - before
             answer["children"] = meters.children()
             answer["threads"] = meters.threads()

@@ -16,8 +16,8 @@ LIMIT_GOAL = 0.5
 TEXT = """
 The clock runs from the moment at which the log stands complete (in memory: the page cache) until
 `run_log_protocol_session` has returned. Medians, with the least and the greatest value; MB are 10⁶ bytes.
-`read + count` is `os.read` in pieces of 256 KiB and `bytes.count(b"\\n")`, the least that a program in Python can do to a log; it was
-measured in between, on the same file.
+`read + count` is `os.read` in pieces of 256 KiB and `bytes.count(b"\\n")`, the least that a program in Python can do
+to a log; it was measured in between, on the same file.
 """
 
 
