@@ -37,7 +37,7 @@ def first_use_of_uvloop() -> None:
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """Every test here ends with a thread in which Trio can run and nothing else is new."""
-    descriptors, threads = open_descriptors(), threading.active_count()
+    descriptors, threads = set(open_descriptors()), threads_of_ours()
     hooks, interrupt = sys.get_asyncgen_hooks(), signal.getsignal(signal.SIGINT)
     yield
     gc.collect()
@@ -45,8 +45,14 @@ def nothing_is_left() -> Iterator[None]:
     trio.run(trio.lowlevel.checkpoint)
     assert sys.get_asyncgen_hooks() == hooks
     assert signal.getsignal(signal.SIGINT) == interrupt
-    assert threading.active_count() == threads
-    assert open_descriptors() == descriptors
+    # Some of what an earlier test has left may end meanwhile.
+    assert threads_of_ours() <= threads
+    assert set(open_descriptors()) <= descriptors
+
+
+def threads_of_ours() -> set[threading.Thread]:
+    """All but those that Trio keeps for ten seconds after somebody has used them (see `test_driver` for ours)."""
+    return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio thread")}
 
 
 class Hanging:
@@ -308,11 +314,7 @@ def test_a_guest_of_somebody_else_is_refused() -> None:
         release.set()
         await over
 
-    # Trio's own guest mode keeps its helper thread for a while.
-    threads = threading.active_count()
     asyncio.run(program())
-    for thread in threading.enumerate()[threads:]:
-        thread.join(HANG)
 
 
 @both_loops
@@ -349,9 +351,10 @@ def test_ctrl_c_in_asyncio_run_cancels_the_sessions_and_leaves_as_keyboard_inter
     hanging = Hanging()
 
     async def program() -> None:
-        other = asyncio.create_task(run_in_trio(hanging))
-        asyncio.get_running_loop().call_later(0.001, signal.raise_signal, signal.SIGINT)
-        await asyncio.gather(run_in_trio(hanging), other)
+        others = [asyncio.create_task(run_in_trio(hanging)) for _ in range(2)]
+        await hanging.all_started(2)
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+        await asyncio.gather(*others)
 
     with pytest.raises(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(program())
