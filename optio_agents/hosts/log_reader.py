@@ -96,7 +96,7 @@ class LocalLogReader:
 
     async def read(self) -> Window | None:
         """See `hosts.base.LogReader.read`. A cancelled call has taken nothing."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await trio.lowlevel.checkpoint()  # whoever got the last window goes first
         while True:
             if self._ready:
                 return self._ready.popleft()

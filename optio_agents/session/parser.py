@@ -205,6 +205,8 @@ class Parser:
 
     def _look_for_near_miss(self, data: bytes) -> None:
         for raw in data.splitlines():
+            if raw.startswith(b"STATUS: "):
+                continue  # most lines are, and none of them misses anything
             line = raw.decode("utf-8", "replace")
             hint = near_miss(line, self._features)
             if hint is not None and self._lanes.hint(hint.text):
