@@ -10,7 +10,6 @@ line to the log, in one write, and that line begins with `BROWSER: `.
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 import shlex
@@ -180,9 +179,8 @@ async def _install_by_command(host: Any, scripts: Mapping[str, str]) -> str:
 
 async def _search_path(host: Any) -> str:
     """The PATH on the host, which for a remote one is not ours."""
-    if hasattr(host, "run_command"):
-        result = await host.run_command('printf "%s" "$PATH"')
-        if path := str(getattr(result, "stdout", "")).strip():
-            return path
-        return _DEFAULT_PATH
-    return os.environ.get("PATH", _DEFAULT_PATH)
+    if hasattr(host, "search_path"):
+        path = await host.search_path()
+    else:
+        path = str(getattr(await host.run_command('printf "%s" "$PATH"'), "stdout", ""))
+    return path.strip() or _DEFAULT_PATH

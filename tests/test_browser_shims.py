@@ -38,7 +38,7 @@ AWKWARD_NAMES = [
 
 
 class InstallingHost:
-    """A host with `install_scripts`, as sessions have it."""
+    """A host with `install_scripts` and `search_path`, as sessions have it."""
 
     def __init__(self, workdir: Path) -> None:
         self.workdir = str(workdir)
@@ -50,6 +50,9 @@ class InstallingHost:
             (target / name).write_text(text)
             (target / name).chmod(0o755)
         return str(target)
+
+    async def search_path(self) -> str:
+        return os.environ["PATH"]
 
 
 class ThinHost:

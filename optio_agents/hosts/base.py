@@ -149,3 +149,6 @@ class SessionHost(Protocol):
 
     async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
         """Write executable `scripts` (name to text) into `<workdir>/<directory>`, return its absolute path."""
+
+    async def search_path(self) -> str:
+        """The `PATH` of the commands that are run on the host; empty if there is no way to know."""

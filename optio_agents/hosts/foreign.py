@@ -93,6 +93,13 @@ class ForeignHost:
             await self._shell(shell.install_script(self.workdir, directory, name, text))
         return f"{self.workdir}/{directory}"
 
+    async def search_path(self) -> str:
+        """See `hosts.base.SessionHost.search_path`."""
+        if (run_command := self._method("run_command")) is None:
+            return ""
+        answer = await self._border.call(run_command, shell.SEARCH_PATH, label="run_command")
+        return str(getattr(answer, "stdout", ""))
+
     async def _read_deliverable(self, path: str, limit: int) -> bytes:
         program = shell.read_deliverable(self.workdir, path, limit=limit, encoded=True)
         if (run_command := self._method("run_command")) is not None:

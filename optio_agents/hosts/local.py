@@ -89,6 +89,10 @@ class LocalHost:
         """See `hosts.base.SessionHost.install_scripts`."""
         return await self.files.install_scripts(directory, scripts)
 
+    async def search_path(self) -> str:
+        """See `hosts.base.SessionHost.search_path`."""
+        return await self.files.search_path()
+
     # The task's life.
 
     async def connect(self) -> None:

@@ -99,6 +99,11 @@ class LocalFiles:
         await trio.lowlevel.checkpoint()
         return os.path.join(self.directory.path, directory)
 
+    async def search_path(self) -> str:
+        """See `hosts.base.SessionHost.search_path`: commands on this machine inherit ours."""
+        await trio.lowlevel.checkpoint()
+        return os.environ.get("PATH", "")
+
     def _open_deliverable(self, path: str) -> int:
         with self.directory.open() as workdir:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

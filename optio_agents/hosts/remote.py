@@ -7,6 +7,7 @@ the log is followed by `tail -F`. What is checked is checked over there, by the 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -83,6 +84,10 @@ class RemoteSessionHost:
         for name, text in scripts.items():
             await self._connection.run(shell.install_script(self.workdir, directory, name, text))
         return f"{self.workdir}/{directory}"
+
+    async def search_path(self) -> str:
+        """See `hosts.base.SessionHost.search_path`."""
+        return os.fsdecode(await self._connection.run(shell.SEARCH_PATH))
 
 
 class _LogChannel:

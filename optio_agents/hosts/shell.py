@@ -25,6 +25,9 @@ def command(script: str, *args: str) -> str:
     return shlex.join(["sh", "-c", script, "sh", *args])
 
 
+SEARCH_PATH = command('printf %s "$PATH"')
+"""Prints the `PATH` that commands get."""
+
 _PREPARE_CHANNEL = f"""
 set -eC
 cd -- "$1"

@@ -420,8 +420,10 @@ def test_what_needs_no_event_loop_imports_none(arguments: list[str]) -> None:
     assert loaded_by(arguments) == []
 
 
-def test_a_local_run_imports_neither_database_nor_ssh(tmp_path: Path) -> None:
-    modules = loaded_by(["run", "--quiet", "--deliverables", str(tmp_path), *agent("say('DONE')")])
+@pytest.mark.parametrize("browser", ["ignore", "suppress", "redirect"])
+def test_a_local_run_imports_neither_database_nor_ssh(tmp_path: Path, browser: str) -> None:
+    options = ["--quiet", "--browser", browser, "--deliverables", str(tmp_path)]
+    modules = loaded_by(["run", *options, *agent("say('DONE')")])
     assert [
         name for name in modules if name in ("motor", "pymongo", "asyncssh", "optio_host", "optio_core")
     ] == []

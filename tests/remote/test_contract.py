@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,4 +82,15 @@ def test_a_thin_host_with_a_shell(check: Check, tmp_path: Path) -> None:
 @pytest.mark.servers
 @each_check
 def test_optio_hosts_remote_host(check: Check, tmp_path: Path, ssh: Ssh) -> None:
+    check_in_asyncio(lambda: ssh_host(ssh, tmp_path / TASK), RemoteSessionHost, tmp_path, check)
+
+
+@pytest.mark.servers
+def test_the_search_path_of_a_remote_host_is_not_ours(
+    tmp_path: Path, ssh: Ssh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check(bench: Bench) -> None:
+        monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/only/here")
+        assert "/only/here" not in (await bench.host.search_path()).split(":")
+
     check_in_asyncio(lambda: ssh_host(ssh, tmp_path / TASK), RemoteSessionHost, tmp_path, check)

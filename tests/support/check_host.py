@@ -319,6 +319,10 @@ async def scripts_are_installed(bench: Bench) -> None:
     assert sorted(path.name for path in Path(directory).iterdir()) == ["other", "tool"]
 
 
+async def the_search_path_is_the_one_of_its_commands(bench: Bench) -> None:
+    assert "/bin" in (await bench.host.search_path()).split(":")
+
+
 CHECKS: list[Check] = [
     channel_is_empty,
     channel_replaces_links,
@@ -336,4 +340,5 @@ CHECKS: list[Check] = [
     deliverables_directory_that_is_a_link_is_refused,
     deliverables_that_may_not_be_read_are_refused,
     scripts_are_installed,
+    the_search_path_is_the_one_of_its_commands,
 ]

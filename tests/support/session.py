@@ -97,6 +97,10 @@ class MemoryHost:
         await trio.lowlevel.checkpoint()
         return f"{self.workdir}/{directory}"
 
+    async def search_path(self) -> str:
+        await trio.lowlevel.checkpoint()
+        return "/usr/bin:/bin"
+
     @asynccontextmanager
     async def open_log(
         self, position: LogPosition, *, settled: Callable[[bytes], bool]
