@@ -19,7 +19,7 @@ from optio_agents.hosts.foreign import ForeignHost
 from optio_agents.hosts.local import LocalHost
 from optio_agents.hosts.optio_local import OptioLocalHost
 from optio_agents.hosts.remote import RemoteSessionHost
-from tests.support.check_host import CHECKS, Bench, Check
+from tests.support.check_host import CHECKS, CHECKS_OF_BYTES, CHECKS_OF_MODES, Bench, Check
 from tests.support.servers import Ssh
 from tests.support.ssh_host import connected, ssh_host
 
@@ -45,7 +45,7 @@ async def check_on(host: Any, border: Border, kind: type[Any], root: Path, check
     assert isinstance(session_host, kind)
     await session_host.setup_workdir()
     await session_host.prepare_channel()
-    await check(Bench(session_host, root, sees_bytes=kind is not ForeignHost))
+    await check(Bench(session_host, root))
 
 
 def check_in_asyncio(make: Callable[[], Any], kind: type[Any], root: Path, check: Check) -> None:
@@ -57,21 +57,22 @@ def check_in_asyncio(make: Callable[[], Any], kind: type[Any], root: Path, check
     asyncio.run(program())
 
 
-each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def each(*checks: Check) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("check", checks, ids=lambda check: check.__name__)
 
 
-@each_check
+@each(*CHECKS, *CHECKS_OF_BYTES, *CHECKS_OF_MODES)
 def test_own_local_host(check: Check, tmp_path: Path) -> None:
     host = LocalHost(str(tmp_path / TASK))
     trio.run(lambda: run_in_trio(lambda border: check_on(host, border, LocalHost, tmp_path, check)))
 
 
-@each_check
+@each(*CHECKS, *CHECKS_OF_BYTES, *CHECKS_OF_MODES)
 def test_optio_hosts_local_host(check: Check, tmp_path: Path) -> None:
     check_in_asyncio(lambda: optio_host.host.LocalHost(str(tmp_path / TASK)), OptioLocalHost, tmp_path, check)
 
 
-@each_check
+@each(*CHECKS, *CHECKS_OF_MODES)
 def test_a_thin_host_with_a_shell(check: Check, tmp_path: Path) -> None:
     def make() -> Thin:
         return Thin(str(tmp_path / TASK), "run_command", "fetch_bytes_from_host")
@@ -80,7 +81,7 @@ def test_a_thin_host_with_a_shell(check: Check, tmp_path: Path) -> None:
 
 
 @pytest.mark.servers
-@each_check
+@each(*CHECKS, *CHECKS_OF_BYTES, *([] if os.geteuid() == 0 else CHECKS_OF_MODES))
 def test_optio_hosts_remote_host(check: Check, tmp_path: Path, ssh: Ssh) -> None:
     check_in_asyncio(lambda: ssh_host(ssh, tmp_path / TASK), RemoteSessionHost, tmp_path, check)
 

@@ -27,6 +27,7 @@ from optio_agents.hosts.base import (
     RejectionKind,
     SessionHost,
 )
+from tests.support.permissions import file_modes_count
 
 HANG = 60.0
 Check = Callable[["Bench"], Awaitable[None]]
@@ -39,8 +40,6 @@ class Bench:
     host: SessionHost
     root: Path
     """The directory around the workdir."""
-    sees_bytes: bool = True
-    """Whether the host shows its log as bytes, and so sees truncation and lines without an end."""
 
     @property
     def workdir(self) -> Path:
@@ -186,8 +185,6 @@ async def log_cuts_lines_that_are_too_long(bench: Bench) -> None:
 
 
 async def log_accepts_a_settled_line_without_end(bench: Bench) -> None:
-    if not bench.sees_bytes:
-        pytest.skip("sees whole lines only")
     asked: list[bytes] = []
 
     def settled(partial: bytes) -> bool:
@@ -205,8 +202,6 @@ async def log_accepts_a_settled_line_without_end(bench: Bench) -> None:
 
 
 async def log_sees_truncation_and_replacement(bench: Bench) -> None:
-    if not bench.sees_bytes:
-        pytest.skip("sees whole lines only")
     async with bench.reading() as reading:
         bench.write("first generation\n")
         assert await reading.lines(1) == [b"first generation"]
@@ -222,8 +217,6 @@ async def log_sees_truncation_and_replacement(bench: Bench) -> None:
 
 
 async def log_resumed_after_a_rewrite_begins_anew(bench: Bench) -> None:
-    if not bench.sees_bytes:
-        pytest.skip("sees whole lines only")
     bench.write("one\ntwo\n")
     async with bench.reading() as reading:
         await reading.lines(2)
@@ -300,12 +293,11 @@ async def deliverables_directory_that_is_a_link_is_refused(bench: Bench) -> None
 
 
 async def deliverables_that_may_not_be_read_are_refused(bench: Bench) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
     file = bench.deliverables / "file"
     file.write_text("x")
     file.chmod(0)
-    assert await bench.rejected("file") is RejectionKind.UNREADABLE
+    with file_modes_count():
+        assert await bench.rejected("file") is RejectionKind.UNREADABLE
 
 
 async def scripts_are_installed(bench: Bench) -> None:
@@ -331,14 +323,20 @@ CHECKS: list[Check] = [
     log_is_read_to_its_end_however_far_behind,
     log_ends_lines_at_carriage_returns,
     log_cuts_lines_that_are_too_long,
-    log_accepts_a_settled_line_without_end,
-    log_sees_truncation_and_replacement,
-    log_resumed_after_a_rewrite_begins_anew,
     deliverables_are_read,
     deliverables_may_be_links_that_stay_inside,
     deliverables_are_refused_for_what_is_wrong_with_them,
     deliverables_directory_that_is_a_link_is_refused,
-    deliverables_that_may_not_be_read_are_refused,
     scripts_are_installed,
     the_search_path_is_the_one_of_its_commands,
 ]
+
+CHECKS_OF_BYTES: list[Check] = [
+    log_accepts_a_settled_line_without_end,
+    log_sees_truncation_and_replacement,
+    log_resumed_after_a_rewrite_begins_anew,
+]
+"""For a host that shows its log as bytes, and so sees truncation and lines without an end."""
+
+CHECKS_OF_MODES: list[Check] = [deliverables_that_may_not_be_read_are_refused]
+"""For a host whose commands are children of ours: a server that runs as root reads everything."""
