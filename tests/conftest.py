@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -13,3 +14,8 @@ settings.register_profile(
 )
 settings.register_profile("gate", settings.get_profile("desk"), derandomize=True)
 settings.load_profile("gate" if os.environ.get("CI") else "desk")
+
+# Whoever starts us in the background of a script, or under nohup, makes these ignored, in every program that a test
+# starts, too; there are tests of what they do.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
