@@ -22,7 +22,7 @@ from optio_agents.protocol.session import (
     SessionOptions,
     SessionOutcome,
 )
-from optio_agents.session.events import LineHinted, SessionEvent
+from optio_agents.session.events import LineHinted, ProgressReported, SessionEvent
 from tests.support.session import MemoryHost, MemoryReader, RecordingCtx
 
 Clock = trio.testing.MockClock
@@ -228,6 +228,7 @@ async def test_a_near_miss_is_hinted_to_the_agent_once() -> None:
     assert len(told) == 1
     assert "DONE" in told[0]
     assert sum(isinstance(event, LineHinted) for event in events) == 1
+    assert [type(event) for event in events[:5]] == [ProgressReported] * 4 + [LineHinted]
 
 
 async def test_a_near_miss_at_the_end_of_a_flood_is_hinted() -> None:
