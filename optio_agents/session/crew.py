@@ -81,7 +81,6 @@ class Crew:
         """
         plan = self._plan
         if plan.keywords:
-            await self._start_lanes()
             await self._start_reading()
         if is_cancelled(plan.ctx):
             self._tell(CancelAsked())
@@ -128,46 +127,55 @@ class Crew:
             if ref is not None:
                 ref.cancel("the session ends")
 
-    async def _start_lanes(self) -> None:
+    async def _man(self, lane: Lane[Any]) -> None:
+        """Start the actor of a lane that has got its first item."""
         plan = self._plan
-        common = (plan.border, plan.hook_context, plan.journal)
         grace = plan.options.cancel_grace
-        sender = Sender(*common, grace)
-        self._sender = await self._supervisor.start(
-            actors.actor(send, sender, self._tell), name="sender", capacity=64, restart=actors.TRANSIENT
-        )
-        fetcher = Fetcher(
-            plan.border,
-            plan.session_host,
-            plan.hook_context,
-            plan.journal,
-            self._sender,
-            plan.options,
-            on_text=plan.hooks.on_deliverable,
-            on_file=plan.hooks.on_deliverable_file,
-        )
-        callers = Callers(*common, plan.hooks.on_caller_message, self._sender, grace)
-        requests = Requests(plan.border, plan.ctx, plan.journal, plan.hooks.browser_url_rewrite, grace)
-        attention = Attention(plan.border, plan.ctx, plan.journal, grace)
-        await self._start_lane("fetcher", self._deliverables, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
-        features = plan.protocol.features
-        if features.caller_messages:
-            await self._start_lane("callers", self._callers, callers.handle, MESSAGE_BATCH)
-        if features.client_messages or features.browser == "redirect":
-            await self._start_lane("requests", self._requests, requests.handle, 1)
-        await self._start_lane("attention", self._attention, attention.handle, 1)
+        if lane is self._deliverables:
+            fetcher = Fetcher(
+                plan.border,
+                plan.session_host,
+                plan.hook_context,
+                plan.journal,
+                await self._channel(),
+                plan.options,
+                on_text=plan.hooks.on_deliverable,
+                on_file=plan.hooks.on_deliverable_file,
+            )
+            await self._start_lane("fetcher", lane, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
+        elif lane is self._callers:
+            callback, channel = plan.hooks.on_caller_message, await self._channel()
+            callers = Callers(plan.border, plan.hook_context, plan.journal, callback, channel, grace)
+            await self._start_lane("callers", lane, callers.handle, MESSAGE_BATCH)
+        elif lane is self._requests:
+            requests = Requests(plan.border, plan.ctx, plan.journal, plan.hooks.browser_url_rewrite, grace)
+            await self._start_lane("requests", lane, requests.handle, 1)
+        else:
+            attention = Attention(plan.border, plan.ctx, plan.journal, grace)
+            await self._start_lane("attention", lane, attention.handle, 1)
+
+    async def _channel(self) -> actors.Ref[str]:
+        """The sender, started when somebody has something to say."""
+        if self._sender is None:
+            plan = self._plan
+            sender = Sender(plan.border, plan.hook_context, plan.journal, plan.options.cancel_grace)
+            self._sender = await self._supervisor.start(
+                actors.actor(send, sender, self._tell), name="sender", capacity=64, restart=actors.TRANSIENT
+            )
+        return self._sender
 
     async def _start_lane(self, name: str, lane: Lane[Any], handle: Any, batch: int) -> None:
-        lane.ref = await self._supervisor.start(
-            actors.actor(work_off, lane, handle, self._tell, batch=batch),
-            name=name,
-            capacity=1,
-            restart=actors.TRANSIENT,
+        lane.man(
+            await self._supervisor.start(
+                actors.actor(work_off, lane, handle, self._tell, batch=batch),
+                name=name,
+                capacity=1,
+                restart=actors.TRANSIENT,
+            )
         )
 
     async def _start_reading(self) -> None:
         plan = self._plan
-        assert self._sender is not None
         every = plan.options.progress == "every"
         parser = Parser(
             Scanner(plan.protocol.features, every=every),
@@ -178,6 +186,7 @@ class Crew:
                 requests=self._requests,
                 callers=self._callers,
                 attention=self._attention,
+                man=self._man,
                 hint=self._hint,
             ),
             plan.journal,
@@ -197,11 +206,11 @@ class Crew:
         )
         self._readers = [tailer, parser_ref]
 
-    def _hint(self, text: str) -> bool:
+    async def _hint(self, text: str) -> bool:
         """Tell the agent something if that is possible at once; return whether it was."""
-        assert self._sender is not None
+        channel = await self._channel()
         try:
-            self._sender.try_tell(text)
+            channel.try_tell(text)
         except actors.MailboxFull:
             return False
         self._plan.journal.unsaid += 1

@@ -45,6 +45,7 @@ class Lane(Generic[T]):
         self.in_hand = 0
         """Items that the actor is working on."""
         self.ref: actors.Ref[Wake] | None = None
+        """The actor. A lane has none until there is something in it: see `Lanes.man`."""
         self._dropped = 0
         self._woken = False
         self._stuck = False
@@ -56,7 +57,7 @@ class Lane(Generic[T]):
         Raises:
             OSError: the spool's file cannot be written.
         """
-        if self._is_manned(1):
+        if self._is_open(1):
             self.spool.put(item, size)
             self._wake()
 
@@ -66,20 +67,28 @@ class Lane(Generic[T]):
         Raises:
             OSError: the spool's file cannot be written.
         """
-        if self._is_manned(len(items)):
+        if self._is_open(len(items)):
             self.spool.extend(items, size)
             self._wake()
 
-    def _is_manned(self, count: int) -> bool:
-        assert self.ref is not None, "the lane's actor is started before anything is put"
-        if self.ref.exit is None:
+    @property
+    def is_unmanned(self) -> bool:
+        """Whether there is something in it and no actor to work it off."""
+        return self.ref is None and len(self.spool) > 0
+
+    def man(self, ref: actors.Ref[Wake]) -> None:
+        """The actor has started."""
+        self.ref = ref
+        self._wake()
+
+    def _is_open(self, count: int) -> bool:
+        if self.ref is None or self.ref.exit is None:
             return True
         self._dropped += count  # user code asked for the exit, and the parser has not been stopped yet
         return False
 
     def _wake(self) -> None:
-        if not self._woken:
-            assert self.ref is not None
+        if self.ref is not None and not self._woken:
             with suppress(actors.MailboxFull):
                 self.ref.try_tell(WAKE)
             self._woken = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,13 +61,15 @@ class Lanes:
     callers: Lane[tuple[str, object]]
     attention: Lane[str]
 
-    hint: Callable[[str], bool]
+    man: Callable[[Lane[Any]], Awaitable[None]]
+    """Starts a lane's actor. Most sessions need none of the four most of the time."""
+
+    hint: Callable[[str], Awaitable[bool]]
     """Tells the agent something if its channel has room; returns whether it had."""
 
-    def crowded(self) -> list[Lane[Any]]:
-        """Those that might spill a part of the next window."""
-        lanes: tuple[Lane[Any], ...] = (self.deliverables, self.requests, self.callers, self.attention)
-        return [lane for lane in lanes if lane.spool.crowded]
+    def all(self) -> tuple[Lane[Any], ...]:
+        """Every lane."""
+        return self.deliverables, self.requests, self.callers, self.attention
 
 
 class Parser:
@@ -99,16 +101,17 @@ class Parser:
         self._lanes = lanes
         self._journal = journal
         self._workdir = workdir
-        self._tell = tell
+        self.tell = tell
         self._hinted = False
+        self._hint: tuple[str, str] | None = None  # a near miss, and what to tell the agent about it
 
     @property
     def due(self) -> float | None:
         """When held-back progress has to go out, on Trio's clock."""
         return self._fold.due
 
-    def take(self, window: Window) -> bool:
-        """Handle a window's lines. `True`: DONE or ERROR was among them, and nothing after it counts."""
+    def take(self, window: Window) -> Fact | None:
+        """Handle a window's lines. If DONE or ERROR was among them, it is returned, and nothing after it counts."""
         journal = self._journal
         journal.cut_lines += window.cut
         if window.lost:
@@ -135,9 +138,9 @@ class Parser:
                 self._pass_on(record.messages, share)
                 continue
             journal.lines += 1
-            if self._dispatch(record, share):
-                return True
-        return False
+            if (fact := self._dispatch(record, share)) is not None:
+                return fact
+        return None
 
     def flush(self) -> None:
         """Report what was held back."""
@@ -148,22 +151,35 @@ class Parser:
         line = partial[:LINE_LIMIT].decode("utf-8", "replace")
         return isinstance(parse_log_line(line), DoneEvent | ErrorEvent)
 
+    async def see_to_lanes(self) -> None:
+        """Start the actors of lanes that have got their first item, and tell the agent of a near miss."""
+        for lane in self._lanes.all():
+            if lane.is_unmanned:
+                await self._lanes.man(lane)
+        if self._hint is not None and not self._hinted:
+            line, text = self._hint
+            self._hinted = await self._lanes.hint(text)
+            if self._hinted:
+                self._journal.emit(LineHinted(line, text))
+        self._hint = None
+
     async def room(self) -> None:
         """Wait for the lanes, see `Lane.room`."""
-        for lane in self._lanes.crowded():
-            await lane.room()
+        for lane in self._lanes.all():
+            if lane.spool.crowded:
+                await lane.room()
 
     def end(self) -> None:
         """The log has ended."""
         self.flush()
-        self._tell(LogEnded())
+        self.tell(LogEnded())
 
     def _report(self, calls: list[tuple[float | None, str]]) -> None:
         progress = self._journal.progress
         for percent, message in calls:
             progress(percent, message)
 
-    def _dispatch(self, event: object, share: int) -> bool:
+    def _dispatch(self, event: object, share: int) -> Fact | None:
         """Put `event` where it belongs; `share` is its part of the window, in bytes, for the lanes' books."""
         journal, lanes = self._journal, self._lanes
         match event:
@@ -184,13 +200,11 @@ class Parser:
                 self.flush()
                 if summary:
                     journal.progress(None, display_text(summary))
-                self._tell(DoneSeen(summary and display_text(summary)))
-                return True
+                return DoneSeen(summary and display_text(summary))
             case ErrorEvent(message):
                 self.flush()
-                self._tell(ErrorSeen(message and display_text(message)))
-                return True
-        return False
+                return ErrorSeen(message and display_text(message))
+        return None
 
     def _pass_on(self, messages: list[tuple[str, object]], share: int) -> None:
         if self._journal.is_observed:
@@ -214,9 +228,8 @@ class Parser:
                 continue  # most lines are, and none of them misses anything
             line = raw.decode("utf-8", "replace")
             hint = near_miss(line, self._features)
-            if hint is not None and self._lanes.hint(hint.text):
-                self._hinted = True
-                self._journal.emit(LineHinted(display_text(line), hint.text))
+            if hint is not None:
+                self._hint = display_text(line), hint.text
                 return
 
 
@@ -228,8 +241,12 @@ async def parse(me: actors.Me[LogPiece | Flush], parser: Parser) -> None:
         elif isinstance(piece, EndOfLog):
             parser.end()
             return
-        elif parser.take(piece):
-            return
+        else:
+            fact = parser.take(piece)
+            await parser.see_to_lanes()
+            if fact is not None:
+                parser.tell(fact)
+                return
         await parser.room()
         due = parser.due
         if due is not None:
