@@ -117,13 +117,13 @@ class Parser:
         if window.lost:
             journal.lost_bytes += window.lost
             journal.problem(f"{window.lost} bytes of the log were gone before they could be read")
-        ended = self._handle(window)
+        fact = self._handle(window)
         if not self._hinted:
             last = 0 if len(window.data) <= HINT_WINDOW else window.data.rfind(b"\n", 0, -1) + 1
             self._look_for_near_miss(window.data[last:])
-        return ended
+        return fact
 
-    def _handle(self, window: Window) -> bool:
+    def _handle(self, window: Window) -> Fact | None:
         journal = self._journal
         records = self._scanner.scan(window.data)
         count = sum(len(each.messages) if isinstance(each, CallerMessages) else 1 for each in records)
