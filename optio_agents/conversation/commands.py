@@ -79,9 +79,9 @@ class Gone(NamedTuple):
 
 
 class InterruptExpired(NamedTuple):
-    """The deadline of an interrupt of this turn has passed."""
+    """The deadline of an interrupt has passed."""
 
-    turn: int
+    interrupt: int
 
 
 class StartExpired(NamedTuple):

@@ -56,7 +56,6 @@ class Core:
         self.first_words: list[str] = []
         self._sents: dict[int, Sent] = {}
         self._interrupts: dict[int, PendingInterrupt] = {}
-        self._deadlines = 0
 
     @property
     def waiting(self) -> int:
@@ -104,8 +103,8 @@ class Core:
                 effects = turns.decide(permission, decision)
                 self._perform(effects, timers)
                 done.settle(bool(effects))
-            case commands.InterruptExpired(turn):
-                self._perform(turns.interrupt_expired(turn), timers)
+            case commands.InterruptExpired(interrupted):
+                self._perform(turns.interrupt_expired(interrupted), timers)
             case commands.StartExpired():
                 if turns.state is State.STARTING:
                     reason = f"the agent was not ready after {self.options.start_seconds:g} s"
@@ -174,10 +173,9 @@ class Core:
                 interrupt = self._interrupts.pop(number, None)
                 if interrupt is not None:
                     interrupt.receipt.settle(receipt)
-            case InterruptStarted(turn, seconds):
-                self._deadlines += 1
+            case InterruptStarted(number, seconds):
                 if timers is not None:
-                    timers.start(("interrupt", self._deadlines), seconds, commands.InterruptExpired(turn))
+                    timers.start(("interrupt", number), seconds, commands.InterruptExpired(number))
             case Offered(permission, request):
                 if self.desk is not None:
                     self.desk.offer(permission, request)

@@ -43,9 +43,9 @@ class Receipted(NamedTuple):
 
 
 class InterruptStarted(NamedTuple):
-    """Call `interrupt_expired(turn)` after `seconds`."""
+    """Call `interrupt_expired(interrupt)` after `seconds`."""
 
-    turn: int
+    interrupt: int
     seconds: float
 
 

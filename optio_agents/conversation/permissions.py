@@ -84,7 +84,11 @@ class PermissionDesk:
 
     async def _run(self, number: int, handler: PermissionHandler, scope: trio.CancelScope) -> None:
         with scope:
-            decision = await self._answer(handler, self._open[number])
+            request = self._open.get(number)
+            if request is None:
+                # The agent took it back in the same breath, before this task began.
+                return
+            decision = await self._answer(handler, request)
             if decision is not None:
                 await self._decided(number, decision)
                 return

@@ -6,6 +6,7 @@ as one; what our own conversation can do beyond it is in `optio_agents.conversat
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -27,11 +28,22 @@ class PermissionDecision:
     `updated_input` (with "allow") is what the tool runs with instead; a backend that cannot change the
     input is told "deny" in that case, because running the original would be what nobody allowed. `message`
     (with "deny") is what the agent is told, where the backend can tell it.
+
+    Raises:
+        ValueError, TypeError: nothing that an agent can be told; raised here, where the mistake is, and in a
+        handler a mistake denies.
     """
 
     behavior: Literal["allow", "deny"]
     updated_input: dict[str, Any] | None = None
     message: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be written to the agent."""
+        if self.behavior not in ("allow", "deny"):
+            raise ValueError(f'behavior is "allow" or "deny", not {self.behavior!r}')
+        if self.updated_input is not None:
+            json.dumps(self.updated_input, allow_nan=False)
 
 
 class ConversationClosed(Exception):  # noqa: N818 - named for what happened

@@ -61,6 +61,8 @@ OPEN_PERMISSIONS_LIMIT = 256
 
 CLOSED_EVENT = "x-optio-closed"
 
+INTERRUPTED_UNSENT = "interrupted before it was sent"
+
 UNCHANGEABLE = "Allowed only with other input, which this agent cannot take; so it is denied."
 
 
@@ -100,6 +102,7 @@ class Turns:
         self._queue: deque[_Queued] = deque()
         self._last: TurnResult | None = None
         self._steering: dict[int, str] = {}  # written, not known yet in which turn they end up
+        self._early: list[int] = []  # interrupts that wait for that: between two turns, of what was steered
         self._permissions: dict[int, _Permission] = {}
         self._numbers: dict[Key, int] = {}
         self._next_permission = 1
@@ -112,6 +115,8 @@ class Turns:
         if not self._ready:
             return State.STARTING
         if self._turn is None:
+            if self._early:
+                return State.INTERRUPTING
             return State.RUNNING if self._steering else State.IDLE
         if self._turn.interrupting:
             return State.INTERRUPTING
@@ -165,7 +170,7 @@ class Turns:
     def stop_and_send(self, send: int, text: str, interrupt: int, seconds: float) -> list[Effect]:
         """Interrupt the running turn and send `text` before everything that waits."""
         # Queued first: the turn may end within the interrupt, and then this is the next one.
-        if self._turn is None:
+        if self._turn is None and not self._steering:
             return [*self.send(send, text, first=True), *self._nothing_running(interrupt)]
         return [*self.send(send, text, first=True), *self.interrupt(interrupt, seconds)]
 
@@ -188,16 +193,16 @@ class Turns:
         out: list[Effect] = []
         if self.closed is not None:
             out.append(Receipted(interrupt, None))
-        elif self._turn is not None:
+        elif self._turn is not None or self._steering:
             if self.codec.capabilities.interrupt:
-                self._interrupt(self._turn, interrupt, seconds, out)
+                self._interrupt(interrupt, seconds, out)
             else:
                 receipt = InterruptReceipt(InterruptKind.UNSUPPORTED, queued=self.queued)
                 out.append(Receipted(interrupt, receipt))
         elif not self._ready and self._queue:
             # Its turn would have been the first one: it is stopped before it began.
             head = self._queue.popleft()
-            out.append(SendEnded(head.send, SendEnd(Fate.UNSENT, reason="interrupted before it was sent")))
+            out.append(SendEnded(head.send, SendEnd(Fate.UNSENT, reason=INTERRUPTED_UNSENT)))
             receipt = InterruptReceipt(InterruptKind.INTERRUPTED, queued=self.queued, acknowledged=True)
             out.append(Receipted(interrupt, receipt))
         else:
@@ -250,16 +255,15 @@ class Turns:
                 rules[type(item)](self, item, out)
         return out
 
-    def interrupt_expired(self, turn: int) -> list[Effect]:
-        """The deadline of an interrupt of `turn` has passed."""
-        current = self._turn
-        if self.closed is not None or current is None or current.number != turn or not current.interrupting:
+    def interrupt_expired(self, interrupt: int) -> list[Effect]:
+        """The deadline of an interrupt has passed."""
+        waiting = self._early if self._turn is None else self._turn.interrupts
+        if self.closed is not None or interrupt not in waiting:
             return []
-        receipt = InterruptReceipt(
-            InterruptKind.UNANSWERED, queued=self.queued, acknowledged=current.acknowledged
-        )
-        out: list[Effect] = [Receipted(interrupt, receipt) for interrupt in current.interrupts]
-        current.interrupts.clear()
+        acknowledged = self._turn is not None and self._turn.acknowledged
+        receipt = InterruptReceipt(InterruptKind.UNANSWERED, queued=self.queued, acknowledged=acknowledged)
+        out: list[Effect] = [Receipted(each, receipt) for each in waiting]
+        waiting.clear()
         out.extend(self.fail("the agent did not stop its turn when it was interrupted"))
         return out
 
@@ -297,7 +301,10 @@ class Turns:
                 # It runs one turn at a time, so that one is over, whatever became of the news.
                 error = "the agent began another turn and never said how this one ended"
                 self._finish(turn, TurnResult(turn.number, TurnStatus.FAILED, error=error), out)
-            self._turn = _Turn(signal.turn, adopted)
+            early, self._early = self._early, []
+            self._turn = _Turn(signal.turn, adopted, early)
+            if early:
+                self._stop(self._turn, out)
         elif turn is not None and turn.number == signal.turn and turn.interrupting:
             # The interrupt came before the turn had begun, and an interrupt of nothing is lost: say it again.
             self.codec.interrupt()
@@ -317,19 +324,29 @@ class Turns:
             return
         last = self._last if self._last is not None and self._last.turn == signal.turn else None
         out.append(SendEnded(signal.send, SendEnd(Fate.FOLDED, last)))
+        self._answer_early(InterruptKind.FINISHED, out)
         self._next(out)
 
     def _on_refused(self, signal: Refused, out: list[Effect]) -> None:
         text = self._steering.pop(signal.send, None)
         rejected = SendEnded(signal.send, SendEnd(Fate.REJECTED, reason=signal.reason))
         if text is not None:
-            if signal.lost_race and self.closed is None:
-                self._queue.appendleft(_Queued(signal.send, text))
-            else:
+            if not signal.lost_race or self.closed is not None:
                 out.append(rejected)
+                self._answer_early(InterruptKind.FINISHED, out)
+            elif self._early:
+                # It would have been the next turn: that is stopped before it begins.
+                out.append(SendEnded(signal.send, SendEnd(Fate.UNSENT, reason=INTERRUPTED_UNSENT)))
+                self._answer_early(InterruptKind.INTERRUPTED, out)
+            else:
+                self._queue.appendleft(_Queued(signal.send, text))
         elif self._turn is not None and self._turn.sends[0] == signal.send:
             turn, self._turn = self._turn, None
+            # There is no such turn, so whatever claimed to belong to it goes with it.
+            self._cancel_permissions("withdrawn", out)
             out.append(rejected)
+            lost = SendEnd(Fate.REJECTED, reason=signal.reason)
+            out.extend(SendEnded(send, lost) for send in turn.sends[1:])
             self._receipts(turn, InterruptKind.FINISHED, None, out)
         self._next(out)
 
@@ -378,14 +395,28 @@ class Turns:
             queued = self._queue.popleft()
             self._turn = _Turn(self.codec.prompt(queued.send, queued.text), [queued.send])
 
-    def _interrupt(self, turn: _Turn, interrupt: int, seconds: float, out: list[Effect]) -> None:
-        turn.interrupts.append(interrupt)
-        out.append(InterruptStarted(turn.number, seconds))
-        if not turn.interrupting:
-            turn.interrupting = True
-            self.codec.interrupt()
-            # After the interrupt, so that no answer lets the turn go on.
-            self._cancel_permissions("interrupted", out)
+    def _interrupt(self, interrupt: int, seconds: float, out: list[Effect]) -> None:
+        out.append(InterruptStarted(interrupt, seconds))
+        if self._turn is None:
+            # What was steered came too late for its turn; the backend will say what becomes of it.
+            self._early.append(interrupt)
+            return
+        self._turn.interrupts.append(interrupt)
+        if not self._turn.interrupting:
+            self._stop(self._turn, out)
+
+    def _stop(self, turn: _Turn, out: list[Effect]) -> None:
+        turn.interrupting = True
+        self.codec.interrupt()
+        # After the interrupt, so that no answer lets the turn go on.
+        self._cancel_permissions("interrupted", out)
+
+    def _answer_early(self, kind: InterruptKind, out: list[Effect]) -> None:
+        """If nothing that was steered is open any more, no turn follows that the early interrupts could stop."""
+        if not self._steering:
+            early, self._early = self._early, []
+            receipt = InterruptReceipt(kind, queued=self.queued)
+            out.extend(Receipted(interrupt, receipt) for interrupt in early)
 
     def _nothing_running(self, interrupt: int) -> list[Effect]:
         return [Receipted(interrupt, InterruptReceipt(InterruptKind.NOTHING_RUNNING, queued=self.queued))]
@@ -427,6 +458,8 @@ class Turns:
         """The backend will not answer any more: end what it was told."""
         turn = self._turn
         steering, self._steering = self._steering, {}
+        early, self._early = self._early, []
+        out.extend(Receipted(interrupt, None) for interrupt in early)
         if turn is not None:
             turn.sends.extend(steering)
             self._finish(turn, TurnResult(turn.number, TurnStatus.LOST, error=reason), out)

@@ -104,6 +104,7 @@ class History:
 
     def interrupt(self, choice: int) -> None:
         running, closed = self.turns.turn, self.turns.closed
+        between = running is None and self.turns.state in (State.RUNNING, State.INTERRUPTING)
         again = running in self.interrupted_turns
         interrupt = self.new_interrupt()
         written = self.did(self.turns.interrupt(interrupt, 1.0))
@@ -112,20 +113,23 @@ class History:
             assert again or {"do": "interrupt"} in written
             assert self.turns.state is State.INTERRUPTING
             assert set(self.offered) == set(self.settled)
+        elif between:
+            # It stops the turn that the agent may still make of what was steered.
+            assert self.turns.state is State.INTERRUPTING
         else:
             assert interrupt in self.receipts
 
     def expire(self, choice: int) -> None:
         if self.deadlines:
-            turn = self.deadlines.pop(choice % len(self.deadlines))
+            interrupt = self.deadlines.pop(choice % len(self.deadlines))
             closed = self.turns.closed
-            waited = self.turns.turn == turn and closed is None
-            self.did(self.turns.interrupt_expired(turn))
+            waited = interrupt not in self.receipts and closed is None
+            self.did(self.turns.interrupt_expired(interrupt))
             if waited:
                 assert self.interrupts == set(self.receipts)
                 assert self.turns.closed is not None
             else:
-                assert self.turns.closed == closed  # the deadline of a turn that is over says nothing
+                assert self.turns.closed == closed  # the deadline of what has its receipt says nothing
 
     def decide(self, choice: int) -> None:
         if self.offered:
@@ -177,6 +181,7 @@ class History:
             {"say": "asked", "key": f"lie{choice}", "turn": turn, "tool": "t", "input": {}},
             {"say": "acknowledged", "turn": turn},
             {"say": "folded", "send": turn, "turn": turn},
+            {"say": "refused", "send": turn, "reason": "a lie", "lost_race": choice % 2 == 0},
             {"say": "withdrawn", "key": f"p{turn}"},
             {"say": "something new"},
         ]
@@ -230,11 +235,12 @@ class History:
                     assert interrupt in self.interrupts
                     assert interrupt not in self.receipts
                     self.receipts[interrupt] = receipt
-                case InterruptStarted(turn=turn):
-                    self.deadlines.append(turn)
-                    self.interrupted_turns.add(turn)
+                case InterruptStarted(interrupt=interrupt):
+                    self.deadlines.append(interrupt)
                 case EndBackend():
                     assert self.turns.closed is not None
+        if self.turns.turn is not None and self.turns.state is State.INTERRUPTING:
+            self.interrupted_turns.add(self.turns.turn)
         written = [json.loads(line) for line in self.turns.codec.take_output().splitlines()]
         for record in written:
             self.note_written(record)

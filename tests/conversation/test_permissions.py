@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from typing import Any
 
 import pytest
 import trio
@@ -152,3 +154,40 @@ async def test_a_request_blocks_nothing_but_its_own_turn() -> None:
         assert seen == ["began", "asked", "folded"]
         await conversation.interrupt()
         assert (await steered.wait()).turn is not None
+
+
+async def test_a_request_that_is_taken_back_in_the_same_read_asks_nobody() -> None:
+    transport = SimulatedTransport()
+    async with simulated(transport) as (conversation, _):
+        asked: list[PermissionRequest] = []
+        conversation.on_permission_request(asked.append)
+        transport.mute = True
+        await conversation.send("hang")
+        await conversation.wait_state(State.RUNNING)
+        request = {"say": "asked", "key": "k", "turn": 1, "tool": "x", "input": {}}
+        withdrawn = {"say": "withdrawn", "key": "k"}
+        transport.print(b"".join(json.dumps(record).encode() + b"\n" for record in (request, withdrawn)))
+        await wait_all_tasks_blocked()
+        assert asked == []
+        assert conversation.state is State.RUNNING
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"behavior": "Allow"},
+        {"behavior": "allow", "updated_input": {"a": object()}},
+        {"behavior": "allow", "updated_input": {"a": float("nan")}},
+    ],
+    ids=["behavior", "no JSON", "NaN"],
+)
+async def test_a_decision_that_no_agent_can_be_told_is_refused_where_it_is_made(
+    fields: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        PermissionDecision(**fields)
+    async with simulated() as (conversation, transport):
+        conversation.on_permission_request(lambda request: PermissionDecision(**fields))
+        with caplog.at_level(logging.CRITICAL):
+            await conversation.ask("ask:x")
+        assert transport.agent.ran == []

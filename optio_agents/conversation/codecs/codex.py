@@ -103,6 +103,7 @@ class CodexCodec(JsonRpcCodec):
             else:
                 self._turn = None
                 out.append(Refused(send, error.message))
+                self._refuse_waiting(out)
 
         self._request("turn/start", {"threadId": self._thread, "input": _input(text)}, answered)
         return turn
@@ -243,8 +244,12 @@ class CodexCodec(JsonRpcCodec):
             error = _field(fields, "error", "message") or str(fields.get("status"))
         self._turn = self._turn_id = None
         self._started = False
-        waiting, self._steers_wait = self._steers_wait, []
         out.append(TurnFinished(turn, status, str(self._answer), error, record))
+        self._refuse_waiting(out)
+
+    def _refuse_waiting(self, out: Out) -> None:
+        """The turn that these were to steer will not start any more."""
+        waiting, self._steers_wait = self._steers_wait, []
         out.extend(Refused(send, "the turn has ended", lost_race=True) for send, _ in waiting)
 
     def _asked(self, key: Key, method: str, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:

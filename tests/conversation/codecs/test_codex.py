@@ -156,3 +156,15 @@ def test_a_failed_handshake_says_why() -> None:
     peer = Peer()
     (first,) = peer.written()
     assert peer.say({"id": first["id"], "error": {"message": "too old"}}) == [StartFailed("too old")]
+
+
+def test_a_steer_that_waits_for_a_turn_that_is_refused_is_sent_anew() -> None:
+    peer = Peer()
+    peer.ready()
+    request = peer.prompted()
+    peer.codec.steer(2, "and this")
+    assert peer.written() == []
+    assert peer.say({"id": request["id"], "error": {"code": 1, "message": "no"}}) == [
+        Refused(1, "no"),
+        Refused(2, "the turn has ended", lost_race=True),
+    ]
