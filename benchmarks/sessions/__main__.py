@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.sessions import mongod, page
 from benchmarks.sessions.bench import Bench
@@ -19,33 +20,39 @@ from benchmarks.sessions.probe.sessions import root
 from benchmarks.sessions.rivals import CACHE, CHECKOUT, PUBLISHED_VERSION, ours, published
 
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
-RESULTS = "results.json"
+RESULTS = CACHE / "results.json"
 
 
 def main() -> None:
     """Run what the command line asks for."""
     options = _options()
     if options.from_results:
-        page.write(json.loads((CACHE / RESULTS).read_text()), PAGE)
+        page.write(json.loads(RESULTS.read_text()), PAGE)
         return
     began = time.monotonic()
+    results: dict[str, Any] = {
+        "version": PUBLISHED_VERSION,
+        "machine": page.machine(),
+        "quick": options.quick,
+    }
+    if options.only and not options.quick and RESULTS.exists():
+        results = json.loads(RESULTS.read_text()) | results
     with ExitStack() as stack:
         program = mongod.binary()
         uri = stack.enter_context(mongod.running(program)) if program else None
         asyncio, trio = ours()
         logs = Logs(stack.enter_context(_log_directory()))
         bench = Bench(published(), asyncio, trio, logs, options.quick, uri)
-        results = {"version": PUBLISHED_VERSION, "machine": page.machine(), "quick": options.quick}
         for name, group in page.GROUPS.items():
-            if (not options.only or name in options.only) and not (options.quick and name == "profiles"):
-                results[name] = group.measure(bench)
+            if (options.only and name not in options.only) or (options.quick and name == "profiles"):
+                continue
+            results[name] = group.measure(bench)
+            if not options.quick:
+                RESULTS.write_text(json.dumps(results))
+                page.write(results, PAGE)
         bench.say(f"measured in {time.monotonic() - began:.0f} s")
-    if options.quick or options.only:
+    if options.quick:
         sys.stdout.write(page.markdown(results))
-    else:
-        CACHE.mkdir(exist_ok=True)
-        (CACHE / RESULTS).write_text(json.dumps(results))
-        page.write(results, PAGE)
 
 
 @contextmanager
@@ -63,10 +70,15 @@ def _options() -> argparse.Namespace:
         "--quick", action="store_true", help="small logs, few rounds; prints, and writes no page"
     )
     parser.add_argument(
-        "--only", action="append", choices=page.GROUPS, help="only this group of rows (prints)"
+        "--only",
+        action="append",
+        choices=page.GROUPS,
+        help="only this group of rows; the rest of the page stays",
     )
     parser.add_argument(
-        "--from-results", action="store_true", help=f"write the page anew from .bench/{RESULTS}"
+        "--from-results",
+        action="store_true",
+        help=f"write the page anew from {RESULTS.relative_to(CHECKOUT)}",
     )
     return parser.parse_args()
 

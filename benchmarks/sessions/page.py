@@ -21,7 +21,7 @@ package runs as a black box in a virtual environment of its own: the same Python
 fresh process per measurement, taking turns. `asyncio` is this package as optio's worker runs it; `Trio` is this package
 awaited under plain Trio. Ratios travel from machine to machine, absolute figures do not.
 
-`make bench` makes this page anew{quick}; `make bench-quick` prints a short version of it within two minutes.
+`make bench` makes this page anew; `make bench-quick` prints a short version of it within two minutes{quick}.
 Machine: {machine}.
 
 ![throughput by mix, memory by size of the log, distributions of latency and of cancelling](benchmarks.svg)
@@ -53,9 +53,7 @@ def markdown(results: dict[str, Any]) -> str:
     introduction = INTRODUCTION.strip().format(
         version=results["version"],
         machine=results["machine"],
-        quick=" (this one was made by `make bench-quick`: small logs, few rounds)"
-        if results["quick"]
-        else "",
+        quick=" (this is one: small logs, few rounds)" if results["quick"] else "",
     )
     sections: list[Section] = []
     for name, group in GROUPS.items():

@@ -12,10 +12,10 @@ LATENCY_TEXT = """
 Another process writes a STATUS line every 12 to 20 ms, with the time in it; `ctx.report_progress` looks at the clock.
 Alone, and beside 64 sessions in the same process whose agents are silent.
 
-What a line costs us here is Python that runs with cold caches: the process has slept for 15 ms. From the write to the
-dispatcher of inotify it is one wake-up of the process (the published package has two, its `tail` and itself); from there
-to the ctx it is two turns of Trio's loop (dispatcher to tailer, tailer to parser) and about a hundred Python calls,
-which is where the difference lies. In a loop that is busy the same path takes less than half.
+What a line costs us here is Python that runs with cold caches: the process has slept for 15 ms. From the write to
+the dispatcher of inotify it is one wake-up of the process (the published package has two, its `tail` and itself); from
+there to the ctx it is two turns of Trio's loop (dispatcher to tailer, tailer to parser) and some 140 calls of Python
+functions, which is where the difference lies.
 """
 
 CANCEL_TEXT = """
@@ -28,7 +28,7 @@ SEED = 7
 
 def measure(bench: Bench) -> dict[str, Any]:
     """Distributions, rounds taking turns."""
-    rounds, samples, cancels = bench.pick((1, 150, 40), (3, 400, 120))
+    rounds, samples, cancels = bench.pick((1, 100, 25), (3, 400, 120))
     measured: dict[str, Any] = {}
     for beside in (0, 64):
         answers = bench.rounds(bench.rivals, rounds, "latency", samples=samples, beside=beside, seed=SEED)

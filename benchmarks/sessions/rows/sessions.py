@@ -39,7 +39,7 @@ def measure(bench: Bench) -> dict[str, Any]:
             bench.rivals, rounds, "crowd", count=bench.pick(50, 100), at_once=False, lines=0
         ),
         "in_turn_count": bench.pick(50, 100),
-        "crowd_count": bench.pick(500, 2000),
+        "crowd_count": bench.pick(300, 2000),
         "few": bench.rounds(bench.rivals[1:], bench.pick(3, 7), "crowd", count=10, at_once=True, lines=100),
     }
     measured["many"] = bench.rounds(
