@@ -38,12 +38,11 @@ class Callers:
         outbox = Outbox(self._sender, self._journal)
 
         def heard(index: int, outcome: Outcome[Any]) -> None:
-            if isinstance(outcome, Error):
+            if isinstance(outcome, Value):
+                if isinstance(outcome.value, str) and outcome.value.strip():
+                    outbox.put(outcome.value)
+            elif isinstance(outcome, Error):
                 self._journal.problem(f"on_caller_message failed for {messages[index][0]}: {outcome.error!r}")
-            elif isinstance(outcome, Value):
-                answer = outcome.value
-                if isinstance(answer, str) and answer.strip():
-                    outbox.put(answer)
             settle()
 
         await self._border.call_each(
