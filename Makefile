@@ -19,10 +19,11 @@ test-agents: $(call STAMP,dev) ## The tests with real agent CLIs, which npm brin
 	$(BIN)/python tests/agents/install.py
 	$(BIN)/python -m pytest -m agents
 
-check: $(call STAMP,dev) ## Lint, format, types.
+check: $(call STAMP,dev) ## Lint, format, types, and whether the documents' programs run and their links lead somewhere.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_readme.py tests/actors/test_guide.py
 
 format: $(call STAMP,dev)
 	$(BIN)/ruff check --fix .
