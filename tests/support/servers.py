@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import random
 import shutil
 import signal
 import socket
@@ -28,11 +29,17 @@ def missing(what: str) -> None:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of the loopback interface that was free just now.
+
+    Not one of those that the kernel gives to clients, or a server that is stopped might not get it back.
+    """
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        ceiling = int(file.read().split()[0])
+    while True:
+        port = random.randrange(10_000, max(ceiling, 20_000))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:

@@ -89,12 +89,17 @@ async def running_worker(url: str, tasks: Sequence[TaskInstance], **options: Any
     await optio.init(mongo_db=database, prefix=PREFIX, get_task_definitions=definitions, **options)
     running = asyncio.create_task(optio.run())
     try:
+        async with asyncio.timeout(HANG):
+            while optio._supervisor_task is None and not running.done():
+                await asyncio.sleep(0.01)  # its start goes on for a while
         yield Worker(optio, database)
     finally:
-        await optio.shutdown(grace_seconds=10.0)
-        await asyncio.wait_for(running, HANG)
-        await client.drop_database(database.name)
-        client.close()
+        try:
+            await optio.shutdown(grace_seconds=10.0)
+            await asyncio.wait_for(running, HANG)
+            await client.drop_database(database.name)
+        finally:
+            client.close()
 
 
 def in_worker(
