@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clamator_over_redis import RedisRpcClient  # type: ignore[import-untyped]
-from clamator_protocol.error import ClamatorTransportError  # type: ignore[import-untyped]
+from clamator_over_redis import RedisRpcClient
+from clamator_protocol.error import ClamatorTransportError
 from motor.motor_asyncio import AsyncIOMotorClient
 from optio_core._generated.optio_engine import CancelParams, LaunchParams, OptioEngineClient
 
