@@ -1,7 +1,7 @@
 """A model's API that does what the prompt says: the other end of the agents in these tests.
 
-It speaks the three dialects that claude (Anthropic Messages), codex (OpenAI Responses) and gemini (Gemini)
-use, streaming as they do. The newest user message that holds directives is the script:
+It speaks the dialects that claude (Anthropic Messages), codex (OpenAI Responses), opencode (OpenAI Chat
+Completions) and gemini (Gemini) use, streaming as they do. The newest user message that holds directives is the script:
 
     [[say some words]]        stream these words
     [[wait NAME]]             go on when the test releases NAME
@@ -129,6 +129,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._answer("anthropic", self._anthropic(body), stream=bool(body.get("stream")))
             elif path.endswith("/responses"):
                 self._answer("openai", self._openai(body), stream=True)
+            elif path.endswith("/chat/completions"):
+                self._answer("chat", self._chat(body), stream=bool(body.get("stream")))
             elif "enerateContent" in path:
                 self._answer("gemini", self._gemini(body), stream="stream" in path)
             else:
@@ -340,6 +342,46 @@ class Handler(BaseHTTPRequestHandler):
             "response.completed",
             response={**response, "status": "completed", "output": output, "usage": usage},
         )
+
+    # OpenAI Chat Completions.
+
+    def _chat(self, body: Json) -> Iterator[tuple[str, Json]]:
+        said: list[tuple[str, str]] = []
+        for message in body.get("messages", []):
+            if message["role"] in ("user", "tool"):
+                who = "user" if message["role"] == "user" else "result"
+                said.append((who, flatten(message.get("content"))))
+        # The small call that makes up a title offers no tools.
+        steps = script(said) if body.get("tools") else [("say", "ok")]
+        if body.get("tools"):
+            BOARD.report("request", dialect="chat", steps=steps, newest=newest(said))
+        answer = {"id": f"chatcmpl-{uuid.uuid4().hex[:12]}", "created": 0, "model": body.get("model")}
+
+        def chunk(delta: Json, reason: str | None = None) -> tuple[str, Json]:
+            choice = {"index": 0, "delta": delta, "finish_reason": reason}
+            return "", {**answer, "object": "chat.completion.chunk", "choices": [choice]}
+
+        text = ""
+        for word in self._words(steps):
+            text += word
+            yield chunk({"role": "assistant", "content": word})
+        tool = self._tool(steps)
+        if tool is not None:
+            function = {"name": tool[0], "arguments": json.dumps(tool[1])}
+            call = {
+                "index": 0,
+                "id": f"call_{uuid.uuid4().hex[:12]}",
+                "type": "function",
+                "function": function,
+            }
+            yield chunk({"role": "assistant", "tool_calls": [call]})
+        reason = "stop" if tool is None else "tool_calls"
+        yield chunk({}, reason)
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        whole = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": reason}
+        choices = [] if body.get("stream") else [whole]
+        kind = "chat.completion.chunk" if body.get("stream") else "chat.completion"
+        yield "", {**answer, "object": kind, "choices": choices, "usage": usage}
 
     # Gemini.
 

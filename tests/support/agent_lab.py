@@ -20,7 +20,15 @@ from typing import Any
 import pytest
 import trio
 
-from optio_agents.conversation import Agent, AgentConversation, ConversationOptions, claude, codex, gemini
+from optio_agents.conversation import (
+    Agent,
+    AgentConversation,
+    ConversationOptions,
+    claude,
+    codex,
+    gemini,
+    opencode,
+)
 from optio_agents.conversation.opening import open_conversation
 from optio_agents.hosts.process_tree import read_snapshot
 from tests.agents import install
@@ -87,6 +95,11 @@ class Lab:
             "GOOGLE_GEMINI_BASE_URL": url,
             "GEMINI_TELEMETRY_ENABLED": "false",
             "GEMINI_CLI_TRUST_WORKSPACE": "true",
+            "OPENCODE_CONFIG_CONTENT": json.dumps(opencode_settings(url)),
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
         }
 
     def agent(self, name: str, **options: Any) -> Agent:
@@ -96,6 +109,8 @@ class Lab:
             return claude(command, **options)
         if name == "codex":
             return codex(command, sandbox="danger-full-access", **options)
+        if name == "opencode":
+            return opencode(command, **options)
         arguments = ["--skip-trust", *options.pop("arguments", [])]
         return gemini(command, model="gemini-2.5-flash", arguments=arguments, **options)
 
@@ -175,6 +190,26 @@ class Fifo:
         data = os.read(self._descriptor, 1000)
         os.close(self._descriptor)
         return data
+
+
+def opencode_settings(url: str) -> dict[str, Any]:
+    """One provider, the API; ask before anything is done."""
+    model = {"name": "fake", "tool_call": True, "limit": {"context": 100_000, "output": 10_000}}
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "fake",
+        "options": {"baseURL": f"{url}/v1", "apiKey": "sk-test"},
+        "models": {"fake-model": model},
+    }
+    return {
+        "autoupdate": False,
+        "share": "disabled",
+        "model": "fake/fake-model",
+        "small_model": "fake/fake-model",
+        "enabled_providers": ["fake"],
+        "provider": {"fake": provider},
+        "permission": {"bash": "ask", "edit": "ask"},
+    }
 
 
 def prepare_home(home: Path, port: int) -> None:
