@@ -146,7 +146,10 @@ class ProgramChat:
         changed, message = command.get("updated_input"), command.get("message")
         if behavior not in ("allow", "deny") or not isinstance(changed, dict | None):
             raise Unusable("a decision has a behavior (allow or deny), and an object as updated_input if any")
-        decision = PermissionDecision(behavior, changed, None if message is None else str(message))
+        try:
+            decision = PermissionDecision(behavior, changed, None if message is None else str(message))
+        except ValueError as error:  # NaN, which Python reads though it is no JSON
+            raise Unusable(f"updated_input: {error}") from None
         if request is None or not await self._conversation.decide(request, decision):
             raise Unusable(f"there is no open permission request {command['decide']!r}")
 

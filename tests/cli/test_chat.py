@@ -19,6 +19,7 @@ import trio
 
 AGENT = Path(__file__).parents[1] / "support" / "acp_agent.py"
 HANG_GUARD = 60.0
+NAN = {"decide": 1, "behavior": "allow", "updated_input": {"n": float("nan")}}
 
 CHAT = [
     sys.executable,
@@ -118,7 +119,7 @@ async def test_a_program_that_says_nonsense_is_told_and_the_chat_goes_on() -> No
         await chat.process.stdin.send_all(b"nonsense\n[1]\n")
         assert "not a JSON object" in (await chat.until(kind="refused"))["why"]
         await chat.until(kind="refused")
-        for command in ({"dance": 1}, {"send": 5}, {"decide": 1}, {"decide": 7, "behavior": "allow"}):
+        for command in ({"dance": 1}, {"send": 5}, {"decide": 1}, {"decide": 7, "behavior": "allow"}, NAN):
             await chat.say(**command, id="x")
             await chat.until(kind="refused", id="x")
         await chat.say(steer="say:x", id="y")
