@@ -16,7 +16,7 @@ test: $(call STAMP,dev) ## The whole test suite, with real servers.
 	$(BIN)/python -m pytest -m "not agents"
 
 test-agents: $(call STAMP,dev) ## The tests with real agent CLIs, which npm brings into .agents/.
-	$(BIN)/python tests/agents/install.py
+	$(BIN)/python tests/agents/install.py $(AGENTS)
 	$(BIN)/python -m pytest -m agents
 
 check: $(call STAMP,dev) ## Lint, format, types, and whether the documents' programs run and their links lead somewhere.

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.agents import install
 from tests.support.agent_lab import Lab, open_lab
+
+collect_ignore = [] if install.command("opencode") else ["test_opencode.py"]
+"""Large and slow to start: `make test-agents AGENTS="claude codex gemini opencode"` brings it."""
 
 
 @pytest.fixture

@@ -15,13 +15,9 @@ from optio_agents.conversation import (
     State,
     TurnStatus,
 )
-from tests.agents import install
 from tests.support.agent_lab import HANG_GUARD, Lab
 
-pytestmark = [
-    pytest.mark.agents,
-    pytest.mark.skipif(install.command("opencode") is None, reason="opencode is installed on request only"),
-]
+pytestmark = pytest.mark.agents
 
 
 def bash(command: str) -> str:
