@@ -16,7 +16,6 @@ from typing import Any
 from benchmarks.sessions import mongod, page
 from benchmarks.sessions.bench import Bench
 from benchmarks.sessions.logs import Logs
-from benchmarks.sessions.probe.sessions import root
 from benchmarks.sessions.rivals import CACHE, CHECKOUT, PUBLISHED_VERSION, ours, published
 
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
@@ -57,7 +56,7 @@ def main() -> None:
 
 @contextmanager
 def _log_directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="optio-bench-logs-", dir=root()))
+    directory = Path(tempfile.mkdtemp(prefix="optio-bench-logs-"))
     try:
         yield directory
     finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,9 +83,13 @@ def machine() -> str:
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
+    kind = subprocess.run(
+        ["stat", "-f", "-c", "%T", tempfile.gettempdir()], capture_output=True, text=True, check=True
+    )
     return (
         f"{os.cpu_count()} cores ({model or platform.machine()}), "
-        f"{platform.system()} {platform.release().split('-')[0]}, CPython {platform.python_version()}"
+        f"{platform.system()} {platform.release().split('-')[0]}, CPython {platform.python_version()}; "
+        f"task directories on {kind.stdout.strip()}"
     )
 
 

@@ -6,31 +6,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.sessions.probe.worlds import World
 
-ROOTS = ("/dev/shm", tempfile.gettempdir())
-"""Where task directories are made: in memory if there is room, so that no disk is measured."""
-
-ROOM = 8 * 1024**3
-
-
-def root() -> str:
-    """The first of `ROOTS` with room enough."""
-    for path in ROOTS:
-        with suppress(OSError):
-            status = os.statvfs(path)
-            if os.access(path, os.W_OK) and status.f_bavail * status.f_frsize > ROOM:
-                return path
-    return ROOTS[-1]
-
 
 @contextmanager
 def task_directory() -> Iterator[str]:
-    """A directory for one task, removed afterwards."""
-    path = tempfile.mkdtemp(prefix="optio-bench-", dir=root())
+    """A directory for one task, where temporary files lie by default; removed afterwards."""
+    path = tempfile.mkdtemp(prefix="optio-bench-")
     try:
         yield path
     finally:
