@@ -16,6 +16,7 @@ import asyncssh
 
 from optio_agents.cli.agent_input import AgentNotListening
 from optio_agents.cli.agent_process import FAREWELL, Patience
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.task.agent import KILL_SECONDS, TERM_SECONDS, AgentProcess
 
 T = TypeVar("T")
@@ -25,6 +26,9 @@ TROUBLE = (OSError, asyncssh.Error)
 
 REMOTE_SECONDS = 10.0
 """For one step on the host besides what it waits for itself: a round trip, or a new connection after a loss."""
+
+OUTPUT_SECONDS = 1.0
+"""For the last of the output to come after COMMAND has exited."""
 
 _PIECE = 64 * 1024
 
@@ -38,7 +42,8 @@ class RemoteAgent:
         self._output = output
         self._patience = patience
         self._hurried = asyncio.Event()
-        self._ended = False
+        self._exited = asyncio.Event()
+        self._copying: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(
@@ -61,21 +66,62 @@ class RemoteAgent:
         except BaseException:
             await agent._process.end()
             raise
+        agent._watch()
         return agent
 
+    def _watch(self) -> None:
+        """Take note of its exit, and copy its output until that ends, or is lost with the connection."""
+        remote = self._process.remote
+        # SSH calls a process ended only when nobody, child or not, has its output open any more.
+        remote.exit_status_received = lambda *_: self._exited.set()
+        remote.exit_signal_received = lambda *_: self._exited.set()
+        if remote.returncode is not None:
+            self._exited.set()
+        self._copying = asyncio.create_task(self._copy())
+        self._copying.add_done_callback(lambda _: self._exited.set())
+
+    async def _copy(self) -> None:
+        while True:
+            try:
+                data = await self._process.stdout.read(_PIECE)
+            except TROUBLE:
+                return  # there is no status then, which tells it
+            if not data:
+                return
+            try:
+                # In a thread: the user may have named a pipe that nobody reads.
+                await asyncio.to_thread(_write_all, self._output, data)
+            except OSError as error:
+                message = f"cannot keep the output: {error.strerror}"
+                raise CommandFailure(ExitCode.IO_ERROR, message) from error
+
     async def wait(self) -> int | None:
-        """Wait until COMMAND has exited and nobody has its output open any more: SSH tells the end only then.
+        """Wait until COMMAND itself has exited.
 
         Returns:
             Its status, negative for a signal; None: the connection was lost.
+
+        Raises:
+            CommandFailure: its output cannot be kept here.
         """
-        with suppress(asyncssh.Error):  # a loss: the status tells
-            while data := await self._process.stdout.read(_PIECE):
-                # In a thread: the user may have named a pipe that nobody reads.
-                await asyncio.to_thread(_write_all, self._output, data)
-        status = await self._process.status()
-        self._ended = True
+        await self._exited.wait()
+        await self._output_ends()
+        remote = self._process.remote
+        if remote.returncode is None:
+            return await self._process.status()
+        status: int | None = remote.returncode
         return status
+
+    async def _output_ends(self) -> None:
+        """Wait for what is still under way, for a moment: whoever was left running may keep it open for ever.
+
+        Raises:
+            CommandFailure: see `wait`.
+        """
+        if self._copying is not None:
+            await asyncio.wait((self._copying,), timeout=OUTPUT_SECONDS)
+            if self._copying.done() and not self._copying.cancelled():
+                self._copying.result()
 
     async def send(self, message: str) -> None:
         """Write `message` to the agent's stdin as one line.
@@ -101,12 +147,17 @@ class RemoteAgent:
         Returns:
             What is known of processes that could not be ended.
         """
-        if not self._ended and not self._hurried.is_set():
+        if not self._exited.is_set() and not self._hurried.is_set():
             await self._ask(farewell)
         try:
             return await insist(self._host, self._process.end, TERM_SECONDS + KILL_SECONDS)
         except TROUBLE as error:
             return f"it may still be running: {str(error) or type(error).__name__}"
+        finally:
+            with suppress(CommandFailure):  # `wait` has raised it, or the run is over without it
+                await self._output_ends()
+            if self._copying is not None:
+                self._copying.cancel()
 
     async def _ask(self, farewell: bool) -> None:
         if farewell:
@@ -114,7 +165,7 @@ class RemoteAgent:
                 await self.send(FAREWELL)
         with suppress(*TROUBLE):
             self._process.stdin.write_eof()
-        exited = asyncio.ensure_future(self.wait())
+        exited = asyncio.ensure_future(self._exited.wait())
         hurried = asyncio.ensure_future(self._hurried.wait())
         try:
             await asyncio.wait(
@@ -123,7 +174,6 @@ class RemoteAgent:
         finally:
             for task in (exited, hurried):
                 task.cancel()
-            await asyncio.gather(exited, hurried, return_exceptions=True)
 
 
 async def insist(host: Any, step: Callable[[], Awaitable[T]], seconds: float = 0.0) -> T:

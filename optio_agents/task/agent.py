@@ -55,6 +55,11 @@ class AgentProcess:
         """Its standard output and error, as one stream: `await read(limit)`."""
         return self._handle.pid_like.stdout
 
+    @property
+    def remote(self) -> Any:
+        """The process as the host's own library knows it: asyncio's, or asyncssh's."""
+        return self._handle.pid_like
+
     async def end_leftovers(self) -> None:
         """End what an earlier run in the same task directory has left running."""
         await self._host.run_command(self._end_marked(), cwd="/")

@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,26 @@ def test_an_end_before_done_is_three_and_shows_the_last_of_its_output(ssh: Ssh, 
     assert "the reason" in result.err
 
 
+def test_who_holds_its_output_open_does_not_hold_up_its_end(ssh: Ssh, tmp_path: Path) -> None:
+    code = """
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+say(f"STATUS: 50% {child.pid}"); print("the last of it", flush=True); os._exit(7)
+"""
+    result = run_over(ssh, "--json", *agent(code), cwd=tmp_path)
+    assert (result.code, result.ended["tail"]) == (3, ["the last of it"])
+    assert "exit status 7" in result.ended["reason"]
+    [child] = [int(event["message"]) for event in result.events if event.get("percent") == 50]
+    assert not alive(child)
+
+
+def test_output_that_cannot_be_kept_ends_the_run(ssh: Ssh, tmp_path: Path) -> None:
+    result = run_over(
+        ssh, "--output", "/dev/full", *agent("print('x', flush=True); time.sleep(600)"), cwd=tmp_path
+    )
+    assert result.code == 74
+    assert "cannot keep the output: No space left on device" in result.err
+
+
 def test_an_agent_that_was_killed_says_by_what(ssh: Ssh, tmp_path: Path) -> None:
     result = run_over(ssh, *agent("os.kill(os.getpid(), signal.SIGKILL)"), cwd=tmp_path)
     assert result.code == 3
@@ -106,11 +127,11 @@ def test_a_program_that_is_only_here_is_hinted_at(ssh: Ssh, tmp_path: Path) -> N
 def test_what_it_started_is_ended_with_done(ssh: Ssh, tmp_path: Path) -> None:
     code = """
 child = subprocess.Popen(["sleep", "600"], start_new_session=True)
-say(f"STATUS: {child.pid}"); say("DONE")
+say(f"STATUS: 50% {child.pid}"); say("DONE")
 """
     result = run_over(ssh, "--json", *agent(code), cwd=tmp_path)
     assert result.code == 0
-    [child] = [int(event["message"]) for event in result.events if event["event"] == "progress"][:1]
+    [child] = [int(event["message"]) for event in result.events if event.get("percent") == 50]
     assert not alive(child)
 
 
@@ -193,8 +214,6 @@ def test_without_a_key_nothing_is_tried(ssh: Ssh, tmp_path: Path) -> None:
 
 def test_ctrl_c_while_connecting(ssh: Ssh, tmp_path: Path) -> None:
     # A server that takes the connection and never says a word.
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as mute:
         mute.settimeout(HANG_GUARD)
         port = mute.getsockname()[1]
