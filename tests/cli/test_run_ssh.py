@@ -76,7 +76,7 @@ def test_quiet_shows_nothing(ssh: Ssh, tmp_path: Path) -> None:
 
 
 def test_error_is_one(ssh: Ssh, tmp_path: Path) -> None:
-    result = run_over(ssh, *agent("say('ERROR: no luck'); time.sleep(600)"), cwd=tmp_path)
+    result = run_over(ssh, *agent("say('ERROR: no luck'); wait_for_the_end_of_input()"), cwd=tmp_path)
     assert result.code == 1
     assert "no luck" in result.err
 
@@ -169,7 +169,7 @@ def test_a_second_signal_does_not_wait_for_the_agent(ssh: Ssh, tmp_path: Path) -
 
 
 def test_the_timeout_is_124(ssh: Ssh, tmp_path: Path) -> None:
-    result = run_over(ssh, "--json", "--timeout", "0.01", *agent("time.sleep(600)"), cwd=tmp_path)
+    result = run_over(ssh, "--json", "--timeout", "0.01", *agent("wait_for_the_end_of_input()"), cwd=tmp_path)
     assert result.code == 124
     assert result.ended["exit_code"] == 124
 
