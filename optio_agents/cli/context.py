@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import trio
@@ -13,11 +14,11 @@ class TerminalContext:
     What the agent asks of a dashboard is shown by the session's observer, so the calls themselves do nothing.
 
     Attributes:
-        cancellation_flag: set it to end the session.
+        cancellation_flag: set it to end the session; an event of the world that awaits the session.
     """
 
-    def __init__(self) -> None:
-        self.cancellation_flag = trio.Event()
+    def __init__(self, cancellation_flag: trio.Event | asyncio.Event) -> None:
+        self.cancellation_flag = cancellation_flag
 
     def should_continue(self) -> bool:
         """False once the session is to end."""

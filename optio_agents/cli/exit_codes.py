@@ -19,7 +19,8 @@ class ExitCode(enum.IntEnum):
     BUG = 70
     """A failure inside optio-agents (EX_SOFTWARE)."""
     IO_ERROR = 74
-    """A deliverable could not be saved here, or the session's own files not be read or written (EX_IOERR)."""
+    """A deliverable could not be saved here, the session's own files not be read or written, or the remote
+    host not be reached (EX_IOERR)."""
     TIMEOUT = 124
     """`--timeout` ran out (what coreutils' `timeout` uses)."""
     INTERRUPTED = 130

@@ -17,8 +17,11 @@ class AgentStarted:
     """COMMAND runs."""
 
     command: tuple[str, ...]
-    pid: int
+    pid: int | None
+    """None on a remote host: SSH does not tell it."""
     workdir: Path
+    host: str | None = None
+    """Where it runs, if not here: `user@host`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,14 @@ from optio_agents.session.outcome import DeliverableRecord
 def as_dict(happening: Happening, store: Path) -> dict[str, Any] | None:
     """The fields of `happening`; None for what is not shown. `store` is where deliverables are saved."""
     match happening:
-        case AgentStarted(command, pid, workdir):
-            return {"event": "started", "command": list(command), "pid": pid, "workdir": str(workdir)}
+        case AgentStarted(command, pid, workdir, host):
+            return {
+                "event": "started",
+                "command": list(command),
+                "pid": pid,
+                "workdir": str(workdir),
+                "host": host,
+            }
         case ProgressReported(percent, message):
             return {"event": "progress", "percent": percent, "message": message}
         case DeliverableSettled(record):

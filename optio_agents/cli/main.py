@@ -26,7 +26,7 @@ COMMANDS = {
 EPILOG = """\
 exit codes of run:
   0 DONE   1 ERROR   2 unusable arguments   3 ended before DONE   70 a bug of ours
-  74 a deliverable could not be saved   124 timeout   130 interrupted
+  74 a deliverable could not be saved, or the host not be reached   124 timeout   130 interrupted
 """
 
 

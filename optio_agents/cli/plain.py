@@ -67,8 +67,9 @@ def verdict(record: DeliverableRecord) -> str:
 def event_line(happening: Happening) -> str | None:
     """One line without its newline; None for what plain output does not show."""
     match happening:
-        case AgentStarted(command, pid, _):
-            return f"started {readable(Path(command[0]).name)} (pid {pid})"
+        case AgentStarted(command, pid, _, host):
+            where = f"pid {pid}" if host is None else f"on {readable(host)}"
+            return f"started {readable(Path(command[0]).name)} ({where})"
         case ProgressReported(percent, message):
             share = "    " if percent is None else f"{percent:3.0f}%"
             return f"{share} {readable(message or '')}".rstrip() or None

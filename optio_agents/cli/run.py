@@ -6,8 +6,10 @@ import argparse
 import math
 from pathlib import Path
 
+from optio_agents.cli.exit_codes import Unusable
 from optio_agents.cli.features import add_feature_options, features_of
 from optio_agents.cli.settings import RunSettings, Show, check_workdir, find_program
+from optio_agents.cli.ssh_target import SshTarget, parse_target
 
 DESCRIPTION = """\
 Run COMMAND as an agent under the optio log protocol: its current directory is the workdir, in which it writes
@@ -16,8 +18,9 @@ deliverables) comes on its stdin, one message per line. Its own output is kept i
 shown when the run fails."""
 
 EPILOG = """\
-example:
+examples:
   optio-agents run --workdir . --timeout 600 -- ./agent.sh --verbose
+  optio-agents run --ssh me@build.example -- /opt/agent/run
 """
 
 
@@ -31,6 +34,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         usage="optio-agents run [options] -- COMMAND [ARG...]",
+    )
+    parser.add_argument(
+        "--ssh",
+        metavar="[USER@]HOST[:PORT]",
+        help="run COMMAND on HOST, in a fresh directory under /tmp that is removed afterwards; "
+        "the host's own key is not checked",
+    )
+    parser.add_argument(
+        "--identity",
+        type=Path,
+        metavar="FILE",
+        help="the private key for --ssh (default: ~/.ssh/id_ed25519, then ~/.ssh/id_rsa)",
     )
     parser.add_argument(
         "--workdir",
@@ -81,8 +96,11 @@ def settings(args: argparse.Namespace) -> RunSettings:
     Raises:
         Unusable: what was given cannot be used; the message says what and why.
     """
+    ssh = ssh_target(args)
     workdir = None if args.workdir is None else check_workdir(args.workdir)
-    program = find_program(args.agent[0], workdir)
+    program = args.agent[0] if ssh is not None else find_program(args.agent[0], workdir)
+    if not program:
+        raise Unusable("COMMAND is empty")
     return RunSettings(
         command=(program, *args.agent[1:]),
         workdir=workdir,
@@ -92,12 +110,32 @@ def settings(args: argparse.Namespace) -> RunSettings:
         strict=args.strict,
         show=Show.JSON if args.json else Show.QUIET if args.quiet else Show.AUTO,
         features=features_of(args),
+        ssh=ssh,
     )
+
+
+def ssh_target(args: argparse.Namespace) -> SshTarget | None:
+    """The remote host, if there is one.
+
+    Raises:
+        Unusable: it cannot be made out; or options that go with it, or do not, contradict that.
+    """
+    if args.ssh is None:
+        if args.identity is not None:
+            raise Unusable("--identity is of use only with --ssh")
+        return None
+    if args.workdir is not None:
+        raise Unusable("--workdir is a directory here; with --ssh the workdir is a fresh one on the host")
+    return parse_target(args.ssh, args.identity)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run COMMAND; return the exit code."""
     checked = settings(args)
+    if checked.ssh is not None:
+        from optio_agents.cli.running_ssh import run_agent_over_ssh
+
+        return run_agent_over_ssh(checked, checked.ssh)
     from optio_agents.cli.running import run_agent
 
     return run_agent(checked)

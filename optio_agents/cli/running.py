@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 import trio
 
@@ -36,8 +36,35 @@ GRACE_SLACK = 2.0
 """Seconds that the body gets on top of the longest ending of its process."""
 
 
-def run_agent(settings: RunSettings) -> int:
+class RunningAgent(Protocol):
+    """What a run needs of its agent from outside the body that owns it."""
+
+    async def send(self, message: str) -> None:
+        """Put one line on its input. Raises `AgentNotListening`."""
+
+    def hurry(self) -> None:
+        """Let its ending be quick."""
+
+
+Start: TypeAlias = Callable[[RunSettings, Places, DeliverableStore], RunEnded]
+"""Enters an event loop, does the run in it, and leaves it again."""
+
+
+def run_here(settings: RunSettings, places: Places, store: DeliverableStore) -> RunEnded:
+    """The run of an agent on this machine."""
+
+    async def main() -> RunEnded:
+        return await Run(settings, places, store, TerminalContext(trio.Event())).run()
+
+    return trio.run(main)
+
+
+def run_agent(settings: RunSettings, start: Start = run_here) -> int:
     """Run the agent, show it, save what it delivers; return the exit code.
+
+    Args:
+        settings: what is asked for.
+        start: how the run is done.
 
     Raises:
         CommandFailure: it could not even begin.
@@ -47,7 +74,7 @@ def run_agent(settings: RunSettings) -> int:
     try:
         store = DeliverableStore(settings.deliverables)
         try:
-            ended = trio.run(_main, settings, places, store)
+            ended = start(settings, places, store)
         finally:
             store.close()
     finally:
@@ -56,10 +83,6 @@ def run_agent(settings: RunSettings) -> int:
         print(f"optio-agents: could not remove {left}", file=sys.stderr)
     _report_failure(ended, settings)
     return int(ended.code)
-
-
-async def _main(settings: RunSettings, places: Places, store: DeliverableStore) -> RunEnded:
-    return await Run(settings, places, store).run()
 
 
 def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
@@ -78,17 +101,19 @@ class Run:
     when only the output is left gives up on the output.
     """
 
-    def __init__(self, settings: RunSettings, places: Places, store: DeliverableStore) -> None:
+    def __init__(
+        self, settings: RunSettings, places: Places, store: DeliverableStore, context: TerminalContext
+    ) -> None:
         self._settings = settings
         self._places = places
         self._store = store
         self._patience = Patience()
         self._began = trio.current_time()
-        self._context = TerminalContext()
+        self._context = context
         self._output = choose_output(settings)
         self._output_scope = trio.CancelScope()
         self._session_over = False
-        self._agent: AgentProcess | None = None
+        self._agent: RunningAgent | None = None
         self._status: str | None = None
         self._stop: Stop | None = None
         self._hurried = False
@@ -172,27 +197,9 @@ class Run:
         self._early.clear()
 
     async def _session(self) -> RunEnded:
-        features = self._settings.features
         cause: BaseException | None = None
         try:
-            outcome = await run_log_protocol_session(
-                LocalHost.within(str(self._places.workdir), fresh=self._places.temporary),
-                self._context,
-                body=self._body,
-                on_deliverable_file=self._save,
-                on_caller_message=self._hear if features.caller_messages else None,
-                protocol=get_protocol(
-                    browser=features.browser,
-                    client_messages=features.client_messages,
-                    caller_messages=features.caller_messages,
-                ),
-                agent_sender=self._send,
-                options=SessionOptions(
-                    strict=self._settings.strict,
-                    cancel_grace=self._patience.ending + GRACE_SLACK,
-                    on_event=self._observe,
-                ),
-            )
+            outcome = await self._outcome()
         except SessionFailed as failed:
             outcome, cause = failed.outcome, _first_cause(failed.__cause__)
         except CommandFailure as failure:
@@ -207,15 +214,35 @@ class Run:
         )
         return self._ended(verdict, outcome)
 
+    async def _outcome(self) -> SessionOutcome:
+        """The session itself, on its host."""
+        host = LocalHost.within(str(self._places.workdir), fresh=self._places.temporary)
+        return await self._session_on(host, self._patience.ending + GRACE_SLACK)
+
+    async def _session_on(self, host: object, grace: float) -> SessionOutcome:
+        """Awaited in the world of `host`. `grace`: seconds that the body gets to end its agent."""
+        features = self._settings.features
+        return await run_log_protocol_session(
+            host,
+            self._context,
+            body=self._body,
+            on_deliverable_file=self._save,
+            on_caller_message=self._hear if features.caller_messages else None,
+            protocol=get_protocol(
+                browser=features.browser,
+                client_messages=features.client_messages,
+                caller_messages=features.caller_messages,
+            ),
+            agent_sender=self._send,
+            options=SessionOptions(strict=self._settings.strict, cancel_grace=grace, on_event=self._observe),
+        )
+
     def _ended(self, verdict: Stop, outcome: SessionOutcome | None, trace: str = "") -> RunEnded:
         self._show_early()
         failed = verdict.code is not ExitCode.DONE
         hints = [*self._survivors]
         if verdict.code is ExitCode.ENDED_EARLY:
-            hints += [
-                f"{name} exists here, but the agent runs in {self._places.workdir}: give an absolute path"
-                for name in relative_files(self._settings.command, self._settings.workdir)
-            ]
+            hints += self._path_hints()
         return RunEnded(
             code=verdict.code,
             reason=verdict.reason,
@@ -229,6 +256,12 @@ class Run:
             trace=trace,
         )
 
+    def _path_hints(self) -> list[str]:
+        return [
+            f"{name} exists here, but the agent runs in {self._places.workdir}: give an absolute path"
+            for name in relative_files(self._settings.command, self._settings.workdir)
+        ]
+
     async def _body(self, host: object, hook_context: Any) -> None:
         """The agent's whole life: started, waited for, ended with everything that it started."""
         environment: Mapping[str, str] = hook_context.browser_launch_env or {}
@@ -239,18 +272,21 @@ class Run:
             output=self._places.descriptor,
             patience=self._patience,
         )
-        self._agent = agent
         try:
-            if self._hurried:
-                agent.hurry()
-            self._output.show(AgentStarted(self._settings.command, agent.pid, self._places.workdir))
-            self._show_early()
+            self._agent_runs(agent, AgentStarted(self._settings.command, agent.pid, self._places.workdir))
             self._status = status_text(await agent.wait())
         finally:
             end = await agent.end(farewell=self._stop is not None)
             self._survivors = tuple(
                 f"still running: {entry.name} (pid {entry.pid})" for entry in end.survivors
             )
+
+    def _agent_runs(self, agent: RunningAgent, started: AgentStarted) -> None:
+        self._agent = agent
+        if self._hurried:
+            agent.hurry()
+        self._output.show(started)
+        self._show_early()
 
     async def _send(self, message: str) -> None:
         if self._agent is None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.ssh_target import SshTarget
 from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
 
 
@@ -31,9 +32,9 @@ class RunSettings:
     """One checked `optio-agents run`."""
 
     command: tuple[str, ...]
-    """The program as an absolute path, then its arguments as they were given."""
+    """The program as an absolute path (with `ssh`: as it was given), then its arguments as they were given."""
     workdir: Path | None
-    """The user's own directory, absolute; None: a fresh temporary one."""
+    """The user's own directory, absolute; None: a fresh temporary one. With `ssh`: the one on the host."""
     deliverables: Path
     output: Path | None = None
     """Where the agent's own output is kept; None: a temporary file, kept only when the run fails."""
@@ -42,6 +43,8 @@ class RunSettings:
     strict: bool = False
     show: Show = Show.AUTO
     features: ProtocolFeatures = DEFAULT_FEATURES
+    ssh: SshTarget | None = None
+    """The remote host; None: this machine."""
 
 
 def find_program(name: str, workdir: Path | None) -> str:

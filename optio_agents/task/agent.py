@@ -55,6 +55,11 @@ class AgentProcess:
         """Its standard output and error, as one stream: `await read(limit)`."""
         return self._handle.pid_like.stdout
 
+    @property
+    def remote(self) -> Any:
+        """The process as the host's own library knows it: asyncio's, or asyncssh's."""
+        return self._handle.pid_like
+
     async def end_leftovers(self) -> None:
         """End what an earlier run in the same task directory has left running."""
         await self._host.run_command(self._end_marked(), cwd="/")
@@ -104,24 +109,32 @@ class AgentProcess:
         Raises:
             AgentExited: with a status that is not 0.
         """
-        status = await self._status()
+        status = await self.status()
         if status != 0:
             raise AgentExited(status, self._tail.decode("utf-8", "replace").strip())
 
-    async def end(self) -> None:
-        """End it and all that it started. Takes at most `TERM_SECONDS + 2 * KILL_SECONDS`. Idempotent."""
+    async def end(self) -> str | None:
+        """End it and all that it started. Takes at most `TERM_SECONDS + 2 * KILL_SECONDS`. Idempotent.
+
+        Returns:
+            What a remote host says of processes that could not be ended.
+        """
         if self._handle is None:
-            return
+            return None
+        complaint = ""
         tree = self._tree
         if tree is not None:
             await run_in_trio(lambda _: end_tree(tree, term_seconds=TERM_SECONDS, kill_seconds=KILL_SECONDS))
             await self._handle.pid_like.wait()
         else:
-            await self._host.run_command(self._end_marked(), cwd="/")
+            ended = await self._host.run_command(self._end_marked(), cwd="/")
+            complaint = ended.stderr.strip() if ended.exit_code else ""
         self.stdin.close()
         self._handle = None
+        return complaint or None
 
-    async def _status(self) -> int | None:
+    async def status(self) -> int | None:
+        """Wait until it has ended; its status, negative for a signal. `None`: it was lost with its connection."""
         process = self._handle.pid_like
         await process.wait()
         # asyncio's process, or asyncssh's (which has none when the connection was lost).

@@ -45,6 +45,7 @@ EARLY = RunEnded(
 
 EVERY: list[Happening] = [
     AgentStarted(("/usr/bin/agent", NASTY), 4711, Path("/tmp/work")),
+    AgentStarted(("./agent", NASTY), None, Path("/tmp/work"), host=NASTY),
     ProgressReported(5, NASTY),
     ProgressReported(None, NASTY),
     ProgressReported(50, None),

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from optio_agents.cli.exit_codes import Unusable
 from optio_agents.cli.main import build_parser
 from optio_agents.cli.run import seconds, settings
 from optio_agents.cli.settings import Show
+from optio_agents.cli.ssh_target import SshTarget
 from optio_agents.protocol.features import ProtocolFeatures
 
 
@@ -50,6 +52,27 @@ def test_every_option_arrives(tmp_path: Path) -> None:
     assert made.strict
     assert made.features == ProtocolFeatures("redirect", False, True)
     assert (made.show, made.command[1:]) == (Show.QUIET, ("x",))
+
+
+def test_with_ssh_the_command_is_not_looked_for_here(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.touch()
+    made = settings(parse("--ssh", "me@host:2222", "--identity", str(key), "--", "only-there", "x"))
+    assert made.command == ("only-there", "x")
+    assert made.ssh == SshTarget("me", "host", 2222, key)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--identity", "key", "--", "sh"], "--identity"),
+        (["--ssh", "me@host", "--workdir", ".", "--", "sh"], "--workdir"),
+        (["--ssh", "me@host", "--identity", "no-such-key", "--", "sh"], "there is no key"),
+    ],
+)
+def test_options_that_contradict_each_other_are_unusable(arguments: list[str], message: str) -> None:
+    with pytest.raises(Unusable, match=message):
+        settings(parse(*arguments))
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon", ""])

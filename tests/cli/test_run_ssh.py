@@ -1,0 +1,234 @@
+"""`optio-agents run --ssh`, end to end: a real sshd, real processes beneath it, real exit codes."""
+
+import os
+import shlex
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli_run import HANG_GUARD, Result, agent, alive, run, running
+from tests.support.servers import Ssh, free_port, running_sshd
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(scope="module")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+def over(ssh: Ssh) -> list[str]:
+    return ["--ssh", f"{ssh.user}@{ssh.host}:{ssh.port}", "--identity", str(ssh.key)]
+
+
+def run_over(ssh: Ssh, *arguments: str, cwd: Path) -> Result:
+    return run("run", *over(ssh), *arguments, cwd=cwd)
+
+
+def is_gone(workdir: str) -> bool:
+    directory = Path(workdir).parent
+    assert directory.name.startswith("optio-agents-")
+    return not directory.exists()
+
+
+def test_done_with_deliverables_byte_for_byte_and_the_agent_hears_of_each(ssh: Ssh, tmp_path: Path) -> None:
+    code = """
+for name, content in (("a.bin", bytes(range(256)) * 2000), ("sub/b.txt", b"text\\r\\n")):
+    os.makedirs(os.path.dirname("deliverables/" + name), exist_ok=True)
+    open("deliverables/" + name, "wb").write(content)
+    say("DELIVERABLE: deliverables/" + name)
+    say("STATUS: 40% heard " + heard())
+os.mkdir("closed"); open("closed/file", "w"); os.chmod("closed", 0o500)
+say("DONE: all of it")
+"""
+    result = run_over(ssh, "--json", "--deliverables", "out", *agent(code), cwd=tmp_path)
+    assert (result.code, result.err) == (0, "")
+    assert (tmp_path / "out" / "a.bin").read_bytes() == bytes(range(256)) * 2000
+    assert (tmp_path / "out" / "sub" / "b.txt").read_bytes() == b"text\r\n"
+    started = result.events[0]
+    assert (started["event"], started["pid"]) == ("started", None)
+    assert started["host"] == f"{ssh.user}@{ssh.host}:{ssh.port}"
+    assert is_gone(started["workdir"])
+    heard = [event["message"] for event in result.events if "heard" in (event.get("message") or "")]
+    assert heard[0].startswith("heard System: deliverable a.bin: accepted")
+    assert "b.txt: accepted" in heard[1]
+    assert (result.ended["exit_code"], result.ended["reason"]) == (0, "all of it")
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+def test_plain_lines_say_where_it_runs(ssh: Ssh, tmp_path: Path) -> None:
+    result = run_over(ssh, *agent("print('noise'); say('STATUS: 40% half way'); say('DONE')"), cwd=tmp_path)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0].endswith(f"(on {ssh.user}@{ssh.host}:{ssh.port})")
+    assert " 40% half way" in lines
+    assert lines[-1].startswith("done after 0:")
+    assert "noise" not in result.out
+
+
+def test_quiet_shows_nothing(ssh: Ssh, tmp_path: Path) -> None:
+    result = run_over(ssh, "--quiet", *agent("say('DONE')"), cwd=tmp_path)
+    assert (result.code, result.out, result.err) == (0, "", "")
+
+
+def test_error_is_one(ssh: Ssh, tmp_path: Path) -> None:
+    result = run_over(ssh, *agent("say('ERROR: no luck'); wait_for_the_end_of_input()"), cwd=tmp_path)
+    assert result.code == 1
+    assert "no luck" in result.err
+
+
+def test_an_end_before_done_is_three_and_shows_the_last_of_its_output(ssh: Ssh, tmp_path: Path) -> None:
+    code = "print('on stdout', flush=True); print('the reason', file=sys.stderr); sys.exit(7)"
+    result = run_over(ssh, *agent(code), cwd=tmp_path)
+    assert result.code == 3
+    assert "exit status 7" in result.err
+    assert "on stdout" in result.err
+    assert "the reason" in result.err
+
+
+def test_who_holds_its_output_open_does_not_hold_up_its_end(ssh: Ssh, tmp_path: Path) -> None:
+    code = """
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+say(f"STATUS: 50% {child.pid}"); print("the last of it", flush=True); os._exit(7)
+"""
+    result = run_over(ssh, "--json", *agent(code), cwd=tmp_path)
+    assert (result.code, result.ended["tail"]) == (3, ["the last of it"])
+    assert "exit status 7" in result.ended["reason"]
+    [child] = [int(event["message"]) for event in result.events if event.get("percent") == 50]
+    assert not alive(child)
+
+
+def test_output_that_cannot_be_kept_ends_the_run(ssh: Ssh, tmp_path: Path) -> None:
+    result = run_over(
+        ssh, "--output", "/dev/full", *agent("print('x', flush=True); time.sleep(600)"), cwd=tmp_path
+    )
+    assert result.code == 74
+    assert "cannot keep the output: No space left on device" in result.err
+
+
+def test_an_agent_that_was_killed_says_by_what(ssh: Ssh, tmp_path: Path) -> None:
+    result = run_over(ssh, *agent("os.kill(os.getpid(), signal.SIGKILL)"), cwd=tmp_path)
+    assert result.code == 3
+    assert "killed by SIGKILL" in result.err
+
+
+def test_a_program_that_is_only_here_is_hinted_at(ssh: Ssh, tmp_path: Path) -> None:
+    (tmp_path / "agent.sh").write_text("#!/bin/sh\n")
+    result = run_over(ssh, "--", "./agent.sh", cwd=tmp_path)
+    assert result.code == 3
+    assert "exit status 127" in result.err
+    assert "./agent.sh exists here" in result.err
+
+
+def test_what_it_started_is_ended_with_done(ssh: Ssh, tmp_path: Path) -> None:
+    code = """
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+say(f"STATUS: 50% {child.pid}"); say("DONE")
+"""
+    result = run_over(ssh, "--json", *agent(code), cwd=tmp_path)
+    assert result.code == 0
+    [child] = [int(event["message"]) for event in result.events if event.get("percent") == 50]
+    assert not alive(child)
+
+
+STUBBORN_TREE = """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+say(f"STATUS: 50% {os.getpid()} {child.pid}")
+print("told:", heard(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_remote_tree_in_order(ssh: Ssh, tmp_path: Path, number: signal.Signals) -> None:
+    options = [*over(ssh), "--output", "log", *agent(STUBBORN_TREE)]
+    with running(*options, cwd=tmp_path) as it:
+        pids = [int(each) for each in it.wait_for("progress", percent=50)["message"].split()]
+        it.signal(number)
+        assert it.finish() == 130
+        assert not any(alive(pid) for pid in pids)
+        assert it.events[-1]["reason"] == number.name
+        assert it.events[-1]["hints"] == []
+        assert is_gone(it.events[0]["workdir"])
+    assert (tmp_path / "log").read_text().startswith("told: System: the session is over")
+
+
+def test_a_second_signal_does_not_wait_for_the_agent(ssh: Ssh, tmp_path: Path) -> None:
+    with running(*over(ssh), *agent(STUBBORN_TREE), cwd=tmp_path) as it:
+        pids = [int(each) for each in it.wait_for("progress", percent=50)["message"].split()]
+        it.signal(signal.SIGINT)
+        it.wait_for("interrupted")
+        it.signal(signal.SIGINT)
+        assert it.finish() == 130
+        assert not any(alive(pid) for pid in pids)
+
+
+def test_the_timeout_is_124(ssh: Ssh, tmp_path: Path) -> None:
+    result = run_over(ssh, "--json", "--timeout", "0.01", *agent("wait_for_the_end_of_input()"), cwd=tmp_path)
+    assert result.code == 124
+    assert result.ended["exit_code"] == 124
+
+
+def test_a_cut_connection_is_outlived_by_the_cleaning_up(ssh: Ssh, tmp_path: Path) -> None:
+    code = """
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+say(f"STATUS: 50% {os.getpid()}"); time.sleep(600)
+"""
+    with running(*over(ssh), *agent(code), cwd=tmp_path) as it:
+        pid = int(it.wait_for("progress", percent=50)["message"])
+        assert ssh.cut() > 0
+        assert it.finish() == 74
+        assert "was lost" in it.events[-1]["reason"]
+        assert not alive(pid)
+        assert is_gone(it.events[0]["workdir"])
+
+
+def test_a_refused_connection_is_one_clear_line(ssh: Ssh, tmp_path: Path) -> None:
+    port = free_port()
+    options = ("--ssh", f"me@127.0.0.1:{port}", "--identity", str(ssh.key))
+    result = run("run", *options, *agent(""), cwd=tmp_path)
+    assert (result.code, result.out) == (74, "")
+    [line] = result.err.splitlines()
+    assert line.startswith("optio-agents: ")
+    assert f"cannot connect to me@127.0.0.1:{port}: connection refused" in line
+
+
+def test_a_key_that_does_not_open_is_one_clear_line(ssh: Ssh, tmp_path: Path) -> None:
+    options = ("--ssh", f"{ssh.user}@{ssh.host}:{ssh.port}", "--identity", str(ssh.key.with_name("host_key")))
+    result = run("run", *options, *agent(""), cwd=tmp_path)
+    assert (result.code, result.out) == (74, "")
+    [line] = result.err.splitlines()
+    assert "permission denied" in line
+
+
+def test_without_a_key_nothing_is_tried(ssh: Ssh, tmp_path: Path) -> None:
+    result = run("run", "--ssh", "me@127.0.0.1", *agent(""), cwd=tmp_path, HOME=str(tmp_path))
+    assert (result.code, result.out) == (2, "")
+    assert "no SSH key" in result.err
+
+
+def test_ctrl_c_while_connecting(ssh: Ssh, tmp_path: Path) -> None:
+    # A server that takes the connection and never says a word.
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.settimeout(HANG_GUARD)
+        port = mute.getsockname()[1]
+        options = ("--ssh", f"me@127.0.0.1:{port}", "--identity", str(ssh.key))
+        with running(*options, *agent(""), cwd=tmp_path) as it:
+            connection, _ = mute.accept()
+            with connection:
+                it.signal(signal.SIGINT)
+                assert it.finish() == 130
+    assert it.events[-1]["reason"] == "SIGINT"
+
+
+def test_arguments_arrive_as_they_were_given(ssh: Ssh, tmp_path: Path) -> None:
+    odd = ["two words", "$HOME", "it's", "a;b", "*", "", "\n"]
+    [dashes, *command] = agent("say('STATUS: 50% ' + repr(sys.argv[1:])); say('DONE')")
+    result = run_over(ssh, "--json", dashes, *command, *odd, cwd=tmp_path)
+    assert result.code == 0
+    assert any(event.get("message") == repr(odd) for event in result.events), shlex.join(odd)
