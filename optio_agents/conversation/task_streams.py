@@ -38,7 +38,7 @@ class AgentStreams(Protocol):
     def stdout(self) -> Any:
         """`await read(limit)`; its errors may be mixed in: what is no JSON is an event, not a fault."""
 
-    async def end(self) -> None:
+    async def end(self) -> object:
         """End it and all that it started. Idempotent."""
 
 
