@@ -101,6 +101,7 @@ def conversing(
     prompt: str,
     *,
     on_permission_request: PermissionHandler | None = None,
+    publish: bool = True,
     options: ConversationOptions = DEFAULT_OPTIONS,
 ) -> Callable[[AgentStreams, HookContext], AbstractAsyncContextManager[AgentSender]]:
     """How an optio task talks to an agent whose language we know.
@@ -109,6 +110,9 @@ def conversing(
         agent: The recipe; its language counts here, its command is what the task runs.
         prompt: The first message.
         on_permission_request: Who decides its permission requests; an asyncio coroutine function will do.
+        publish: Publish the conversation as the run's result (`ctx.publish_result`) before the prompt is sent, so that
+            whoever launched the task in this worker can follow it and talk to the agent. A run has one result: a task
+            whose hooks publish their own says `False`.
         options: Deadlines.
     """
 
@@ -125,6 +129,9 @@ def conversing(
         async with converse_from_asyncio(opening) as conversation:
             if on_permission_request is not None:
                 conversation.on_permission_request(on_permission_request)
+            publish_result = getattr(hook_context, "publish_result", None)
+            if publish and publish_result is not None:
+                publish_result(conversation)
             await conversation.send(prompt)
 
             async def sender(message: str) -> None:
