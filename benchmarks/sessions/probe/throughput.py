@@ -14,6 +14,7 @@ import pstats
 import time
 from typing import Any
 
+from benchmarks.sessions.limits import read_and_count
 from benchmarks.sessions.probe.contexts import CountingContext, execute_under_optio
 from benchmarks.sessions.probe.meters import PeakMemory
 from benchmarks.sessions.probe.sessions import append_file, run_session, task_directory
@@ -66,6 +67,8 @@ def measure(parameters: dict[str, Any]) -> dict[str, Any]:
             except Exception as error:
                 answer["error"] = f"{type(error).__name__}: {error}"[:500]
             answer["seconds"], answer["cpu"] = time.perf_counter() - began, time.process_time() - used
+            if peak is None:
+                answer["read_and_count"] = read_and_count(f"{directory}/workdir/optio.log")
 
     async def main() -> None:
         seen.append(world.event())
