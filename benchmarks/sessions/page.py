@@ -32,7 +32,7 @@ Machine: {machine}.
 IN_THE_WAY = """
 Where a goal was not reached, this is what stands in its way, by the profiles above and by stopwatches around the parts:
 
-- **Chatty and STATUS logs.** Every line is counted: `bytes.count` is nearly half of our time, as it is nearly all of
+- **Chatty and STATUS logs.** Every line is counted: `bytes.count` is two fifths of our time, as it is nearly all of
   `read + count`. A sixth is the search for control lines, a sixth the read, the rest one copy per window and the turns
   of two actors. Forty times the published package is 60 to 80 % of `read + count` for plain lines here: more
   than the other goal asks for.

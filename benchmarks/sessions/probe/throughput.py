@@ -29,6 +29,7 @@ def measure(parameters: dict[str, Any]) -> dict[str, Any]:
     began = used = 0.0
     peak: PeakMemory | None = None
     seen: list[Any] = []
+    profiler = cProfile.Profile()
 
     async def on_deliverable(hook_ctx: Any, path: str, text: str) -> None:
         counts["deliverables"] += 1
@@ -47,6 +48,8 @@ def measure(parameters: dict[str, Any]) -> dict[str, Any]:
         if parameters.get("memory"):
             peak = PeakMemory()
         append_file(parameters["log"], host)
+        if parameters.get("profile"):
+            profiler.enable()
         began, used = time.perf_counter(), time.process_time()
         await world.forever()
 
@@ -66,6 +69,7 @@ def measure(parameters: dict[str, Any]) -> dict[str, Any]:
                 await run_session(world, directory, ctx, body, features=features, **callbacks)
             except Exception as error:
                 answer["error"] = f"{type(error).__name__}: {error}"[:500]
+            profiler.disable()
             answer["seconds"], answer["cpu"] = time.perf_counter() - began, time.process_time() - used
             if peak is None:
                 answer["read_and_count"] = read_and_count(f"{directory}/workdir/optio.log")
@@ -88,12 +92,9 @@ def measure(parameters: dict[str, Any]) -> dict[str, Any]:
         await execute(ctx)
         answer["calls"], answer["last"] = dict(ctx.calls), ctx.last
 
+    world.run(main)
     if parameters.get("profile"):
-        profiler = cProfile.Profile()
-        profiler.runcall(world.run, main)
         answer["profile"] = _top(profiler, parameters["profile"])
-    else:
-        world.run(main)
     if peak is not None:
         answer["peak"] = peak.above_idle()
     return answer | counts
