@@ -28,7 +28,7 @@ SEED = 7
 
 def measure(bench: Bench) -> dict[str, Any]:
     """Distributions, rounds taking turns."""
-    rounds, samples, cancels = bench.pick((1, 100, 25), (3, 400, 120))
+    rounds, samples, cancels = bench.pick((1, 100, 20), (3, 400, 120))
     measured: dict[str, Any] = {}
     for beside in (0, 64):
         answers = bench.rounds(bench.rivals, rounds, "latency", samples=samples, beside=beside, seed=SEED)

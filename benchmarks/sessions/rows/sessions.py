@@ -26,8 +26,8 @@ CROWD_GOAL = 2.0
 
 def measure(bench: Bench) -> dict[str, Any]:
     """Idle, empty, many."""
-    idle = bench.pick(100, 300)
-    rounds = bench.pick(2, 5)
+    idle = bench.pick(60, 300)
+    rounds = bench.pick(1, 5)
     measured: dict[str, Any] = {
         "idle_count": idle,
         "idle": {
@@ -36,11 +36,11 @@ def measure(bench: Bench) -> dict[str, Any]:
         },
         "at_once": bench.rounds(bench.rivals, rounds, "crowd", count=100, at_once=True, lines=0),
         "in_turn": bench.rounds(
-            bench.rivals, rounds, "crowd", count=bench.pick(50, 100), at_once=False, lines=0
+            bench.rivals, rounds, "crowd", count=bench.pick(30, 100), at_once=False, lines=0
         ),
-        "in_turn_count": bench.pick(50, 100),
+        "in_turn_count": bench.pick(30, 100),
         "crowd_count": bench.pick(300, 2000),
-        "few": bench.rounds(bench.rivals[1:], bench.pick(3, 7), "crowd", count=10, at_once=True, lines=100),
+        "few": bench.rounds(bench.rivals[1:], bench.pick(2, 7), "crowd", count=10, at_once=True, lines=100),
     }
     measured["many"] = bench.rounds(
         bench.rivals[1:], bench.pick(1, 3), "crowd", count=measured["crowd_count"], at_once=True, lines=100
