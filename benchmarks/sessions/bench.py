@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,13 +52,15 @@ class Bench:
 
     def try_probe(self, rival: Rival, measurement: str, /, **parameters: Any) -> dict[str, Any]:
         """One measurement, or `{"failed": why}`."""
-        self.say(f"{measurement}: {rival.name}")
+        began = time.monotonic()
         try:
-            return rival.probe(measurement, **parameters)
+            answer = rival.probe(measurement, **parameters)
         except ProbeFailed as failure:
             why = str(failure).strip().splitlines()[-1]
             self.say(f"  failed: {why}")
             return {"failed": why}
+        self.say(f"{measurement}, {rival.name}: {time.monotonic() - began:.1f} s")
+        return answer
 
     def say(self, text: str) -> None:
         """Tell whoever waits what is going on."""

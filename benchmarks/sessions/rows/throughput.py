@@ -24,7 +24,7 @@ to a log; it was measured in the same process after each session, on the very fi
 def measure(bench: Bench) -> dict[str, Any]:
     """Every mix, every rival, in turn; the machine's limits in between."""
     measured: dict[str, Any] = {}
-    rounds = bench.pick(2, 4)
+    rounds = bench.pick(1, 4)
     for mix, megabytes in _plan(bench):
         log = bench.logs.get(mix, megabytes)
         measured[f"{mix.name} {megabytes:g} MB"] = _measure(bench, mix, log, rounds, None)
