@@ -74,7 +74,7 @@ class AsyncioBorder:
                     if crossing.is_cancelled or self._loop.is_closed():
                         raise
                     _forget_cancellation()
-                    result = Error(_caused(StrayCancellation(label), stray))
+                    result = Error(StrayCancellation(label, stray))
                 except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
                     result = Error(failure)
                 if crossing.is_left_behind:
@@ -182,7 +182,7 @@ class _Crossing(Generic[T]):
             # When `asyncio.run` ends it cancels all tasks in one go, in any order: the caller's scope may have
             # been cancelled just after user code was.
             await trio.lowlevel.checkpoint_if_cancelled()
-            raise StrayCancellation(self._label) from self._outcome.error
+            raise StrayCancellation(self._label, self._outcome.error)
         return self._outcome.unwrap()
 
     def has_task(self, task: asyncio.Task[None]) -> None:
@@ -267,8 +267,3 @@ def _forget_cancellation() -> None:
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()
-
-
-def _caused(error: StrayCancellation, cause: BaseException) -> StrayCancellation:
-    error.__cause__ = cause
-    return error

@@ -71,11 +71,17 @@ class Border(Protocol):
 
 
 class StrayCancellation(Exception):  # noqa: N818
-    """User code let a cancellation escape that nobody had asked for (its own inner work was cancelled)."""
+    """User code let a cancellation escape that nobody had asked for (its own inner work was cancelled).
 
-    def __init__(self, label: str) -> None:
+    Args:
+        label: names the user code.
+        cause: the cancellation that escaped, which becomes `__cause__`.
+    """
+
+    def __init__(self, label: str, cause: BaseException) -> None:
         super().__init__(f"{label} let a cancellation escape that nobody had asked for")
         self.label = label
+        self.__cause__ = cause
 
 
 class Abandoned(Exception):  # noqa: N818

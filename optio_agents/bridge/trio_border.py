@@ -60,7 +60,7 @@ class TrioBorder:
                 except trio.Cancelled as stray:
                     if crossing.scope.cancel_called or _is_cancelled():
                         raise
-                    result = Error(_caused(StrayCancellation(label), stray))
+                    result = Error(StrayCancellation(label, stray))
                 except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
                     result = Error(failure)
                 if crossing.is_left_behind:
@@ -111,7 +111,7 @@ class _Crossing(Generic[T]):
             with self.scope:
                 self._outcome = Value(await _unprotected(self._start))
         except trio.Cancelled as stray:
-            self._outcome = Error(_caused(StrayCancellation(self._label), stray))
+            self._outcome = Error(StrayCancellation(self._label, stray))
             if _is_cancelled():
                 raise
         except BaseException as failure:  # noqa: BLE001 - handed to the caller, or reported
@@ -132,8 +132,3 @@ async def _unprotected(start: Callable[[], Awaitable[T]]) -> T:
 def _is_cancelled() -> bool:
     """Whether the scopes around us are cancelled: then a `Cancelled` is no stray."""
     return trio.current_effective_deadline() == -float("inf")
-
-
-def _caused(error: StrayCancellation, cause: BaseException) -> StrayCancellation:
-    error.__cause__ = cause
-    return error
