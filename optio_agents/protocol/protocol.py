@@ -52,8 +52,7 @@ def get_protocol(
 
     Args:
         browser: `ignore` leaves browsers alone, `suppress` makes each attempt to open one fail, `redirect`
-        turns
-            it into a `BROWSER:` line.
+            turns it into a `BROWSER:` line.
         client_messages: enable `CLIENT_MESSAGE:`, for the user interface.
         caller_messages: enable `CALLER_MESSAGE:`, for the program that starts the session.
 

@@ -62,18 +62,16 @@ def create_agent_task(
         environment: variables that are added for the command.
         prepare: as in `run_log_protocol_session`; on a resume the workdir is filled already.
         before_execute: as there.
-        on_deliverable: as there. Without either callback every deliverable is stored as a blob of the
-        process,
+        on_deliverable: as there. Without either callback every deliverable is stored as a blob of the process,
             named `deliverables/<path>`.
         on_deliverable_file: as there.
         on_caller_message: as there.
         after_execute: as there; the agent has ended by then.
         protocol: as there.
-        conversation: opens a conversation over the agent's streams, for agents that speak a language of
-        their own. options: the session's limits. Deadlines should fit into optio's grace for cancelled
-        tasks. supports_resume: the workdir of a run that does not reach DONE is kept as a blob; a resumed
-        run finds it again,
-            and the agent is told `System: you have been resumed`.
+        conversation: opens a conversation over the agent's streams, for agents that speak a language of their own.
+        options: the session's limits. Deadlines should fit into optio's grace for cancelled tasks.
+        supports_resume: the workdir of a run that does not reach DONE is kept as a blob; a resumed run finds it
+            again, and the agent is told `System: you have been resumed`.
         keep_taskdir: leave the task's directory on the host at the end.
         fields: further fields of `TaskInstance` (`description`, `params`, `metadata`, `schedule`, ...).
 
