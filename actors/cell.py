@@ -18,7 +18,7 @@ from actors.current import current
 from actors.errors import ActorFailed, ActorStopped, EndOfMailbox, Interrupted, MessageDropped
 from actors.exits import DeadLetter, Exit, ExitKind
 from actors.hooks import Hooks
-from actors.intensity import Restart
+from actors.intensity import Intensity, Restart, RestartHistory
 from actors.lifecycle import State, Step, advance
 from actors.mailbox import NOTHING, Mailbox, Overflow
 from actors.me import Me
@@ -34,7 +34,7 @@ class Cell(Generic[M]):
 
     __slots__ = (
         "_cancel_reason", "_deadline", "_interrupt_reason", "_interruptible", "_on_dead_letter", "_scope",
-        "_stop_reason", "_waiters", "asking", "asks", "dead_letters", "exit", "hooks", "interrupts",
+        "_stop_reason", "_waiters", "asking", "asks", "dead_letters", "exit", "history", "hooks", "interrupts",
         "late_replies", "mailbox", "name", "on_end", "policy", "ready_value", "ref", "restarts", "spec",
         "started", "state", "stop_timeout", "task", "unhandled", "watchers", "watching",
     )  # fmt: skip
@@ -47,6 +47,7 @@ class Cell(Generic[M]):
         capacity: int,
         overflow: Overflow,
         policy: Restart,
+        intensity: Intensity | None,
         stop_timeout: float,
         hooks: Hooks | None,
         on_dead_letter: Callable[[DeadLetter], None] | None,
@@ -54,6 +55,7 @@ class Cell(Generic[M]):
         self.spec = spec
         self.name = name
         self.policy = policy
+        self.history = None if intensity is None else RestartHistory(intensity)
         self.stop_timeout = stop_timeout
         self.hooks = hooks
         self._on_dead_letter = on_dead_letter

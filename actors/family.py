@@ -82,6 +82,8 @@ class Family:
         """
         self.cell = cell
         self._history = RestartHistory(self.intensity)
+        for child in self.children.values():
+            child.history = child.history and RestartHistory(child.history.intensity)
         self._escalated = None
         self._closing = self._keeping = False
         self._delay, self._round = 0.0, None
@@ -232,12 +234,11 @@ class Family:
             if failed:
                 self._log(cell, exit)
             return None
-        delay = self._history.record(trio.current_time())
+        history = cell.history or self._history
+        delay = history.record(trio.current_time(), exit.cause)
         if delay is None:
-            limit = self.intensity
-            again = (
-                f" again, after {limit.restarts} restarts within {limit.seconds} s" if limit.restarts else ""
-            )
+            limit, count = history.intensity, history.count
+            again = f" again, after {count} restarts within {limit.seconds} s" if count else ""
             if not self._escalate(cell, exit, f"{exit.kind.value}{again}"):
                 return None
             cell.rest(exit)

@@ -77,12 +77,13 @@ NO_BACKOFF = Backoff(first=0.0, limit=0.0)
 @dataclass(frozen=True, slots=True)
 class Intensity:
     """At most `restarts` restarts within `seconds`; one more escalates. With `restarts=0` the first
-    failure does.
+    failure does, and so does a failure of a kind that is not among `causes`: one that a restart cannot help.
     """
 
     restarts: int = 2
     seconds: float = 5.0
     backoff: Backoff = NO_BACKOFF
+    causes: tuple[type[Exception], ...] = (Exception,)
 
     def __post_init__(self) -> None:
         if self.restarts < 0 or not self.seconds > 0:
@@ -91,13 +92,27 @@ class Intensity:
 
 @dataclass(slots=True)
 class RestartHistory:
-    """The restarts of the last `intensity.seconds`, as a sliding window. One for each supervisor's life."""
+    """The restarts of the last `intensity.seconds`, as a sliding window.
+
+    One for each life of a supervisor, or of a child that has an intensity of its own.
+    """
 
     intensity: Intensity
     _times: deque[float] = field(default_factory=deque)
 
-    def record(self, now: float) -> float | None:
-        """Account for a restart at `now`: seconds to wait before it, or `None` if it is one too many."""
+    @property
+    def count(self) -> int:
+        """How many restarts it remembers."""
+        return len(self._times)
+
+    def record(self, now: float, cause: BaseException | None = None) -> float | None:
+        """Account for a restart at `now`: seconds to wait before it, or `None` if there is to be none.
+
+        Args:
+            cause: what the child raised; `None` if it ended by itself.
+        """
+        if cause is not None and not isinstance(cause, self.intensity.causes):
+            return None
         while self._times and now - self._times[0] > self.intensity.seconds:
             self._times.popleft()
         if len(self._times) >= self.intensity.restarts:

@@ -64,6 +64,7 @@ class Supervisor:
         capacity: int = DEFAULT_CAPACITY,
         overflow: Overflow = Overflow.BLOCK,
         restart: Restart = Restart.TEMPORARY,
+        intensity: Intensity | None = None,
         stop_timeout: float | None = None,
     ) -> Ref[M]:
         """Start an actor and wait until it is ready: until its first receive, `Me.ready`, or its regular end.
@@ -77,6 +78,8 @@ class Supervisor:
             overflow: What happens to one more.
             restart: When it is restarted. A `TEMPORARY` child's failure is reported (`on_failure`, its
                 watchers, or the log), and nothing else happens.
+            intensity: How many restarts of this child are allowed, and after which failures, counted for it alone;
+                by default it shares the supervisor's.
             stop_timeout: Seconds that an ordered stop may take; the supervisor's by default.
 
         Raises:
@@ -93,6 +96,7 @@ class Supervisor:
             capacity=capacity,
             overflow=overflow,
             policy=restart,
+            intensity=intensity,
             stop_timeout=self._stop_timeout if stop_timeout is None else stop_timeout,
             hooks=self._hooks,
             on_dead_letter=self._on_dead_letter,

@@ -190,6 +190,32 @@ async def test_one_failure_too_many_escalates_with_its_cause() -> None:
     assert isinstance(caught.value.__cause__, Boom)
 
 
+async def test_a_child_may_have_an_intensity_of_its_own(autojump_clock: MockClock) -> None:
+    patient = actors.Intensity(restarts=5, seconds=60.0, causes=(Boom,))
+    with pytest.raises(actors.Escalated, match=r"failed again, after 5 restarts within 60\.0 s") as caught:
+        async with actors.open_supervisor(
+            intensity=actors.Intensity(restarts=0), on_failure=lambda ref, exit: None
+        ) as supervisor:
+            ref = await supervisor.start(
+                actors.actor(keep, []), name="a", restart=actors.PERMANENT, intensity=patient
+            )
+            for _ in range(6):
+                await ref.tell("boom")
+                await trio.sleep(9)
+    assert caught.value.child == "a"
+
+
+async def test_a_failure_that_a_restart_cannot_help_escalates_at_once() -> None:
+    with pytest.raises(actors.Escalated, match="actor 'a' failed: ") as caught:
+        async with actors.open_supervisor(
+            intensity=actors.Intensity(restarts=5, causes=(OSError,)), on_failure=lambda ref, exit: None
+        ) as supervisor:
+            ref = await supervisor.start(actors.actor(keep, []), name="a", restart=actors.TRANSIENT)
+            await ref.tell("boom")
+            await trio.sleep_forever()
+    assert isinstance(caught.value.__cause__, Boom)
+
+
 async def test_failures_that_are_far_enough_apart_do_not_escalate(autojump_clock: MockClock) -> None:
     async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
         ref = await supervisor.start(actors.actor(keep, []), restart=actors.PERMANENT)
