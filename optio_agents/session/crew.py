@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Never
 
 import trio
 
@@ -15,11 +15,11 @@ from optio_agents.session.body import run_body
 from optio_agents.session.callers import Callers
 from optio_agents.session.fetcher import Fetcher
 from optio_agents.session.lane import Lane, work_off
-from optio_agents.session.parser import Lanes, Parser, parse
+from optio_agents.session.parser import Lanes, Parser
 from optio_agents.session.plan import Plan
 from optio_agents.session.requests import Requests
 from optio_agents.session.sender import Sender, send
-from optio_agents.session.tailer import Cursor, tail
+from optio_agents.session.tailer import READER_RESTARTS, Cursor, tail
 from optio_agents.session.verdict import CancelAsked, Fact
 from optio_agents.session.watch import is_cancelled
 
@@ -32,20 +32,16 @@ CALLER_MESSAGE_QUEUE_BOUND = 64
 MESSAGE_BATCH = 256
 """Caller messages that cross to the user's world at once: a crossing costs as much as ten calls."""
 
-READER_RESTARTS = actors.Intensity(restarts=7, seconds=60.0, backoff=actors.Backoff(first=0.1))
-"""A log that cannot be read is tried again this often before the session fails: for about eleven seconds in all,
-which a dropped connection needs to come back."""
-
 
 class Crew:
     """Starts the actors of one session and ends them in order.
 
     ```
-     optio.log ─bytes→ tailer ─windows→ parser ─→ resolver
-                                         ├→ fetcher  ─→ on_deliverable ─→ sender ─→ the agent
-                                         ├→ callers  ─→ on_caller_message ─┘
-                                         ├→ requests, attention ─→ ctx
-                                         └→ progress (a plain call) ─→ ctx
+     optio.log ─bytes→ tailer (parser) ─→ resolver
+                                       ├→ fetcher  ─→ on_deliverable ─→ sender ─→ the agent
+                                       ├→ callers  ─→ on_caller_message ─┘
+                                       ├→ requests, attention ─→ ctx
+                                       └→ progress (a plain call) ─→ ctx
     ```
 
     Args:
@@ -70,7 +66,7 @@ class Crew:
             self._attention,
         )
         self._sender: actors.Ref[str] | None = None
-        self._readers: list[actors.Ref[Any]] = []
+        self._tailer: actors.Ref[Never] | None = None
         self._body: actors.Ref[Any] | None = None
 
     async def start(self) -> None:
@@ -106,8 +102,8 @@ class Crew:
     async def drain(self) -> None:
         """Read no more; let the lanes finish, and then the sender, all within the drain deadline."""
         with trio.move_on_after(self._plan.options.drain_timeout):
-            for ref in self._readers:
-                ref.cancel("the outcome is decided")
+            if self._tailer is not None:
+                self._tailer.cancel("the outcome is decided")
             for lane in self._lanes:
                 if lane.ref is not None:
                     lane.ref.stop("the outcome is decided")
@@ -123,7 +119,7 @@ class Crew:
 
         Cancelled, not stopped: a stop would wait for a body that goes on working.
         """
-        for ref in (*self._readers, *(lane.ref for lane in self._lanes), self._sender, self._body):
+        for ref in (self._tailer, *(lane.ref for lane in self._lanes), self._sender, self._body):
             if ref is not None:
                 ref.cancel("the session ends")
 
@@ -193,18 +189,12 @@ class Crew:
             plan.session_host.workdir,
             self._tell,
         )
-        parser_ref = await self._supervisor.start(
-            actors.actor(parse, parser), name="parser", capacity=2, restart=actors.TRANSIENT
-        )
-        reading = await self._supervisor.start_supervisor(
-            name="reader", intensity=READER_RESTARTS, on_failure=self._note_lost_reader
-        )
-        tailer = await reading.start(
-            actors.actor(tail, plan.session_host, self.cursor, parser_ref, parser.ends_session),
+        self._tailer = await self._supervisor.start(
+            actors.actor(tail, plan.session_host, self.cursor, parser),
             name="tailer",
             restart=actors.TRANSIENT,
+            intensity=READER_RESTARTS,
         )
-        self._readers = [tailer, parser_ref]
 
     async def _hint(self, text: str) -> bool:
         """Tell the agent something if that is possible at once; return whether it was."""
@@ -215,6 +205,3 @@ class Crew:
             return False
         self._plan.journal.unsaid += 1
         return True
-
-    def _note_lost_reader(self, ref: actors.Ref[Any], exit: actors.Exit) -> None:
-        self._plan.journal.note(f"The log could not be read: {exit.cause!r}")

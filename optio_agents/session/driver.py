@@ -13,6 +13,7 @@ import trio
 
 import actors
 from optio_agents.bridge.border import Abandoned
+from optio_agents.hosts.base import LogLost
 from optio_agents.session.crew import Crew
 from optio_agents.session.edge import Edge
 from optio_agents.session.outcome import Ending, SessionFailed, SessionOutcome
@@ -70,7 +71,10 @@ class Session:
     async def _run_actors(self) -> None:
         plan, started = self._plan, trio.current_time()
         async with actors.open_supervisor(
-            name="session", intensity=NO_RESTARTS, stop_timeout=plan.options.drain_timeout
+            name="session",
+            intensity=NO_RESTARTS,
+            stop_timeout=plan.options.drain_timeout,
+            on_failure=self._note_lost_log,
         ) as supervisor:
             self._resolver = await supervisor.start(
                 actors.actor(resolve, self._judge, self._react),
@@ -171,6 +175,11 @@ class Session:
             f"after_execute did not end within {options.after_execute_timeout:g} s",
             self._journal.outcome(Ending.FAILED, None),
         )
+
+    def _note_lost_log(self, ref: actors.Ref[Any], exit: actors.Exit) -> None:
+        """An actor has failed. Only the tailer may be restarted; whatever else failed ends the session and is told."""
+        if isinstance(exit.cause, LogLost):
+            self._journal.note(f"The log could not be read: {exit.cause!r}")
 
     def _note_abandoned(self, abandoned: Abandoned) -> None:
         self._journal.abandoned.append(f"{abandoned.label} at {abandoned.where}")

@@ -1,4 +1,8 @@
-"""The parser: the actor that turns windows of the log into effects, in log order, and never waits for any of them."""
+"""The parser: turns windows of the log into effects, in log order, and never waits for any of them.
+
+It is no actor, the tailer calls it: a mailbox between the two cost a turn of the loop for each line of an agent that
+writes now and then, and an actor for each session.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from typing import Any
 
 import trio
 
-import actors
 from optio_agents.hosts.base import LINE_LIMIT, DeliverableRejected, Window
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.features import ProtocolFeatures
@@ -37,19 +40,11 @@ from optio_agents.session.events import (
 )
 from optio_agents.session.journal import Journal
 from optio_agents.session.lane import Lane
-from optio_agents.session.tailer import EndOfLog, LogPiece
 from optio_agents.session.verdict import DoneSeen, ErrorSeen, Fact, LogEnded
 
 HINT_WINDOW = 16 * 1024
 """Near misses are looked for in windows up to this many bytes: what an agent writes by hand, not a flood. Of a larger
 one only the last line is looked at: an agent that waits now has written that."""
-
-
-class Flush:
-    """Held-back progress is due."""
-
-
-FLUSH = Flush()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,23 +226,3 @@ class Parser:
             if hint is not None:
                 self._hint = display_text(line), hint.text
                 return
-
-
-async def parse(me: actors.Me[LogPiece | Flush], parser: Parser) -> None:
-    """The actor around `Parser`: one window after another; held-back progress goes out when it is due."""
-    async for piece in me:
-        if isinstance(piece, Flush):
-            parser.flush()
-        elif isinstance(piece, EndOfLog):
-            parser.end()
-            return
-        else:
-            fact = parser.take(piece)
-            await parser.see_to_lanes()
-            if fact is not None:
-                parser.tell(fact)
-                return
-        await parser.room()
-        due = parser.due
-        if due is not None:
-            me.timers.start("flush", max(0.0, due - trio.current_time()), FLUSH)

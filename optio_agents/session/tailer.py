@@ -1,22 +1,20 @@
-"""The tailer: the actor that reads the log and hands windows of whole lines to the parser."""
+"""The tailer: the actor that follows the log. What it reads, the parser puts where it belongs, at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Never, TypeAlias
+from typing import Never
+
+import trio
 
 import actors
-from optio_agents.hosts.base import LOG_START, LogPosition, LogReader, SessionHost, Window
+from optio_agents.hosts.base import LOG_START, LogLost, LogPosition, LogReader, SessionHost, Window
+from optio_agents.session.parser import Parser
 
-
-class EndOfLog:
-    """The log was read to its end after the last writer had gone."""
-
-
-END_OF_LOG = EndOfLog()
-
-LogPiece: TypeAlias = Window | EndOfLog
+READER_RESTARTS = actors.Intensity(
+    restarts=7, seconds=60.0, backoff=actors.Backoff(first=0.1), causes=(LogLost,)
+)
+"""A log that cannot be read is tried again this often before the session fails: for about eleven seconds in all,
+which a dropped connection needs to come back. A failure of anything else is not tried again."""
 
 
 class Cursor:
@@ -28,7 +26,7 @@ class Cursor:
         self._reader: LogReader | None = None
 
     def finish(self) -> None:
-        """Nothing more will be written: read to the end, then tell the parser. Idempotent."""
+        """Nothing more will be written: read to the end, then tell the resolver. Idempotent."""
         self._finishing = True
         if self._reader is not None:
             self._reader.finish()
@@ -40,29 +38,35 @@ class Cursor:
             reader.finish()
 
 
-async def tail(
-    me: actors.Me[Never],
-    host: SessionHost,
-    cursor: Cursor,
-    parser: actors.Ref[LogPiece],
-    settled: Callable[[bytes], bool],
-) -> None:
-    """Read on from the cursor until the log ends.
+async def tail(me: actors.Me[Never], host: SessionHost, cursor: Cursor, parser: Parser) -> None:
+    """Read on from the cursor until the log ends, or holds what ends the session.
 
-    A full parser is backpressure: what is not read stays in the file.
+    Crowded lanes are backpressure: what is not read stays in the file.
 
     Raises:
         LogLost: the log cannot be read at present. The supervisor starts a new tailer, which resumes.
     """
-    # A parser that has seen DONE or ERROR has ended: nothing after it counts.
-    with suppress(actors.ActorStopped):
-        async with host.open_log(cursor.position, settled=settled) as reader:
-            cursor.attach(reader)
-            try:
-                me.ready()
-                while (window := await reader.read()) is not None:
-                    await parser.tell(window)
-                    cursor.position = window.end
-            finally:
-                cursor.attach(None)
-        await parser.tell(END_OF_LOG)
+    async with host.open_log(cursor.position, settled=parser.ends_session) as reader:
+        cursor.attach(reader)
+        try:
+            me.ready()
+            while (window := await _next_window(reader, parser)) is not None:
+                fact = parser.take(window)
+                cursor.position = window.end
+                await parser.see_to_lanes()
+                if fact is not None:
+                    parser.tell(fact)
+                    return
+                await parser.room()
+        finally:
+            cursor.attach(None)
+    parser.end()
+
+
+async def _next_window(reader: LogReader, parser: Parser) -> Window | None:
+    """Read on; whenever held-back progress is due meanwhile, it goes out."""
+    while (due := parser.due) is not None:
+        with trio.CancelScope(deadline=due):  # a cancelled read has taken nothing
+            return await reader.read()
+        parser.flush()
+    return await reader.read()
