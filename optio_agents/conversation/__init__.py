@@ -5,11 +5,14 @@ surface.py      what task packages import: the protocol, permission values, Conv
 values.py       events, states, turn results, receipts: what a conversation tells
 framing.py      bytes into JSON objects
 codec.py        what a codec is; codecs/ has one file per language
-turns.py        the turn rules that all backends share, sans-IO; effects.py is what they want done
+turns.py        the turn rules that all backends share, sans-IO: what the owner's commands mean
+rules.py        what the backend's signals mean; both change standing.py, whose parts are running_turn.py,
+                steering.py and permission_book.py; effects.py is what they want done
 core.py         what one conversation owns; commands.py are its messages, actor.py its tasks
-outbox.py, subscribers.py, handlers.py, permissions.py, waiting.py    what the core is made of
+outbox.py, subscribers.py, handlers.py, permission_desk.py, states.py, waiting.py    what the core is made of
 transport.py, process.py    bytes to a process tree, and its end
-client.py       the conversation as its owner holds it; opening.py the block that owns it
+client.py       the conversation as its owner holds it, over intake.py (its mailbox) and listeners.py (its handlers)
+opening.py      the block that owns it
 agents.py       how each agent is started
 session.py      an agent that is talked to and writes optio.log, as the body of a session
 from_asyncio.py, task_streams.py    the same for asyncio programs, and over the streams of an optio task's agent
@@ -17,7 +20,7 @@ from_asyncio.py, task_streams.py    the same for asyncio programs, and over the 
 """
 
 from optio_agents.conversation.agents import AGENTS, Agent, acp, claude, codex, gemini, opencode
-from optio_agents.conversation.client import AgentConversation, ClosingReport, SendRejected
+from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.opening import open_conversation, open_conversation_over
 from optio_agents.conversation.options import ConversationOptions
 from optio_agents.conversation.subscribers import Subscription
@@ -35,6 +38,7 @@ from optio_agents.conversation.surface import (
 from optio_agents.conversation.values import (
     AgentNotStarted,
     Capabilities,
+    ClosingReport,
     ConversationError,
     Event,
     Fate,
@@ -42,6 +46,7 @@ from optio_agents.conversation.values import (
     InterruptReceipt,
     SendEnd,
     SendQueueFull,
+    SendRejected,
     State,
     TurnResult,
     TurnStatus,

@@ -28,7 +28,7 @@ async def converse(me: actors.Me[Command], core: Core) -> None:
     me.ready()
     async for message in me:
         core.handle(message, me.timers)
-        if core.turns.over:
+        if core.standing.over:
             return
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
 import trio
 
@@ -13,9 +11,10 @@ import actors
 from optio_agents.bridge.border import Border
 from optio_agents.conversation import commands
 from optio_agents.conversation.core import Core
-from optio_agents.conversation.handlers import HandlerTask
-from optio_agents.conversation.permissions import PermissionDesk
-from optio_agents.conversation.subscribers import DROPPED, Backlog, Subscription
+from optio_agents.conversation.intake import Intake
+from optio_agents.conversation.listeners import Listeners
+from optio_agents.conversation.permission_desk import PermissionDesk
+from optio_agents.conversation.subscribers import Backlog, Subscription
 from optio_agents.conversation.surface import (
     ConversationClosed,
     EventHandler,
@@ -27,31 +26,16 @@ from optio_agents.conversation.surface import (
 )
 from optio_agents.conversation.values import (
     Capabilities,
-    ConversationError,
-    Event,
+    ClosingReport,
     Fate,
     InterruptReceipt,
-    SendQueueFull,
+    SendRejected,
     State,
     TurnResult,
     TurnStatus,
     Unsupported,
 )
-from optio_agents.conversation.waiting import PendingInterrupt, Promise, Sent
-
-
-@dataclass(frozen=True, slots=True)
-class ClosingReport:
-    """How a conversation ended. `unsent` are the texts that the agent never saw, the oldest first."""
-
-    reason: str
-    how: str
-    """How the agent's process ended, and its last words."""
-    unsent: tuple[str, ...] = ()
-
-
-class SendRejected(ConversationError):  # noqa: N818
-    """The agent refused what `ask` sent. The text says why."""
+from optio_agents.conversation.waiting import Promise, Sent
 
 
 class AgentConversation:
@@ -68,15 +52,9 @@ class AgentConversation:
         self.name = name
         self.core = core
         """For the block that owns the conversation; not part of the interface."""
-        self._ref = ref
-        self._nursery = nursery
-        self._token = trio.lowlevel.current_trio_token()
-        self._border = border
-        self._desk = PermissionDesk(nursery, border, self._decided)
-        core.desk = self._desk
-        self._numbers = 0
-        self._handlers = 0
-        self._handlers_done = trio.Event()
+        self._intake = Intake(name, core, ref)
+        self._desk = core.desk = PermissionDesk(nursery, border, self._decided)
+        self._listeners = Listeners(core, self._desk, nursery, border)
 
     def __repr__(self) -> str:
         return f"<AgentConversation {self.name} {self.state.value}, {len(self.queued)} queued>"
@@ -90,8 +68,8 @@ class AgentConversation:
             ConversationClosed: it has ended.
             SendQueueFull: too many sends wait already.
         """
-        sent = self._new_sent(text)
-        return await self._tell_send(sent, commands.Send(sent))
+        sent = self._intake.new_sent(text)
+        return await self._intake.accept(sent, commands.Send(sent))
 
     async def steer(self, text: str) -> Sent:
         """Add `text` to the turn that runs, if the agent can take it there; else it is sent next.
@@ -102,8 +80,8 @@ class AgentConversation:
         """
         if not self.capabilities.steer:
             raise Unsupported(f"{self.name} cannot be steered: a message waits for the end of the turn")
-        sent = self._new_sent(text)
-        return await self._tell_send(sent, commands.Steer(sent))
+        sent = self._intake.new_sent(text)
+        return await self._intake.accept(sent, commands.Steer(sent))
 
     async def stop_and_send(self, text: str) -> Sent:
         """Interrupt the turn that runs, and send `text` before everything that waits.
@@ -114,8 +92,8 @@ class AgentConversation:
         """
         if not self.capabilities.interrupt:
             raise Unsupported(f"{self.name} cannot be interrupted")
-        sent = self._new_sent(text)
-        return await self._tell_send(sent, commands.StopAndSend(sent, self._new_interrupt(None)))
+        sent = self._intake.new_sent(text)
+        return await self._intake.accept(sent, commands.StopAndSend(sent, self._intake.new_interrupt()))
 
     async def ask(self, text: str) -> TurnResult:
         """Send `text` and wait for the end of its turn (look at its `status`: a failed turn is no exception).
@@ -131,18 +109,18 @@ class AgentConversation:
         try:
             end = await sent.wait()
         except trio.Cancelled:
-            await self._let_go(commands.GiveUp(sent, self._new_interrupt(None)))
+            await self._intake.let_go(commands.GiveUp(sent, self._intake.new_interrupt()))
             raise
         if end.fate is Fate.REJECTED:
             raise SendRejected(end.reason or "the agent refused it")
         if end.turn is None or end.turn.status is TurnStatus.LOST:
-            raise self._closed_error()
+            raise self._intake.closed_error()
         return end.turn
 
     async def withdraw(self, sent: Sent) -> bool:
         """Take back something that still waits. Returns whether it did: then the agent never sees it."""
         done: Promise[bool] = Promise()
-        await self._tell(commands.Withdraw(sent, done))
+        await self._intake.tell(commands.Withdraw(sent, done))
         return await done.wait()
 
     # Stopping.
@@ -156,11 +134,11 @@ class AgentConversation:
         Raises:
             ConversationClosed: it has ended, or ends before the receipt is there.
         """
-        interrupt = self._new_interrupt(seconds)
-        await self._tell(commands.Interrupt(interrupt))
+        interrupt = self._intake.new_interrupt(seconds)
+        await self._intake.tell(commands.Interrupt(interrupt))
         receipt = await interrupt.receipt.wait()
         if receipt is None:
-            raise self._closed_error()
+            raise self._intake.closed_error()
         return receipt
 
     async def close(self) -> ClosingReport:
@@ -171,8 +149,8 @@ class AgentConversation:
         KILL.
         """
         try:
-            await self._ref.tell(commands.Close())
-        except actors.ActorStopped:
+            await self._intake.tell(commands.Close())
+        except ConversationClosed:
             await trio.lowlevel.checkpoint()
         how = await self.core.over.wait()
         return ClosingReport(self.closed_reason or how, how, tuple(self.core.unsent))
@@ -180,12 +158,12 @@ class AgentConversation:
     @property
     def closed(self) -> bool:
         """Whether it has ended, or is ending."""
-        return self.core.turns.closed is not None
+        return self.core.standing.closed is not None
 
     @property
     def closed_reason(self) -> str | None:
         """Why it has ended; `None` while it has not."""
-        return self.core.turns.closed
+        return self.core.standing.closed
 
     async def wait_closed(self) -> str:
         """Wait until it has ended and its processes are gone; why."""
@@ -197,40 +175,38 @@ class AgentConversation:
     @property
     def state(self) -> State:
         """What it is doing now."""
-        state: State = self.core.state.value
-        return state
+        return self.core.state.now
 
     async def wait_state(self, *states: State) -> State:
         """Wait until it is in one of `states`; returns which."""
-        state: State = await self.core.state.wait_value(lambda value: value in states)
-        return state
+        return await self.core.state.wait(*states)
 
     def states(self) -> AsyncIterator[State]:
         """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is
         skipped."""
-        return _States(self)
+        return self.core.state.follow()
 
     @property
     def capabilities(self) -> Capabilities:
         """What its backend can do."""
-        return self.core.turns.codec.capabilities
+        return self.core.standing.codec.capabilities
 
     @property
     def session(self) -> str | None:
         """The name under which a later conversation can resume this one, once the backend has told it."""
-        return self.core.turns.session
+        return self.core.standing.session
 
     @property
     def queued(self) -> tuple[str, ...]:
         """The texts that wait, the next one first."""
-        return self.core.turns.queued
+        return self.core.standing.queued
 
     async def settled(self) -> None:
         """Wait until everything that was told to the conversation so far has reached it (its queue shows
         it).
         """
         done: Promise[bool] = Promise()
-        await self._tell(commands.Probe(done))
+        await self._intake.tell(commands.Probe(done))
         await done.wait()
 
     def is_pending(self) -> bool:
@@ -241,77 +217,23 @@ class AgentConversation:
 
     def events(self) -> Subscription:
         """A subscription to all events from now on; iterate over it."""
-        return Subscription(self.core.events.add(), self.core.events)
+        return self._listeners.events()
 
     def on_event(self, handler: EventHandler) -> Unsubscribe:
         """Call `handler` with each event's own dict, from now on, in order."""
-        backlog = self.core.events.add()
-
-        def gap(count: int) -> Event:
-            return Event({"type": DROPPED, "count": count})
-
-        task = HandlerTask[Event](
-            lambda event: handler(event.raw),
-            backlog,
-            self._border,
-            label=f"event handler {_name(handler)}",
-            gap=gap,
-            failed=self._handler_failed,
-        )
-        return self._serve(task, lambda: self.core.events.remove(backlog))
+        return self._listeners.on_event(handler)
 
     def on_message(self, handler: MessageHandler) -> Unsubscribe:
         """Call `handler` with the final text of each turn that ends from now on, in order."""
-        backlog = self.core.results.add()
-
-        def call(result: TurnResult) -> Any:
-            return None if result.status is TurnStatus.LOST else handler(result.text)
-
-        label = f"message handler {_name(handler)}"
-        task = HandlerTask[TurnResult](call, backlog, self._border, label=label, failed=self._handler_failed)
-        return self._serve(task, lambda: self.core.results.remove(backlog))
+        return self._listeners.on_message(handler)
 
     def results(self) -> Backlog[TurnResult]:
         """A backlog of the turns that end from now on."""
         return self.core.results.add()
 
-    def _serve(self, task: HandlerTask[Any], remove: Callable[[], None]) -> Unsubscribe:
-        async def serve() -> None:
-            self._handlers += 1
-            try:
-                await task.run()
-            finally:
-                self._handlers -= 1
-                self._handlers_done.set()
-
-        def start() -> None:
-            self._nursery.start_soon(serve, name="conversation handler")
-
-        def unsubscribe() -> None:
-            remove()
-            self._within_trio(task.stop)
-
-        self._within_trio(start)
-
-        return unsubscribe
-
-    def _handler_failed(self, label: str, error: BaseException) -> None:
-        self.core.publish_own("handler-failed", handler=label, error=f"{type(error).__name__}: {error}")
-
-    def _within_trio(self, function: Callable[[], object]) -> None:
-        """Call `function` now, or, when an asyncio program calls us from outside of the Trio run, in its
-        next turn.
-        """
-        if trio.lowlevel.in_trio_run():
-            function()
-        else:
-            self._token.run_sync_soon(function)
-
     async def handlers_done(self) -> None:
         """Wait until the handlers have been called with everything there was (after the end)."""
-        while self._handlers:
-            self._handlers_done = trio.Event()
-            await self._handlers_done.wait()
+        await self._listeners.done()
 
     # Permissions.
 
@@ -321,8 +243,7 @@ class AgentConversation:
         It returns a `PermissionDecision`, or `None` to leave the request open (`decide` then). Raising
         denies. It is cancelled when the request is settled otherwise.
         """
-        self._within_trio(lambda: self._desk.set_handler(handler))
-        return lambda: self._within_trio(lambda: self._desk.remove_handler(handler))
+        return self._listeners.on_permission_request(handler)
 
     @property
     def permission_requests(self) -> tuple[PermissionRequest, ...]:
@@ -336,72 +257,9 @@ class AgentConversation:
             await trio.lowlevel.checkpoint()
             return False
         done: Promise[bool] = Promise()
-        await self._tell(commands.Decide(number, decision, done))
+        await self._intake.tell(commands.Decide(number, decision, done))
         return await done.wait()
 
     async def _decided(self, permission: int, decision: PermissionDecision) -> None:
-        with suppress(actors.ActorStopped):
-            await self._ref.tell(commands.Decide(permission, decision, Promise()))
-
-    # The mailbox.
-
-    def _new_sent(self, text: str) -> Sent:
-        if self.closed:
-            raise self._closed_error()
-        if self.core.waiting >= self.core.options.queue_limit:
-            raise SendQueueFull(f"{self.core.waiting} sends wait already")
-        self._numbers += 1
-        return Sent(self._numbers, text)
-
-    def _new_interrupt(self, seconds: float | None) -> PendingInterrupt:
-        self._numbers += 1
-        return PendingInterrupt(
-            self._numbers, self.core.options.interrupt_seconds if seconds is None else seconds
-        )
-
-    async def _tell_send(self, sent: Sent, command: commands.Command) -> Sent:
-        self.core.accept(sent)
-        try:
-            await self._tell(command)
-        except BaseException:
-            self.core.forget(sent)
-            raise
-        return sent
-
-    async def _tell(self, command: commands.Command) -> None:
-        try:
-            await self._ref.tell(command)
-        except actors.ActorStopped:
-            raise self._closed_error() from None
-
-    async def _let_go(self, command: commands.Command) -> None:
-        """Tell it although we are being cancelled. The mailbox is never full for long: its actor never
-        waits.
-        """
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5), suppress(actors.ActorStopped):
-            await self._ref.tell(command)
-
-    def _closed_error(self) -> ConversationClosed:
-        return ConversationClosed(f"the conversation with {self.name} has ended: {self.closed_reason}")
-
-
-class _States(AsyncIterator[State]):
-    """No generator, so that leaving the loop early leaves nothing behind."""
-
-    def __init__(self, conversation: AgentConversation) -> None:
-        self._conversation = conversation
-        self._last: State | None = None
-
-    def __aiter__(self) -> _States:
-        return self
-
-    async def __anext__(self) -> State:
-        if self._last is State.CLOSED:
-            raise StopAsyncIteration
-        self._last = await self._conversation.core.state.wait_value(lambda state: state is not self._last)
-        assert self._last is not None
-        return self._last
-
-
-def _name(handler: object) -> str:
-    return getattr(handler, "__qualname__", None) or repr(handler)
+        with suppress(ConversationClosed):
+            await self._intake.tell(commands.Decide(permission, decision, Promise()))

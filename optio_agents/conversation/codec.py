@@ -3,7 +3,7 @@
 Commands go in as method calls and come out as bytes (`take_output`); bytes go in (`receive`) and come out
 as a list, in order, of `Event`s (each the backend's own dict) and `Signal`s (what it means, in words that
 every backend shares). Each signal follows the event it was read from. A codec never decides anything about
-a turn; the rules that all backends share are in `optio_agents.conversation.turns`.
+a turn; the rules that all backends share are in `turns.py` and `rules.py`.
 
 The codec numbers the turns, because only it knows which event belongs to which: `prompt` returns the number
 of the turn that it begins, and a backend may begin one by itself (`TurnBegan` with a new number).

@@ -1,6 +1,6 @@
 """What one conversation owns, and what each message of its mailbox does. No waiting happens here.
 
-The turn rules decide (`turns.Turns`); this carries out: bytes to the outbox, events to the subscribers,
+The turn rules decide (`turns.py`); this carries out: bytes to the outbox, events to the subscribers,
 ends to those who wait for them.
 """
 
@@ -26,7 +26,9 @@ from optio_agents.conversation.effects import (
 from optio_agents.conversation.framing import UNPARSEABLE
 from optio_agents.conversation.options import ConversationOptions
 from optio_agents.conversation.outbox import Outbox
-from optio_agents.conversation.permissions import PermissionDesk
+from optio_agents.conversation.permission_desk import PermissionDesk
+from optio_agents.conversation.standing import Standing
+from optio_agents.conversation.states import ObservedState
 from optio_agents.conversation.subscribers import Subscribers
 from optio_agents.conversation.turns import Turns
 from optio_agents.conversation.values import Event, Fate, SendEnd, State, TurnResult
@@ -40,13 +42,14 @@ class Core:
     """The state of one conversation. Changed by its actor only."""
 
     def __init__(self, codec: Codec, options: ConversationOptions) -> None:
-        self.turns = Turns(codec)
+        self.standing = Standing(codec)
+        self.turns = Turns(self.standing)
         self.options = options
         self.outbox = Outbox()
         self.events: Subscribers[Event] = Subscribers(options.backlog_events, options.backlog_bytes)
         self.results: Subscribers[TurnResult] = Subscribers(options.backlog_events, options.backlog_bytes)
         self.desk: PermissionDesk | None = None
-        self.state: Any = AsyncValue(State.STARTING)
+        self.state = ObservedState()
         self.running: Any = AsyncValue(False)
         self.ending: Promise[EndBackend] = Promise()
         """Settled when the agent must be ended; its owner waits for it."""
@@ -106,7 +109,7 @@ class Core:
             case commands.InterruptExpired(interrupted):
                 self._perform(turns.interrupt_expired(interrupted), timers)
             case commands.StartExpired():
-                if turns.state is State.STARTING:
+                if self.standing.state is State.STARTING:
                     reason = f"the agent was not ready after {self.options.start_seconds:g} s"
                     self._perform(turns.fail(reason), timers)
             case commands.Probe(done):
@@ -120,7 +123,7 @@ class Core:
         """The agent is gone, or nobody looks after it any more: everything that is open ends now.
         Idempotent.
         """
-        if not self.turns.over:
+        if not self.standing.over:
             self._perform(self.turns.gone(how), timers)
         self.events.end()
         self.results.end()
@@ -129,7 +132,7 @@ class Core:
 
     def unhandled(self, message: commands.Command) -> None:
         """A message that the actor did not come to: whoever waits for it learns that it was not done."""
-        reason = self.turns.closed or "the conversation has ended"
+        reason = self.standing.closed or "the conversation has ended"
         match message:
             case commands.Send(sent) | commands.Steer(sent):
                 self._end_send(sent.number, SendEnd(Fate.UNSENT, reason=reason))
@@ -145,7 +148,7 @@ class Core:
 
     def publish_own(self, kind: str, **fields: Any) -> None:
         """Publish an event of ours."""
-        self.events.publish([Event({"type": f"x-optio-{kind}", **fields}, self.turns.turn)])
+        self.events.publish([Event({"type": f"x-optio-{kind}", **fields}, self.standing.turn)])
 
     def _perform(self, effects: list[Effect], timers: Timers | None, size: int = 0) -> None:
         batch: list[Event] = []
@@ -155,13 +158,12 @@ class Core:
             else:
                 self._do(effect, timers)
         if batch:
-            if self.state.value is State.STARTING:
+            if self.state.now is State.STARTING:
                 self._note_first_words(batch)
             self.events.publish(batch, size)
-        self.outbox.put(self.turns.codec.take_output())
-        if self.state.value is not self.turns.state:
-            self.state.value = self.turns.state
-        self.running.value = self.turns.turn is not None
+        self.outbox.put(self.standing.codec.take_output())
+        self.state.show(self.standing.state)
+        self.running.value = self.standing.turn is not None
 
     def _do(self, effect: Effect, timers: Timers | None) -> None:
         match effect:
@@ -188,7 +190,7 @@ class Core:
     def _end_send(self, number: int, end: SendEnd) -> None:
         sent = self._sents.pop(number, None)
         if sent is not None:
-            if end.fate is Fate.UNSENT and self.turns.closed is not None:
+            if end.fate is Fate.UNSENT and self.standing.closed is not None:
                 self.unsent.append(sent.text)
             sent.settle(end)
 

@@ -1,4 +1,4 @@
-"""What the turn rules want done: the values that `turns.Turns` returns, in order."""
+"""What the turn rules want done: the values that the methods of `Turns` return, in order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Offered(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """A permission request is open no more. `why`: answered, interrupted, withdrawn, closed, denied."""
+    """A permission request is open no more. `why`: answered, interrupted, withdrawn, closed."""
 
     permission: int
     why: str

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from optio_agents.bridge import Border, run_in_trio
 from optio_agents.conversation.agents import Agent
-from optio_agents.conversation.client import AgentConversation, ClosingReport
+from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.opening import open_conversation
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.surface import (
@@ -21,7 +21,14 @@ from optio_agents.conversation.surface import (
     PermissionRequest,
     Unsubscribe,
 )
-from optio_agents.conversation.values import Capabilities, InterruptReceipt, SendEnd, State, TurnResult
+from optio_agents.conversation.values import (
+    Capabilities,
+    ClosingReport,
+    InterruptReceipt,
+    SendEnd,
+    State,
+    TurnResult,
+)
 from optio_agents.conversation.waiting import Sent
 
 T = TypeVar("T")

@@ -154,11 +154,10 @@ def _absolute(path: str | os.PathLike[str]) -> str:
 
 
 async def _ready(conversation: AgentConversation, core: Core) -> None:
-    state = await core.state.wait_value(lambda value: value is not State.STARTING)
-    if state is not State.CLOSED:
+    if await core.state.wait_not(State.STARTING) is not State.CLOSED:
         return
     how = await core.over.wait()
-    reason = core.turns.closed or how
+    reason = core.standing.closed or how
     text = f"{conversation.name} was not ready: {reason}"
     if how not in text:
         text += f" ({how})"

@@ -113,6 +113,16 @@ class InterruptReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosingReport:
+    """How a conversation ended. `unsent` are the texts that the agent never saw, the oldest first."""
+
+    reason: str
+    how: str
+    """How the agent's process ended, and its last words."""
+    unsent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a backend can do beyond sending, answering permissions and ending."""
 
@@ -137,6 +147,10 @@ class Unsupported(ConversationError):  # noqa: N818
 
 class SendQueueFull(ConversationError):  # noqa: N818
     """Too many sends wait already. The caller's fault: it sends faster than the agent answers."""
+
+
+class SendRejected(ConversationError):  # noqa: N818
+    """The agent refused what `ask` sent. The text says why."""
 
 
 class AgentNotStarted(Exception):  # noqa: N818

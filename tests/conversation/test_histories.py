@@ -26,6 +26,7 @@ from optio_agents.conversation.effects import (
     Settled,
     TurnEnded,
 )
+from optio_agents.conversation.standing import Standing
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.turns import CLOSED_EVENT, Turns
 from optio_agents.conversation.values import (
@@ -48,7 +49,8 @@ class History:
     """Runs one history and checks, after each step and at the end, what always holds."""
 
     def __init__(self, *, folds: bool) -> None:
-        self.turns = Turns(SimulatedCodec())
+        self.standing = Standing(SimulatedCodec())
+        self.turns = Turns(self.standing)
         self.agent = SimulatedAgent(folds=folds)
         self.wire: list[Record] = []  # said by the agent, not delivered yet
         self.sends: dict[int, str] = {}
@@ -91,7 +93,7 @@ class History:
         number, interrupt = self.new_send(choice), self.new_interrupt()
         self.did(self.turns.stop_and_send(number, self.sends[number], interrupt, 1.0))
         # It is the next one, if it is not running or refused already.
-        assert number in self.prompted or number in self.ends or self.turns.queued[0] == self.sends[number]
+        assert number in self.prompted or number in self.ends or self.standing.queued[0] == self.sends[number]
 
     def withdraw(self, choice: int) -> None:
         if self.sends:
@@ -103,33 +105,33 @@ class History:
             self.did(self.turns.withdraw_or_interrupt(number, self.new_interrupt(), 1.0))
 
     def interrupt(self, choice: int) -> None:
-        running, closed = self.turns.turn, self.turns.closed
-        between = running is None and self.turns.state in (State.RUNNING, State.INTERRUPTING)
+        running, closed = self.standing.turn, self.standing.closed
+        between = running is None and self.standing.state in (State.RUNNING, State.INTERRUPTING)
         again = running in self.interrupted_turns
         interrupt = self.new_interrupt()
         written = self.did(self.turns.interrupt(interrupt, 1.0))
         if running is not None and closed is None:
             # It overtakes whatever waits: it was written at once, and no permission is open any more.
             assert again or {"do": "interrupt"} in written
-            assert self.turns.state is State.INTERRUPTING
+            assert self.standing.state is State.INTERRUPTING
             assert set(self.offered) == set(self.settled)
         elif between:
             # It stops the turn that the agent may still make of what was steered.
-            assert self.turns.state is State.INTERRUPTING
+            assert self.standing.state is State.INTERRUPTING
         else:
             assert interrupt in self.receipts
 
     def expire(self, choice: int) -> None:
         if self.deadlines:
             interrupt = self.deadlines.pop(choice % len(self.deadlines))
-            closed = self.turns.closed
+            closed = self.standing.closed
             waited = interrupt not in self.receipts and closed is None
             self.did(self.turns.interrupt_expired(interrupt))
             if waited:
                 assert self.interrupts == set(self.receipts)
-                assert self.turns.closed is not None
+                assert self.standing.closed is not None
             else:
-                assert self.turns.closed == closed  # the deadline of what has its receipt says nothing
+                assert self.standing.closed == closed  # the deadline of what has its receipt says nothing
 
     def decide(self, choice: int) -> None:
         if self.offered:
@@ -143,7 +145,7 @@ class History:
         if choice % 3:
             return
         self.did(self.turns.close())
-        assert self.turns.state is State.CLOSED
+        assert self.standing.state is State.CLOSED
 
     def agent_works(self, choice: int) -> None:
         """The agent goes on by a few words, and nobody hears it yet."""
@@ -225,7 +227,7 @@ class History:
                     self.results.append(result)
                 case Offered(permission=permission):
                     assert permission not in self.offered
-                    assert self.turns.turn not in self.interrupted_turns
+                    assert self.standing.turn not in self.interrupted_turns
                     self.offered.append(permission)
                 case Settled(permission=permission, why=why):
                     assert permission in self.offered
@@ -238,10 +240,10 @@ class History:
                 case InterruptStarted(interrupt=interrupt):
                     self.deadlines.append(interrupt)
                 case EndBackend():
-                    assert self.turns.closed is not None
-        if self.turns.turn is not None and self.turns.state is State.INTERRUPTING:
-            self.interrupted_turns.add(self.turns.turn)
-        written = [json.loads(line) for line in self.turns.codec.take_output().splitlines()]
+                    assert self.standing.closed is not None
+        if self.standing.turn is not None and self.standing.state is State.INTERRUPTING:
+            self.interrupted_turns.add(self.standing.turn)
+        written = [json.loads(line) for line in self.standing.codec.take_output().splitlines()]
         for record in written:
             self.note_written(record)
             self.wire += self.agent.hear(json.dumps(record).encode())
@@ -249,12 +251,12 @@ class History:
 
     def note_written(self, record: Record) -> None:
         if record["do"] == "prompt":
-            assert self.turns.closed is None
+            assert self.standing.closed is None
             assert record["send"] not in self.prompted
             self.prompted[record["send"]] = record["turn"]
             self.prompt_order.append(record["send"])
             # Nothing runs beside it: what was steered has ended with its turn, or waits here again.
-            queued = self.turns.queued
+            queued = self.standing.queued
             for send in self.steered:
                 assert send in self.ends or send in self.prompted or self.sends[send] in queued
         elif record["do"] == "steer":
@@ -267,21 +269,21 @@ class History:
     # What always holds.
 
     def check(self) -> None:
-        turns = self.turns
+        standing = self.standing
         open_permissions = set(self.offered) - set(self.settled)
-        assert turns.pending == (len(self.ends) < len(self.sends))
+        assert standing.pending == (len(self.ends) < len(self.sends))
         assert len({result.turn for result in self.results}) == len(self.results)
         # One prompt is outstanding at most, and it is that of the running turn.
         outstanding = [send for send in self.prompted if send not in self.ends]
         assert len(outstanding) <= 1
-        if turns.closed is not None:
-            assert turns.state is State.CLOSED
+        if standing.closed is not None:
+            assert standing.state is State.CLOSED
             assert not open_permissions
-        if turns.turn is None:
+        if standing.turn is None:
             assert not open_permissions
-        if turns.state is State.AWAITING_PERMISSION:
+        if standing.state is State.AWAITING_PERMISSION:
             assert open_permissions
-        if turns.state is State.RUNNING:
+        if standing.state is State.RUNNING:
             assert not open_permissions
         order = [send for send in self.prompt_order if send in self.plain]
         assert order == sorted(order)
@@ -300,8 +302,8 @@ class History:
         assert set(self.receipts) == self.interrupts
         assert set(self.settled) == set(self.offered)
         assert self.closed_events == 1
-        assert not self.turns.pending
-        assert self.turns.queued == ()
+        assert not self.standing.pending
+        assert self.standing.queued == ()
         for receipt in self.receipts.values():
             if receipt is not None and receipt.turn is not None:
                 assert receipt.turn.status is not TurnStatus.LOST

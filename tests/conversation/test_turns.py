@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from optio_agents.conversation.effects import Effect, InterruptStarted, Receipted, SendEnded, Settled
+from optio_agents.conversation.standing import Standing
 from optio_agents.conversation.turns import Turns
 from optio_agents.conversation.values import (
     Fate,
@@ -29,18 +30,18 @@ def hear(turns: Turns, *records: dict[str, Any]) -> list[Effect]:
 
 def told(turns: Turns) -> list[dict[str, Any]]:
     """What the agent was told since the last call."""
-    return [json.loads(line) for line in turns.codec.take_output().splitlines()]
+    return [json.loads(line) for line in turns.standing.codec.take_output().splitlines()]
 
 
 def between_two_turns() -> Turns:
     """Send 1 has ended; send 2 was steered into its turn, and the agent has not said what became of it."""
-    turns = Turns(SimulatedCodec())
+    turns = Turns(Standing(SimulatedCodec()))
     turns.start()
     hear(turns, {"say": "ready"})
     turns.send(1, "first")
     turns.steer(2, "second")
     hear(turns, ENDED)
-    assert turns.state is State.RUNNING
+    assert turns.standing.state is State.RUNNING
     told(turns)
     return turns
 
@@ -50,7 +51,7 @@ def receipts(effects: list[Effect]) -> list[InterruptReceipt | None]:
 
 
 def test_a_refused_turn_takes_with_it_what_was_folded_into_it_and_what_it_asked() -> None:
-    turns = Turns(SimulatedCodec())
+    turns = Turns(Standing(SimulatedCodec()))
     turns.start()
     hear(turns, {"say": "ready"})
     turns.send(1, "first")
@@ -67,13 +68,13 @@ def test_a_refused_turn_takes_with_it_what_was_folded_into_it_and_what_it_asked(
         SendEnded(2, rejected),
     ]
     assert [effect for effect in effects if isinstance(effect, Settled)] == [Settled(1, "withdrawn")]
-    assert turns.state is State.IDLE
+    assert turns.standing.state is State.IDLE
 
 
 def test_an_interrupt_between_two_turns_stops_the_one_that_the_agent_makes_of_the_steer() -> None:
     turns = between_two_turns()
     assert turns.interrupt(3, 5.0) == [InterruptStarted(3, 5.0)]
-    assert turns.state is State.INTERRUPTING
+    assert turns.standing.state is State.INTERRUPTING
     assert told(turns) == []  # there is nothing yet that it could stop
     assert receipts(hear(turns, {"say": "adopted", "sends": [2]})) == []
     assert told(turns) == [{"do": "interrupt"}]
@@ -110,7 +111,7 @@ def test_an_interrupt_between_two_turns_leaves_the_next_one_alone(
     (end,) = (effect.end for effect in effects if isinstance(effect, SendEnded))
     assert end.fate is fate
     assert [each["do"] for each in told(turns)] == ["prompt"]
-    assert turns.state is State.RUNNING
+    assert turns.standing.state is State.RUNNING
 
 
 def test_an_interrupt_of_a_steer_that_the_agent_never_mentions_again_expires() -> None:
@@ -119,5 +120,5 @@ def test_an_interrupt_of_a_steer_that_the_agent_never_mentions_again_expires() -
     (receipt,) = receipts(turns.interrupt_expired(3))
     assert receipt is not None
     assert receipt.kind is InterruptKind.UNANSWERED
-    assert turns.closed is not None
+    assert turns.standing.closed is not None
     assert turns.interrupt_expired(3) == []

@@ -1,0 +1,86 @@
+"""The owner's end of the mailbox: what is accepted, under which number, and what is said once it has closed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import trio
+
+import actors
+from optio_agents.conversation import commands
+from optio_agents.conversation.core import Core
+from optio_agents.conversation.surface import ConversationClosed
+from optio_agents.conversation.values import SendQueueFull
+from optio_agents.conversation.waiting import PendingInterrupt, Sent
+
+LET_GO_SECONDS = 5.0
+"""How long one who is being cancelled waits for room in the mailbox. Its actor never waits, so there is room."""
+
+
+class Intake:
+    """Takes the owner's commands to the conversation's actor. `name` is whom the conversation is with."""
+
+    def __init__(self, name: str, core: Core, ref: actors.Ref[commands.Command]) -> None:
+        self._name = name
+        self._core = core
+        self._ref = ref
+        self._numbers = 0
+
+    def new_sent(self, text: str) -> Sent:
+        """A send that may be accepted.
+
+        Raises:
+            ConversationClosed: it has ended, or is ending.
+            SendQueueFull: too many sends wait already.
+        """
+        if self._core.standing.closed is not None:
+            raise self.closed_error()
+        if self._core.waiting >= self._core.options.queue_limit:
+            raise SendQueueFull(f"{self._core.waiting} sends wait already")
+        return Sent(self._next_number(), text)
+
+    def new_interrupt(self, seconds: float | None = None) -> PendingInterrupt:
+        """An interrupt whose turn must have ended within `seconds` (the option's by default)."""
+        if seconds is None:
+            seconds = self._core.options.interrupt_seconds
+        return PendingInterrupt(self._next_number(), seconds)
+
+    async def accept(self, sent: Sent, command: commands.Command) -> Sent:
+        """Tell the command that carries `sent`; once it is in the mailbox, the send ends exactly once.
+
+        Raises:
+            ConversationClosed: it has ended, and the send was not accepted.
+        """
+        self._core.accept(sent)
+        try:
+            await self.tell(command)
+        except BaseException:
+            self._core.forget(sent)
+            raise
+        return sent
+
+    async def tell(self, command: commands.Command) -> None:
+        """Tell it.
+
+        Raises:
+            ConversationClosed: it has ended.
+        """
+        try:
+            await self._ref.tell(command)
+        except actors.ActorStopped:
+            raise self.closed_error() from None
+
+    async def let_go(self, command: commands.Command) -> None:
+        """Tell it although we are being cancelled, if there is somebody to tell."""
+        deadline = trio.current_time() + LET_GO_SECONDS
+        with trio.CancelScope(shield=True, deadline=deadline), suppress(ConversationClosed):
+            await self.tell(command)
+
+    def closed_error(self) -> ConversationClosed:
+        """What is raised by everything that an ended conversation cannot do."""
+        reason = self._core.standing.closed
+        return ConversationClosed(f"the conversation with {self._name} has ended: {reason}")
+
+    def _next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
