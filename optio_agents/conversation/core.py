@@ -45,7 +45,7 @@ class Core:
         self.standing = Standing(codec)
         self.turns = Turns(self.standing)
         self.options = options
-        self.outbox = Outbox()
+        self.outbox = Outbox(options.outbox_bytes)
         self.events: Subscribers[Event] = Subscribers(options.backlog_events, options.backlog_bytes)
         self.results: Subscribers[TurnResult] = Subscribers(options.backlog_events, options.backlog_bytes)
         self.desk: PermissionDesk | None = None
@@ -161,7 +161,10 @@ class Core:
             if self.state.now is State.STARTING:
                 self._note_first_words(batch)
             self.events.publish(batch, size)
-        self.outbox.put(self.standing.codec.take_output())
+        if not self.outbox.put(self.standing.codec.take_output()) and self.standing.closed is None:
+            limit = self.options.outbox_bytes
+            reason = f"the agent does not read its input: more than {limit} bytes wait to be written to it"
+            self._perform(self.turns.fail(reason), timers)
         self.state.show(self.standing.state)
         self.running.value = self.standing.turn is not None
 

@@ -30,6 +30,11 @@ class ConversationOptions:
     """
     backlog_bytes: int = 64 * 1024 * 1024
     """The same in bytes, as the agent printed them."""
+    outbox_bytes: int = 64 * 1024 * 1024
+    """How many bytes may wait for an agent that does not read its input, beside what is being written and the
+    last text; past that the conversation ends. Answers are some hundred bytes each, unless they repeat a large
+    input.
+    """
 
     @property
     def end_seconds(self) -> float:
