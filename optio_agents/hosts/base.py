@@ -11,7 +11,7 @@ import enum
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 LOG_NAME = "optio.log"
 """The log's file name in the workdir."""
@@ -54,11 +54,18 @@ class Window:
     lost: int = 0
 
 
+Take: TypeAlias = Callable[[Window], bool]
+"""Handles a window at once, never waiting, and returns `True`; or returns `False`, having done nothing."""
+
+
 class LogReader(Protocol):
     """One open reader of one log. Used by one task."""
 
-    async def read(self) -> Window | None:
+    async def read(self, take: Take | None = None) -> Window | None:
         """Wait for at least one whole line; `None` once `finish` was called and everything has been read.
+
+        A reader that learns of new lines before the task that waits here is awake may offer them to `take` at that
+        moment, in that task's context variables, and wait on if it handles them. What it raises, `read` raises.
 
         Raises:
             LogLost: the log cannot be read at present; a new reader may resume at the last window's `end`.

@@ -9,7 +9,7 @@ from contextlib import suppress
 import trio
 
 from optio_agents.bridge.border import Border
-from optio_agents.hosts.base import LogLost, LogPosition, Window
+from optio_agents.hosts.base import LogLost, LogPosition, Take, Window
 from optio_agents.hosts.framer import Framer
 
 BATCH = 128 * 1024
@@ -58,7 +58,7 @@ class ForeignLogReader:
         """The iterator has ended, and a new one showed nothing new."""
         self._complete = False
 
-    async def read(self) -> Window | None:
+    async def read(self, take: Take | None = None) -> Window | None:
         """See `hosts.base.LogReader.read`."""
         await trio.lowlevel.checkpoint()
         while True:

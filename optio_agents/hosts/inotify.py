@@ -19,6 +19,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import trio
@@ -50,6 +51,8 @@ class Watch:
         self._event = trio.Event()
         self._directory: int | None = None
         self._file: int | None = None
+        self._look: Callable[[], bool] | None = None
+        self._failure: BaseException | None = None
 
     @property
     def polling(self) -> bool:
@@ -78,10 +81,24 @@ class Watch:
         """Make `wait` return, now or when it is called next."""
         self._event.set()
 
-    async def wait(self) -> None:
-        """Return once something may have happened to the file since the last `clear`, or soon after."""
+    async def wait(self, look: Callable[[], bool] | None = None) -> None:
+        """Return once something may have happened to the file since the last `clear`, or soon after.
+
+        Args:
+            look: called by the dispatcher when the file is written to, in this task's context variables. While it
+                returns `True`, that it has dealt with the change, this waits on: a turn of the loop less between a
+                write and what becomes of it. What it raises is raised here.
+        """
         if self._hub is not None:
-            await self._event.wait()
+            if look is not None:
+                self._look = partial(trio.lowlevel.current_task().context.run, look)
+            try:
+                await self._event.wait()
+            finally:
+                self._look = None
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
             return
         with trio.move_on_after(POLL_INTERVAL):
             await self._event.wait()
@@ -113,6 +130,12 @@ class Watch:
                 self._file = None
             if number == self._directory:
                 self._directory = None
+        if number == self._file and self._look is not None and not self._event.is_set():
+            try:
+                if self._look():
+                    return
+            except BaseException as failure:  # noqa: BLE001 - raised by whoever waits
+                self._failure = failure
         if not name or name == self._name:
             self.wake()
 

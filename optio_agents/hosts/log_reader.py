@@ -30,12 +30,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import Enum, auto
+from functools import partial
 from hashlib import blake2b
 from struct import Struct
 
 import trio
 
-from optio_agents.hosts.base import LOG_START, WINDOW_LIMIT, LogLost, LogPosition, Window
+from optio_agents.hosts.base import LOG_START, WINDOW_LIMIT, LogLost, LogPosition, Take, Window
 from optio_agents.hosts.directory import Directory
 from optio_agents.hosts.framer import Frame, Framer
 from optio_agents.hosts.inotify import Watch, open_watch
@@ -94,8 +95,8 @@ class LocalLogReader:
         self._quiet = (b"", 0, 0.0)  # the unterminated line, the file's end with it, since when
         self._refused = False  # `settled` has said no to that line
 
-    async def read(self) -> Window | None:
-        """See `hosts.base.LogReader.read`. A cancelled call has taken nothing."""
+    async def read(self, take: Take | None = None) -> Window | None:
+        """See `hosts.base.LogReader.read`. A cancelled call has taken nothing that was not offered."""
         await trio.lowlevel.checkpoint()  # whoever got the last window goes first
         while True:
             if self._ready:
@@ -111,7 +112,7 @@ class LocalLogReader:
                 if not self._ready:
                     return self._last_word()
             else:
-                await self._wait()
+                await self._wait(None if take is None else partial(self._offer, take))
 
     def finish(self) -> None:
         """See `hosts.base.LogReader.finish`."""
@@ -125,16 +126,19 @@ class LocalLogReader:
             os.close(self._file)
             self._file = None
 
-    async def _wait(self) -> None:
+    async def _wait(self, offer: Callable[[], bool] | None) -> None:
         """Wait for a change, or for the moment at which an unterminated last line has been quiet for long
-        enough.
+        enough. While there is no such line, changes are offered at once.
         """
         partial = self._framer.partial
         line, seen, since = self._quiet
         if (line, seen) != (partial, self._seen):
             self._quiet = (partial, self._seen, since := trio.current_time())
             self._refused = False
-        if not partial or self._refused:
+        if not partial:
+            await self._watch.wait(offer)
+            return
+        if self._refused:
             await self._watch.wait()
             return
         with trio.move_on_at(since + QUIET):
@@ -144,6 +148,22 @@ class LocalLogReader:
             self._flush()
         else:
             self._refused = True
+
+    def _offer(self, take: Take) -> bool:
+        """The open file was written to: read one piece and offer its windows. Returns whether that was all there is
+        to do; if not, `read` is to go on from here, or to find the same once more.
+        """
+        assert self._file is not None
+        try:
+            chunk = _read(self._file, self._size, self._at - len(self._context))
+        except OSError:
+            return False
+        if not chunk.startswith(self._context):
+            return False
+        full = self._frame(chunk)
+        while self._ready and take(self._ready[0]):
+            self._ready.popleft()
+        return not (full or self._ready or self._framer.partial or self._lost)
 
     def _step(self) -> _Step:
         """Read one piece, or take one step towards another file."""

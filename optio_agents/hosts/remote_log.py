@@ -16,7 +16,7 @@ from typing import Protocol
 
 import trio
 
-from optio_agents.hosts.base import LogLost, LogPosition, Window
+from optio_agents.hosts.base import LogLost, LogPosition, Take, Window
 from optio_agents.hosts.follower import CONTEXT
 from optio_agents.hosts.framer import Frame, Framer
 from optio_agents.hosts.log_reader import QUIET
@@ -69,7 +69,7 @@ class RemoteLogReader:
         self._refused = b""  # the unterminated line that `settled` said no to
         self._ended = False
 
-    async def read(self) -> Window | None:
+    async def read(self, take: Take | None = None) -> Window | None:
         """See `hosts.base.LogReader.read`."""
         await trio.lowlevel.checkpoint()
         while True:

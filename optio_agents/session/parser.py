@@ -30,7 +30,7 @@ from optio_agents.protocol.parser import (
 )
 from optio_agents.protocol.paths import locate
 from optio_agents.protocol.run import Run
-from optio_agents.protocol.scanner import Scanner
+from optio_agents.protocol.scanner import Record, Scanner
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -99,11 +99,29 @@ class Parser:
         self.tell = tell
         self._hinted = False
         self._hint: tuple[str, str] | None = None  # a near miss, and what to tell the agent about it
+        self._scanned: tuple[Window | None, list[Record]] = None, []
 
     @property
     def due(self) -> float | None:
         """When held-back progress has to go out, on Trio's clock."""
         return self._fold.due
+
+    def take_progress(self, window: Window) -> bool:
+        """Handle a window that is nothing but progress, as most are of an agent that writes now and then.
+
+        Returns:
+            Whether it was. If not, nothing was done, and `take` is to be called with the same window.
+        """
+        records = self._scan(window)
+        if window.cut or window.lost or len(records) > 1:
+            return False
+        if not self._hinted and self._look_for_near_miss(window):
+            return False
+        for record in records:
+            if not isinstance(record, Run):
+                return False
+            self._take_run(record)
+        return True
 
     def take(self, window: Window) -> Fact | None:
         """Handle a window's lines. If DONE or ERROR was among them, it is returned, and nothing after it counts."""
@@ -114,19 +132,27 @@ class Parser:
             journal.problem(f"{window.lost} bytes of the log were gone before they could be read")
         fact = self._handle(window)
         if not self._hinted:
-            last = 0 if len(window.data) <= HINT_WINDOW else window.data.rfind(b"\n", 0, -1) + 1
-            self._look_for_near_miss(window.data[last:])
+            self._look_for_near_miss(window)
         return fact
+
+    def _scan(self, window: Window) -> list[Record]:
+        """Its records; a window is scanned once, however often they are asked for."""
+        if self._scanned[0] is not window:
+            self._scanned = window, self._scanner.scan(window.data)
+        return self._scanned[1]
+
+    def _take_run(self, run: Run) -> None:
+        self._journal.lines += run.count
+        self._report(self._fold.add(run, trio.current_time()))
 
     def _handle(self, window: Window) -> Fact | None:
         journal = self._journal
-        records = self._scanner.scan(window.data)
+        records = self._scan(window)
         count = sum(len(each.messages) if isinstance(each, CallerMessages) else 1 for each in records)
         share = len(window.data) // max(1, count)
         for record in records:
             if isinstance(record, Run):
-                journal.lines += record.count
-                self._report(self._fold.add(record, trio.current_time()))
+                self._take_run(record)
                 continue
             if isinstance(record, CallerMessages):
                 journal.lines += len(record.messages)
@@ -217,12 +243,16 @@ class Parser:
             self._report(self._fold.report(None, text, trio.current_time()))
         self._lanes.deliverables.put(path, len(path))
 
-    def _look_for_near_miss(self, data: bytes) -> None:
-        for raw in data.splitlines():
+    def _look_for_near_miss(self, window: Window) -> bool:
+        """Note the first one of a small window, or the last line of a large one; return whether there is one."""
+        data = window.data
+        start = 0 if len(data) <= HINT_WINDOW else data.rfind(b"\n", 0, -1) + 1
+        for raw in data[start:].splitlines():
             if raw.startswith(b"STATUS: "):
                 continue  # most lines are, and none of them misses anything
             line = raw.decode("utf-8", "replace")
             hint = near_miss(line, self._features)
             if hint is not None:
                 self._hint = display_text(line), hint.text
-                return
+                return True
+        return False

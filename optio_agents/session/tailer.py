@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Never
 
 import trio
@@ -50,7 +51,7 @@ async def tail(me: actors.Me[Never], host: SessionHost, cursor: Cursor, parser: 
         cursor.attach(reader)
         try:
             me.ready()
-            while (window := await _next_window(reader, parser)) is not None:
+            while (window := await _next_window(reader, cursor, parser)) is not None:
                 fact = parser.take(window)
                 cursor.position = window.end
                 await parser.see_to_lanes()
@@ -63,10 +64,24 @@ async def tail(me: actors.Me[Never], host: SessionHost, cursor: Cursor, parser: 
     parser.end()
 
 
-async def _next_window(reader: LogReader, parser: Parser) -> Window | None:
-    """Read on; whenever held-back progress is due meanwhile, it goes out."""
-    while (due := parser.due) is not None:
-        with trio.CancelScope(deadline=due):  # a cancelled read has taken nothing
-            return await reader.read()
-        parser.flush()
-    return await reader.read()
+async def _next_window(reader: LogReader, cursor: Cursor, parser: Parser) -> Window | None:
+    """Read on to the next window that is more than progress. Held-back progress goes out when it is due."""
+
+    def take(window: Window) -> bool:
+        if not parser.take_progress(window):
+            return False
+        cursor.position = window.end
+        flushing.deadline = _deadline(parser)
+        return True
+
+    while True:
+        with trio.CancelScope(deadline=_deadline(parser)) as flushing:
+            return await reader.read(take)
+        if (
+            _deadline(parser) <= trio.current_time()
+        ):  # it may have been put off while this task was being woken
+            parser.flush()
+
+
+def _deadline(parser: Parser) -> float:
+    return inf if parser.due is None else parser.due

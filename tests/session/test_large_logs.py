@@ -16,7 +16,7 @@ import trio.testing
 from benchmarks.sessions.logs import CALLER, DELIVERABLE, MIXED, PLAIN, STATUS, Logs, Mix
 from benchmarks.sessions.rivals import Rival, ours
 from optio_agents import HookContext, get_protocol, run_log_protocol_session
-from optio_agents.hosts.base import LogLost, LogPosition, LogReader, Window
+from optio_agents.hosts.base import LogLost, LogPosition, LogReader, Take, Window
 from optio_agents.hosts.local import LocalHost
 from optio_agents.protocol.session import Ending, SessionOptions
 from tests.support.session import RecordingCtx
@@ -57,9 +57,16 @@ class LosingReader:
         self._reader = reader
         self._losses = losses
 
-    async def read(self) -> Window | None:
+    async def read(self, take: Take | None = None) -> Window | None:
+        def lossy_take(window: Window) -> bool:
+            assert take is not None
+            self._losses.maybe()
+            taken = take(window)
+            self._losses.maybe()
+            return taken
+
         self._losses.maybe()
-        window = await self._reader.read()
+        window = await self._reader.read(take and lossy_take)
         self._losses.maybe()
         return window
 

@@ -14,6 +14,7 @@ from optio_agents.hosts.base import (
     LogLost,
     LogPosition,
     RejectionKind,
+    Take,
     Window,
 )
 
@@ -150,7 +151,7 @@ class MemoryReader:
         self._finished = True
         self._host._wake()
 
-    async def read(self) -> Window | None:
+    async def read(self, take: Take | None = None) -> Window | None:
         await trio.lowlevel.checkpoint()
         while True:
             for place in sorted(self._host.lose_reader_at):
