@@ -1,4 +1,4 @@
-"""Turns whose news comes in an order that is rare: what was folded into a refused turn, interrupts between two."""
+"""Signals in an order that is rare: what was folded into a refused turn, interrupts between two turns."""
 
 from __future__ import annotations
 

@@ -1,0 +1,43 @@
+"""What an agent prints, whatever it is, reaches the subscribers, and the conversation goes on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from trio.testing import wait_all_tasks_blocked
+
+from tests.support.simulated_transport import simulated
+
+
+@pytest.mark.parametrize(
+    "line", [b"[1, 2]", b"not JSON", b'"text"', b"\xff\xfe", b'{"cut": "\xe2\x82', b"{" * 3000]
+)
+async def test_what_is_no_object_becomes_an_event_and_the_conversation_goes_on(line: bytes) -> None:
+    async with simulated() as (conversation, transport):
+        with conversation.events() as events:
+            transport.print(line + b"\n")
+            event = await anext(events)
+            assert event.raw["type"] == "x-optio-unparseable"
+            assert (await conversation.ask("say:still here")).text == "still"
+
+
+async def test_a_line_of_50_megabytes_is_reported_and_not_kept() -> None:
+    async with simulated() as (conversation, transport):
+        with conversation.events() as events:
+            for _ in range(50):
+                transport.print(b"x" * 1_000_000)
+                await wait_all_tasks_blocked()
+            transport.print(b"\n")
+            event = await anext(events)
+            assert "50000000 bytes" in event.raw["reason"]
+            assert len(json.dumps(event.raw)) < 2000
+            assert (await conversation.ask("say:on")).text == "on"
+
+
+async def test_event_types_that_nobody_knows_pass_through_unchanged() -> None:
+    unknown = {"say": "brand new", "nested": {"deep": [1, None, "é"]}}
+    async with simulated() as (conversation, transport):
+        with conversation.events() as events:
+            transport.print(json.dumps(unknown).encode() + b"\n")
+            assert (await anext(events)).raw == unknown

@@ -1,0 +1,51 @@
+"""The visible state, for those who watch it."""
+
+from __future__ import annotations
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from optio_agents.conversation import State
+from optio_agents.conversation.states import ObservedState
+from tests.support.simulated_transport import simulated
+
+
+async def test_the_state_can_be_watched() -> None:
+    async with simulated() as (conversation, _):
+        seen: list[State] = []
+
+        async def watch() -> None:
+            async for state in conversation.states():
+                seen.append(state)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            await wait_all_tasks_blocked()
+            await conversation.send("ask:x hang")
+            await conversation.wait_state(State.AWAITING_PERMISSION)
+            await wait_all_tasks_blocked()
+            await conversation.interrupt()
+            await wait_all_tasks_blocked()
+            await conversation.close()
+        # States that come and go within a moment may be skipped, those in which it rested are seen.
+        rested = [state for state in seen if state not in (State.RUNNING, State.INTERRUPTING)]
+        assert rested == [State.IDLE, State.AWAITING_PERMISSION, State.IDLE, State.CLOSED]
+
+
+async def test_following_begins_with_the_state_now_and_ends_after_the_last_one() -> None:
+    observed = ObservedState()
+    observed.show(State.CLOSED)
+    assert [state async for state in observed.follow()] == [State.CLOSED]
+
+
+async def test_a_state_that_was_waited_for_is_not_missed_because_it_is_over_again() -> None:
+    observed = ObservedState()
+    async with trio.open_nursery() as nursery:
+
+        async def wait() -> None:
+            assert await observed.wait(State.RUNNING) is State.RUNNING
+
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        observed.show(State.RUNNING)
+        observed.show(State.IDLE)

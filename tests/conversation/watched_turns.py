@@ -1,0 +1,184 @@
+"""The turns of a conversation with the simulated agent, watched: whatever happens, `check` says what always holds.
+
+What the agent says lies on a wire first (`wire`), where it can be held back, repeated or lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from optio_agents.conversation.effects import (
+    Effect,
+    EndBackend,
+    InterruptStarted,
+    Offered,
+    Receipted,
+    SendEnded,
+    Settled,
+    TurnEnded,
+)
+from optio_agents.conversation.standing import Standing
+from optio_agents.conversation.turns import CLOSED_EVENT, Turns
+from optio_agents.conversation.values import (
+    Event,
+    Fate,
+    InterruptKind,
+    InterruptReceipt,
+    SendEnd,
+    State,
+    TurnResult,
+    TurnStatus,
+)
+from tests.support.simulated_agent import Record, SimulatedAgent, SimulatedCodec
+
+
+class WatchedTurns:
+    """Notes all that is done and said, passes it on, and checks what always holds."""
+
+    def __init__(self, *, folds: bool) -> None:
+        self.standing = Standing(SimulatedCodec())
+        self.turns = Turns(self.standing)
+        self.agent = SimulatedAgent(folds=folds)
+        self.wire: list[Record] = []  # said by the agent, not delivered yet
+        self.sends: dict[int, str] = {}
+        self.ends: dict[int, SendEnd] = {}
+        self.prompted: dict[int, int] = {}  # send: turn
+        self.prompt_order: list[int] = []
+        self.steered: list[int] = []  # sends that were written into a running turn
+        self.plain: list[int] = []  # sends that went to the back of the queue
+        self.interrupts: set[int] = set()
+        self.receipts: dict[int, InterruptReceipt | None] = {}
+        self.deadlines: list[int] = []
+        self.offered: list[int] = []
+        self.settled: dict[int, str] = {}
+        self.results: list[TurnResult] = []
+        self.decided: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
+        self.closed_events = 0
+        self.interrupted_turns: set[int] = set()
+        self.number = 0
+        self.did(self.turns.start())
+
+    def new_send(self, text: str) -> int:
+        self.number += 1
+        self.sends[self.number] = f"{text} #{self.number}"  # no two are equal
+        return self.number
+
+    def new_interrupt(self) -> int:
+        self.number += 1
+        self.interrupts.add(self.number)
+        return self.number
+
+    def hear(self, record: Record) -> None:
+        if record.get("say") == "asked":
+            self.asked[record["key"]] += 1
+        self.did(self.turns.receive(json.dumps(record).encode() + b"\n"))
+
+    def did(self, effects: list[Effect]) -> list[Record]:
+        """Note the effects, pass on what was written; returns it."""
+        for effect in effects:
+            match effect:
+                case Event(raw=raw, turn=turn):
+                    assert raw.get("turn") in (turn, None)  # nothing wanders into another turn
+                    self.closed_events += raw.get("type") == CLOSED_EVENT
+                case SendEnded(send=send, end=end):
+                    assert send in self.sends
+                    assert send not in self.ends
+                    self.ends[send] = end
+                case TurnEnded(result=result):
+                    # It is ended by its own end, not by that of another turn.
+                    assert result.raw is None or result.raw["turn"] == result.turn
+                    self.results.append(result)
+                case Offered(permission=permission):
+                    assert permission not in self.offered
+                    assert self.standing.turn not in self.interrupted_turns
+                    self.offered.append(permission)
+                case Settled(permission=permission, why=why):
+                    assert permission in self.offered
+                    assert permission not in self.settled
+                    self.settled[permission] = why
+                case Receipted(interrupt=interrupt, receipt=receipt):
+                    assert interrupt in self.interrupts
+                    assert interrupt not in self.receipts
+                    self.receipts[interrupt] = receipt
+                case InterruptStarted(interrupt=interrupt):
+                    self.deadlines.append(interrupt)
+                case EndBackend():
+                    assert self.standing.closed is not None
+        if self.standing.turn is not None and self.standing.state is State.INTERRUPTING:
+            self.interrupted_turns.add(self.standing.turn)
+        written = [json.loads(line) for line in self.standing.codec.take_output().splitlines()]
+        for record in written:
+            self.note_written(record)
+            self.wire += self.agent.hear(json.dumps(record).encode())
+        return written
+
+    def note_written(self, record: Record) -> None:
+        if record["do"] == "prompt":
+            assert self.standing.closed is None
+            assert record["send"] not in self.prompted
+            self.prompted[record["send"]] = record["turn"]
+            self.prompt_order.append(record["send"])
+            # Nothing runs beside it: what was steered has ended with its turn, or waits here again.
+            queued = self.standing.queued
+            for send in self.steered:
+                assert send in self.ends or send in self.prompted or self.sends[send] in queued
+        elif record["do"] == "steer":
+            self.steered.append(record["send"])
+        elif record["do"] in ("decide", "cancel"):
+            self.decided[record["key"]] += 1
+            # Answered at most as often as it was asked: no answer is made up, none is given twice.
+            assert self.decided[record["key"]] <= self.asked[record["key"]]
+
+    # What always holds.
+
+    def check(self) -> None:
+        standing = self.standing
+        open_permissions = set(self.offered) - set(self.settled)
+        assert standing.pending == (len(self.ends) < len(self.sends))
+        assert len({result.turn for result in self.results}) == len(self.results)
+        # One prompt is outstanding at most, and it is that of the running turn.
+        outstanding = [send for send in self.prompted if send not in self.ends]
+        assert len(outstanding) <= 1
+        if standing.closed is not None:
+            assert standing.state is State.CLOSED
+            assert not open_permissions
+        if standing.turn is None:
+            assert not open_permissions
+        if standing.state is State.AWAITING_PERMISSION:
+            assert open_permissions
+        if standing.state is State.RUNNING:
+            assert not open_permissions
+        order = [send for send in self.prompt_order if send in self.plain]
+        assert order == sorted(order)
+        for send, end in self.ends.items():
+            if end.fate is Fate.UNSENT:
+                assert send not in self.prompted
+            elif end.fate is Fate.ANSWERED and send in self.prompted:
+                assert end.turn is not None
+                assert end.turn.turn == self.prompted[send]
+
+    def finish(self) -> None:
+        """The end of every history: the agent dies, and then nothing is open."""
+        self.did(self.turns.gone("the end"))
+        self.check()
+        assert set(self.ends) == set(self.sends)
+        assert set(self.receipts) == self.interrupts
+        assert set(self.settled) == set(self.offered)
+        assert self.closed_events == 1
+        assert not self.standing.pending
+        assert self.standing.queued == ()
+        for receipt in self.receipts.values():
+            if receipt is not None and receipt.turn is not None:
+                assert receipt.turn.status is not TurnStatus.LOST
+            if receipt is not None and receipt.kind is InterruptKind.INTERRUPTED and receipt.turn is not None:
+                assert receipt.turn.status is TurnStatus.INTERRUPTED
+        # Idempotent, all of it.
+        assert self.turns.gone("again") == []
+        assert self.turns.close() == []
+        assert self.turns.fail("again") == []
+        (ended,) = self.turns.send(10**6, "late")
+        assert isinstance(ended, SendEnded)
+        assert ended.end.fate is Fate.UNSENT
+        assert self.turns.interrupt(10**6, 1.0) == [Receipted(10**6, None)]
