@@ -35,6 +35,7 @@ from outcome import Error, Outcome, Value
 from optio_agents.bridge.asyncio_border import AsyncioBorder, HostLoopClosed
 from optio_agents.bridge.border import Border
 from optio_agents.bridge.driver import Driver
+from optio_agents.bridge.host_loop import set_host_loop
 
 T = TypeVar("T")
 
@@ -110,6 +111,7 @@ class Guest:
         return self._driver.is_over
 
     async def _main(self) -> None:
+        set_host_loop(self.loop)
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self._last_session_ended = trio.Event()
@@ -179,7 +181,13 @@ class Session(Generic[T]):
         """Set the outcome, wake the awaiting task."""
         self.outcome = outcome
         self._guest.leave(self)
-        self._wake()
+        if isinstance(outcome, Error) and self.border.was_raised_by_loop(outcome.error):
+            # Whoever runs the loop again, to end what is left, goes first: else the awaiting task would raise Ctrl-C
+            # once more out of it.
+            if not self._guest.loop.is_closed():
+                self._guest.loop.call_soon(self._wake)
+        else:
+            self._wake()
 
     def cancel(self) -> None:
         """Cancel what runs in the guest."""

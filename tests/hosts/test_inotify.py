@@ -115,7 +115,7 @@ async def test_the_last_watch_ends_the_dispatcher_and_soon_its_descriptor(
         await wait_all_tasks_blocked()
         assert len(os.listdir("/proc/self/fd")) == before + 2, "the next watch takes the same one"
     os.close(directory)
-    await trio.sleep(2 * inotify_descriptor.LINGER)
+    await trio.sleep(3 * inotify_descriptor.LINGER)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
