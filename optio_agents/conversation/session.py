@@ -19,6 +19,7 @@ from optio_agents.bridge import Border, run_in_trio
 from optio_agents.context import SYSTEM_MESSAGE_PREFIX, HookContext
 from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.client import AgentConversation
+from optio_agents.conversation.from_asyncio import AsyncioConversation
 from optio_agents.conversation.opening import open_conversation
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.surface import ConversationClosed, PermissionHandler
@@ -157,15 +158,20 @@ async def _in_order(life: Callable[[trio.Event], Awaitable[None]]) -> None:
         raise failure
 
 
+async def deliver(conversation: AgentConversation | AsyncioConversation, message: str) -> None:
+    """Say `message` as early as the backend allows: an agent waits for its replies before it says DONE.
+
+    Raises:
+        ConversationClosed, SendQueueFull: as for `send`.
+    """
+    verb = conversation.steer if conversation.capabilities.steer else conversation.send
+    await verb(message)
+
+
 def _sender(conversation: AgentConversation) -> Any:
     """The session's way to the agent, from whichever world the session is called in."""
 
-    async def deliver(message: str) -> None:
-        # Into the turn that runs where that is possible: an agent waits for its replies before it says DONE.
-        verb = conversation.steer if conversation.capabilities.steer else conversation.send
-        await verb(message)
-
     async def sender(message: str) -> None:
-        await run_in_trio(lambda border: deliver(message))
+        await run_in_trio(lambda border: deliver(conversation, message))
 
     return sender

@@ -20,6 +20,7 @@ from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.from_asyncio import converse_from_asyncio
 from optio_agents.conversation.opening import open_conversation_over
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
+from optio_agents.conversation.session import deliver
 from optio_agents.conversation.surface import PermissionHandler
 
 READ_SIZE = 64 * 1024
@@ -135,8 +136,7 @@ def conversing(
             await conversation.send(prompt)
 
             async def sender(message: str) -> None:
-                verb = conversation.steer if conversation.capabilities.steer else conversation.send
-                await verb(message)
+                await deliver(conversation, message)
 
             yield sender
 

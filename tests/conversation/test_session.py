@@ -5,36 +5,18 @@ script.
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from optio_agents import HookContext, run_log_protocol_session
+from optio_agents import run_log_protocol_session
 from optio_agents.conversation import AgentNotStarted, ConversationClosed, acp
 from optio_agents.conversation.session import AgentBody
 from optio_agents.hosts.local import LocalHost
 from optio_agents.session.outcome import Ending, SessionFailed
-
-SCRIPT = Path(__file__).parents[1] / "support" / "acp_agent.py"
-AGENT = acp("scripted", [sys.executable, str(SCRIPT)])
-DELIVERING = "file:deliverables/a.txt log:DELIVERABLE:_deliverables/a.txt"
-HANG_GUARD = 60.0
-
-
-class Context:
-    def report_progress(self, percent: float | None, message: str | None = None) -> None:
-        pass
-
-    def should_continue(self) -> bool:
-        return True
-
-
-async def accept(hook_context: HookContext, path: str, text: str) -> str | None:
-    assert (path, text) == ("a.txt", "content\n")
-    return None
+from tests.conversation.scripted import AGENT, DELIVERING, HANG_GUARD, Context, accept
 
 
 async def run(tmp_path: Path, body: AgentBody) -> Any:

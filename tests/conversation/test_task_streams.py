@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 from optio_host import LocalHost
 
 from optio_agents import HookContext, run_log_protocol_session
-from optio_agents.conversation import acp
 from optio_agents.conversation.task_streams import conversing
 from optio_agents.session.outcome import Ending
 from optio_agents.task.agent import AgentProcess
-
-SCRIPT = Path(__file__).parents[1] / "support" / "acp_agent.py"
-AGENT = acp("scripted", [sys.executable, str(SCRIPT)])
-PROMPT = "file:deliverables/a.txt log:DELIVERABLE:_deliverables/a.txt"
-HANG_GUARD = 60.0
-
-
-class Context:
-    def report_progress(self, percent: float | None, message: str | None = None) -> None:
-        pass
-
-    def should_continue(self) -> bool:
-        return True
+from tests.conversation.scripted import AGENT, DELIVERING, HANG_GUARD, Context, accept
 
 
 def test_replies_reach_the_agent_through_its_own_language_and_its_done_ends_the_session(
     tmp_path: Path,
 ) -> None:
-    converse = conversing(AGENT, PROMPT)
+    converse = conversing(AGENT, DELIVERING)
 
     async def body(host: Any, hook_context: HookContext) -> None:
         agent = AgentProcess(host, shlex.join(AGENT.command))
@@ -44,9 +30,6 @@ def test_replies_reach_the_agent_through_its_own_language_and_its_done_ends_the_
                 await agent.wait()
         finally:
             await agent.end()
-
-    async def accept(hook_context: HookContext, path: str, text: str) -> None:
-        assert (path, text) == ("a.txt", "content\n")
 
     async def main() -> Any:
         async with asyncio.timeout(HANG_GUARD):

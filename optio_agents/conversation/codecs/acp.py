@@ -27,7 +27,7 @@ from optio_agents.conversation.codec import (
     TurnBegan,
     TurnFinished,
 )
-from optio_agents.conversation.codecs.jsonrpc import JsonRpcCodec, Out, RpcError
+from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, Out, RpcError
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import Capabilities, Event, TurnStatus
 
@@ -71,12 +71,8 @@ class AcpCodec(JsonRpcCodec):
     def start(self) -> None:
         """`initialize`, then `session/new` or `session/load`."""
         capabilities = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False}
-        client = {"name": "optio-agents", "title": "optio-agents", "version": "1"}
-        self._request(
-            "initialize",
-            {"protocolVersion": PROTOCOL_VERSION, "clientCapabilities": capabilities, "clientInfo": client},
-            self._initialized,
-        )
+        ours = {"protocolVersion": PROTOCOL_VERSION, "clientCapabilities": capabilities}
+        self._request_to_start("initialize", {**ours, "clientInfo": CLIENT_INFO}, self._initialized)
 
     def prompt(self, send: int, text: str) -> int:
         """`session/prompt`; its response ends the turn."""
@@ -115,11 +111,7 @@ class AcpCodec(JsonRpcCodec):
         if self._options.pop(key, None) is not None:
             self._reply(key, CANCELLED)
 
-    def _initialized(self, result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
-        out.append(Event(record))
-        if error is not None:
-            out.append(StartFailed(error.message))
-            return
+    def _initialized(self, result: Any, out: Out) -> None:
         version = result.get("protocolVersion") if isinstance(result, dict) else None
         if version != PROTOCOL_VERSION:
             reason = f"it speaks version {version} of the protocol, we speak {PROTOCOL_VERSION}"
@@ -127,15 +119,11 @@ class AcpCodec(JsonRpcCodec):
             return
         where = {"cwd": self._cwd, "mcpServers": []}
         if self._session is None:
-            self._request("session/new", where, self._opened)
+            self._request_to_start("session/new", where, self._opened)
         else:
-            self._request("session/load", {"sessionId": self._session, **where}, self._opened)
+            self._request_to_start("session/load", {"sessionId": self._session, **where}, self._opened)
 
-    def _opened(self, result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
-        out.append(Event(record))
-        if error is not None:
-            out.append(StartFailed(error.message))
-            return
+    def _opened(self, result: Any, out: Out) -> None:
         if self._session is None:
             session = result.get("sessionId") if isinstance(result, dict) else None
             if not isinstance(session, str):

@@ -30,7 +30,7 @@ from optio_agents.conversation.codec import (
     TurnBegan,
     TurnFinished,
 )
-from optio_agents.conversation.codecs.jsonrpc import JsonRpcCodec, Out, RpcError
+from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, Out, RpcError
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import Capabilities, Event, TurnStatus
 
@@ -85,8 +85,7 @@ class CodexCodec(JsonRpcCodec):
 
     def start(self) -> None:
         """`initialize`, then `thread/start` or `thread/resume`."""
-        client = {"name": "optio-agents", "title": "optio-agents", "version": "1"}
-        self._request("initialize", {"clientInfo": client}, self._initialized)
+        self._request_to_start("initialize", {"clientInfo": CLIENT_INFO}, self._initialized)
 
     def prompt(self, send: int, text: str) -> int:
         """`turn/start`."""
@@ -151,23 +150,15 @@ class CodexCodec(JsonRpcCodec):
             self._open.remove(key)
             self._reply(key, CANCELLED)
 
-    def _initialized(self, result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
-        out.append(Event(record))
-        if error is not None:
-            out.append(StartFailed(error.message))
-            return
+    def _initialized(self, result: Any, out: Out) -> None:
         self._notify("initialized")
         where = {"cwd": self._cwd, **self._policy}
         if self._thread is None:
-            self._request("thread/start", where, self._opened)
+            self._request_to_start("thread/start", where, self._opened)
         else:
-            self._request("thread/resume", {"threadId": self._thread, **where}, self._opened)
+            self._request_to_start("thread/resume", {"threadId": self._thread, **where}, self._opened)
 
-    def _opened(self, result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
-        out.append(Event(record))
-        if error is not None:
-            out.append(StartFailed(error.message))
-            return
+    def _opened(self, result: Any, out: Out) -> None:
         thread = _field(result, "thread", "id")
         if thread is None:
             out.append(StartFailed("it opened a thread without telling its id"))

@@ -6,10 +6,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from optio_agents.conversation.codec import Codec, Key, Signal
+from optio_agents.conversation.codec import Codec, Key, Signal, StartFailed
 from optio_agents.conversation.values import Event
 
 METHOD_NOT_FOUND = -32601
+
+CLIENT_INFO = {"name": "optio-agents", "title": "optio-agents", "version": "1"}
+"""Who we say we are in `initialize`."""
 
 Out = list[Event | Signal]
 OnReply = Callable[[Any, "RpcError | None", dict[str, Any], Out], None]
@@ -43,6 +46,20 @@ class JsonRpcCodec(Codec):
         self._next_id += 1
         self._replies[self._next_id] = on_reply
         self._write({**self.envelope, "id": self._next_id, "method": method, "params": params})
+
+    def _request_to_start(
+        self, method: str, params: dict[str, Any], on_result: Callable[[Any, Out], None]
+    ) -> None:
+        """A request before the first turn: without its result there is no conversation."""
+
+        def replied(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
+            out.append(Event(record))
+            if error is None:
+                on_result(result, out)
+            else:
+                out.append(StartFailed(error.message))
+
+        self._request(method, params, replied)
 
     def _notify(self, method: str, params: dict[str, Any] | None = None) -> None:
         body = {} if params is None else {"params": params}
