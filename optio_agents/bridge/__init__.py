@@ -5,6 +5,7 @@ trio_border.py     ... when that world is Trio
 asyncio_border.py  ... when it is asyncio
 guest.py           the Trio run that all sessions of an asyncio loop share
 driver.py          steps that Trio run from the loop's callbacks
+host_loop.py       which loop that is, for those who know only Trio
 entry.py           run_in_trio: the way in, from either world
 place.py           where a suspended coroutine stands, for reports
 """

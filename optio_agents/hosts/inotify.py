@@ -1,10 +1,10 @@
 """Being told that a file changed: one inotify descriptor for all readers of a Trio run.
 
 A `Watch` is one reader's interest in one file name in one directory. The first watch of a Trio run opens the
-descriptor and starts the dispatcher, a system task; the last one to be closed ends both. The dispatcher reads
-events and sets the readers' `trio.Event`s itself, so from a write to the reader's task there is one wake-up
-of the process. Two things are watched for each reader: the directory, for another file that takes the name,
-and the inode that it has open, for writes. Writes to other files of the directory wake nobody.
+descriptor and starts the dispatcher, a system task, or a callback of the loop that Trio is a guest of; the last one
+to be closed ends both. The dispatcher reads events and calls the readers or wakes them itself, so from a write to the
+reader there is one wake-up of the process. Two things are watched for each reader: the directory, for another file
+that takes the name, and the inode that it has open, for writes. Writes to other files of the directory wake nobody.
 
 Where inotify is missing or its limits are reached (`max_user_instances`, `max_user_watches`), a watch polls
 instead; its user sees no difference but the delay. Events may be lost in a queue overflow: everybody is
@@ -14,6 +14,7 @@ woken.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from typing import Final
 
 import trio
 
+from optio_agents.bridge.host_loop import host_loop
 from optio_agents.hosts.inotify_descriptor import Descriptor, leave_to_loop, put_away, take
 
 POLL_INTERVAL = 0.25
@@ -183,18 +185,31 @@ class _Hub:
         self.events = 0
         self._users = 0
         self._descriptor = descriptor
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._scope = trio.CancelScope()
 
     def join(self) -> None:
         self._users += 1
 
+    def start(self) -> None:
+        """Begin to dispatch, from now on."""
+        self._loop = host_loop()
+        if self._loop is None:
+            trio.lowlevel.spawn_system_task(self._dispatch, name="inotify dispatcher")
+        else:
+            self._loop.add_reader(self._descriptor.number, self._dispatch_once)
+
     def leave(self) -> None:
         """The last user to leave ends the dispatcher, which puts the descriptor away."""
         self._users -= 1
-        if not self._users:
-            if _current.get(None) is self:
-                _current.set(None)
+        if self._users or _current.get(None) is not self:
+            return
+        if self._loop is None:
+            _current.set(None)
             self._scope.cancel(reason="the last watch was closed")
+        else:
+            self._resign()
+            leave_to_loop(self._descriptor)
 
     def add(self, descriptor: int, mask: int, watch: Watch) -> int:
         number = self._descriptor.add(descriptor, mask)
@@ -210,26 +225,47 @@ class _Hub:
             del self.watched[number]
             self._descriptor.remove(number)
 
-    async def dispatch(self) -> None:
-        """Wake those whom each event concerns, until the last watch is closed."""
+    def _dispatch_once(self) -> None:
+        """The loop's callback: see `_dispatch`."""
+        try:
+            self._read()
+        except OSError:
+            self._give_up()
+
+    async def _dispatch(self) -> None:
+        """Call or wake those whom each event concerns, until the last watch is closed."""
         try:
             with self._scope:
                 while True:
                     await trio.lowlevel.wait_readable(self._descriptor.number)
-                    self.wakeups += 1
-                    self._deliver(os.read(self._descriptor.number, _BUFFER))
+                    self._read()
         except OSError:
-            self._everybody(Watch._poll)
-            self._descriptor.close()
+            self._give_up()
             return
         except trio.Cancelled:
             leave_to_loop(self._descriptor)
             raise
         finally:
-            self.watched.clear()
-            if _current.get(None) is self:
-                _current.set(None)
+            self._resign()
         await put_away(self._descriptor)
+
+    def _read(self) -> None:
+        self.wakeups += 1
+        self._deliver(os.read(self._descriptor.number, _BUFFER))
+
+    def _give_up(self) -> None:
+        """inotify has failed: whoever watches polls from now on."""
+        self._everybody(Watch._poll)
+        self._resign()
+        self._descriptor.close()
+
+    def _resign(self) -> None:
+        """Dispatch no more; the next watch begins with another hub."""
+        self.watched.clear()
+        if _current.get(None) is self:
+            _current.set(None)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._descriptor.number)
 
     def _deliver(self, records: bytes) -> None:
         for number, mask, name in parse_events(records):
@@ -268,6 +304,6 @@ def _join() -> _Hub | None:
         except OSError:
             return None
         _current.set(hub)
-        trio.lowlevel.spawn_system_task(hub.dispatch, name="inotify dispatcher")
+        hub.start()
     hub.join()
     return hub
