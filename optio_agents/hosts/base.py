@@ -28,7 +28,7 @@ class LogPosition:
     """Where reading goes on: just past the last complete line that was handed out.
 
     `offset` counts bytes of the present generation of the file; `fingerprint` is the reader's own note of which
-    file that was (device, inode, a hash of the bytes before the offset) and opaque to everybody else.
+    file that was (device, inode, the bytes before the offset or a hash of them) and opaque to everybody else.
     """
 
     offset: int = 0

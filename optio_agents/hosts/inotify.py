@@ -272,7 +272,7 @@ class _Hub:
             self.events += 1
             if mask & IN_Q_OVERFLOW:
                 self._everybody(Watch.wake)
-            for watch in self.watched.get(number, ()):
+            for watch in tuple(self.watched.get(number, ())):  # what one of them does may close another
                 watch._notice(number, mask, name)
             if mask & IN_IGNORED:
                 self.watched.pop(number, None)

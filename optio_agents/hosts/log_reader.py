@@ -31,7 +31,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import Enum, auto
 from functools import partial
-from hashlib import blake2b
 from struct import Struct
 
 import trio
@@ -52,7 +51,7 @@ _FIRST_READ = 32 * 1024
 an agent writes a line at a time.
 """
 
-_FINGERPRINT = Struct("<QQ8s")  # device, inode, digest of the context
+_IDENTITY = Struct("<QQ")  # device and inode; a position's fingerprint is this, and the context of its offset
 
 
 class _Step(Enum):
@@ -80,7 +79,7 @@ class LocalLogReader:
         self._settled = settled
         self._resume_at = position if position.offset else None
         self._file: int | None = None
-        self._inode = (0, 0)  # device and inode of the open file
+        self._identity = b""  # of the open file
         self._superseded = False  # the name belongs to another inode by now
         self._offset = 0  # just past the last line handed out
         self._at = 0  # where the next read begins; past the offset only while a line is being skipped
@@ -188,15 +187,18 @@ class LocalLogReader:
         """
         base = self._at - len(self._context)
         end = base + len(chunk)
-        self._lost += max(0, self._seen - end)  # the torn last line has become shorter
+        if end < self._seen:
+            self._lost += self._seen - end  # the torn last line has become shorter
         self._seen = end
         for frame in self._framer.feed(chunk, len(self._context)):
             end = self._offset + frame.size - base
             self._hand_out(frame, bytes(chunk[max(0, end - CONTEXT) : end]))
         # An unterminated tail is read again together with what will follow it, unless it is being skipped.
-        self._at = self._seen if self._framer.skipping else self._offset
-        end = self._at - base
-        self._context = bytes(chunk[max(0, end - CONTEXT) : end])
+        if self._framer.skipping:
+            self._at = self._seen
+            self._context = bytes(chunk[-CONTEXT:])
+        else:
+            self._at, self._context = self._offset, self._anchor
         full = len(chunk) == self._size
         self._size = WINDOW_LIMIT if full else _FIRST_READ
         return full
@@ -206,7 +208,7 @@ class LocalLogReader:
         self._offset += frame.size
         self._anchor = context
         if frame.data:
-            end = LogPosition(self._offset, self._fingerprint(context))
+            end = LogPosition(self._offset, self._identity + context)
             self._ready.append(Window(frame.data, end, frame.cut, self._lost))
             self._lost = 0
 
@@ -224,7 +226,7 @@ class LocalLogReader:
         if not self._lost:
             return None
         lost, self._lost = self._lost, 0
-        return Window(b"", LogPosition(self._offset, self._fingerprint(self._context)), lost=lost)
+        return Window(b"", LogPosition(self._offset, self._identity + self._context), lost=lost)
 
     def _look_up_name(self) -> _Step:
         """At the end of the open file: is it still the one that has the name?"""
@@ -233,7 +235,7 @@ class LocalLogReader:
         except FileNotFoundError:
             self._directory.check()
             return _Step.IDLE
-        if (status.st_dev, status.st_ino) == self._inode:
+        if _identity(status) == self._identity:
             self._superseded = False
             return _Step.IDLE
         if not self._superseded:
@@ -263,7 +265,7 @@ class LocalLogReader:
         self._resume_at = None
         status = os.fstat(file)
         self._file = file
-        self._inode = (status.st_dev, status.st_ino)
+        self._identity = _identity(status)
         self._superseded = False
         self._watch.follow(file)
         if position is not None:
@@ -288,7 +290,7 @@ class LocalLogReader:
 
     def _find_renamed(self, directory: int, position: LogPosition) -> int | None:
         """Look in the directory for the inode that a position was taken in."""
-        device, inode, _ = _FINGERPRINT.unpack(position.fingerprint)
+        device, inode = _IDENTITY.unpack_from(position.fingerprint)
         with os.scandir(directory) as entries:
             names = [
                 entry.name
@@ -307,8 +309,7 @@ class LocalLogReader:
     @staticmethod
     def _stands_in(file: int, position: LogPosition) -> bool:
         """Whether the bytes before a position are those that stood there when it was taken."""
-        digest: bytes = _FINGERPRINT.unpack(position.fingerprint)[2]
-        return _digest(_bytes_before(file, position.offset)) == digest
+        return _bytes_before(file, position.offset) == position.fingerprint[_IDENTITY.size :]
 
     def _go_back(self) -> None:
         """What was read last is not there any more: back to the offset, and if that is not to be found, to 0."""
@@ -322,9 +323,6 @@ class LocalLogReader:
         self._offset = self._at = self._seen = offset
         self._context = self._anchor = context
         self._framer = Framer(context)
-
-    def _fingerprint(self, context: bytes) -> bytes:
-        return _FINGERPRINT.pack(*self._inode, _digest(context))
 
 
 class _Scratch(threading.local):
@@ -355,8 +353,8 @@ def _bytes_before(file: int, offset: int) -> bytes:
     return os.pread(file, size, offset - size)
 
 
-def _digest(context: bytes) -> bytes:
-    return blake2b(context, digest_size=8).digest()
+def _identity(status: os.stat_result) -> bytes:
+    return _IDENTITY.pack(status.st_dev, status.st_ino)
 
 
 @contextmanager
@@ -375,7 +373,7 @@ def open_log_reader(
     Raises:
         LogLost: the directory cannot be opened, or the position is not one of ours.
     """
-    if position.offset and len(position.fingerprint) != _FINGERPRINT.size:
+    if position.offset and len(position.fingerprint) <= _IDENTITY.size:
         raise LogLost(f"{position} was not made by a reader of local files")
     with ExitStack() as stack:
         try:

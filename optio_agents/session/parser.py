@@ -26,11 +26,14 @@ from optio_agents.protocol.parser import (
     DeliverableEvent,
     DoneEvent,
     ErrorEvent,
+    StatusEvent,
+    UnknownLine,
+    line_parser,
     parse_log_line,
 )
 from optio_agents.protocol.paths import locate
-from optio_agents.protocol.run import Run
-from optio_agents.protocol.scanner import Record, Scanner
+from optio_agents.protocol.run import Run, message_of
+from optio_agents.protocol.scanner import Scanner
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -92,6 +95,7 @@ class Parser:
     ) -> None:
         self._scanner = scanner
         self._features = features
+        self._parse = line_parser(features)
         self._fold = fold
         self._lanes = lanes
         self._journal = journal
@@ -99,7 +103,6 @@ class Parser:
         self.tell = tell
         self._hinted = False
         self._hint: tuple[str, str] | None = None  # a near miss, and what to tell the agent about it
-        self._scanned: tuple[Window | None, list[Record]] = None, []
 
     @property
     def due(self) -> float | None:
@@ -107,20 +110,25 @@ class Parser:
         return self._fold.due
 
     def take_progress(self, window: Window) -> bool:
-        """Handle a window that is nothing but progress, as most are of an agent that writes now and then.
+        """Handle a window of one line that is nothing but progress, as most are of an agent that writes now and then.
 
         Returns:
             Whether it was. If not, nothing was done, and `take` is to be called with the same window.
         """
-        records = self._scan(window)
-        if window.cut or window.lost or len(records) > 1:
+        data = window.data
+        if window.cut or window.lost or data.find(b"\n") != len(data) - 1:
             return False
-        if not self._hinted and self._look_for_near_miss(window):
-            return False
-        for record in records:
-            if not isinstance(record, Run):
+        line = data[:-1].decode(errors="replace")
+        event = self._parse(line)
+        if isinstance(event, UnknownLine):
+            if not line or line.isspace():
+                return True
+            if not self._hinted and near_miss(line, self._features) is not None:
                 return False
-            self._take_run(record)
+        elif not isinstance(event, StatusEvent):
+            return False
+        self._journal.lines += 1
+        self._report(self._fold.report(*message_of(event), trio.current_time()))
         return True
 
     def take(self, window: Window) -> Fact | None:
@@ -135,24 +143,15 @@ class Parser:
             self._look_for_near_miss(window)
         return fact
 
-    def _scan(self, window: Window) -> list[Record]:
-        """Its records; a window is scanned once, however often they are asked for."""
-        if self._scanned[0] is not window:
-            self._scanned = window, self._scanner.scan(window.data)
-        return self._scanned[1]
-
-    def _take_run(self, run: Run) -> None:
-        self._journal.lines += run.count
-        self._report(self._fold.add(run, trio.current_time()))
-
     def _handle(self, window: Window) -> Fact | None:
         journal = self._journal
-        records = self._scan(window)
+        records = self._scanner.scan(window.data)
         count = sum(len(each.messages) if isinstance(each, CallerMessages) else 1 for each in records)
         share = len(window.data) // max(1, count)
         for record in records:
             if isinstance(record, Run):
-                self._take_run(record)
+                journal.lines += record.count
+                self._report(self._fold.add(record, trio.current_time()))
                 continue
             if isinstance(record, CallerMessages):
                 journal.lines += len(record.messages)
@@ -243,8 +242,8 @@ class Parser:
             self._report(self._fold.report(None, text, trio.current_time()))
         self._lanes.deliverables.put(path, len(path))
 
-    def _look_for_near_miss(self, window: Window) -> bool:
-        """Note the first one of a small window, or the last line of a large one; return whether there is one."""
+    def _look_for_near_miss(self, window: Window) -> None:
+        """Note the first one of a small window, or the last line of a large one."""
         data = window.data
         start = 0 if len(data) <= HINT_WINDOW else data.rfind(b"\n", 0, -1) + 1
         for raw in data[start:].splitlines():
@@ -254,5 +253,4 @@ class Parser:
             hint = near_miss(line, self._features)
             if hint is not None:
                 self._hint = display_text(line), hint.text
-                return True
-        return False
+                return
