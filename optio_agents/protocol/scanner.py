@@ -3,7 +3,7 @@ r"""Whole lines of a log in, ordered records out: the hot path of a session.
 A log is mostly STATUS and plain lines, of which a session shows a few and counts the rest. So the scanner
 does not go through the lines. It asks one question of a whole window of bytes, "where is a line that needs
 more than counting?", and turns only those lines into objects; what lies between two of them is one `Run`,
-counted by `bytes.count`.
+counted where it stands: with `stringzilla`, 5 GB/s; where that is missing, with `bytes.count`, 1 to 2 GB/s.
 
 Lines that need more than counting begin with a control keyword, or are blank (a blank line is no message,
 and must not be counted). Two finders give their places:
@@ -37,6 +37,11 @@ try:
     import ahocorasick_rs
 except ImportError:
     ahocorasick_rs = None
+
+try:
+    from stringzilla import count
+except ImportError:
+    count = bytes.count
 
 Record = Run | CallerMessages | LogEvent
 """What `Scanner.scan` returns in order: runs, blocks of messages to the caller, and the events of other control
@@ -153,8 +158,8 @@ class Scanner:
         return self._fast(data)
 
     def _close_run(self, records: list[Record], data: bytes, start: int, end: int, blanks: int) -> None:
-        if count := data.count(b"\n", start, end) - blanks:
-            records.append(Run(data, start, end, count, self._parse, every=self._every))
+        if lines := count(data, b"\n", start, end) - blanks:
+            records.append(Run(data, start, end, lines, self._parse, every=self._every))
 
 
 def _control_prefixes(features: ProtocolFeatures) -> list[bytes]:
