@@ -317,11 +317,13 @@ class Cell(Generic[M]):
         if self.state is State.ENDED or self._cancel_reason is not None:
             return
         self._cancel_reason = reason or "no reason given"
-        self.mailbox.close()
-        self._end_receiving()
         if self._scope is not None:
+            # First of all: an actor that is parked in its receive is woken by this, with the cancellation. Woken by
+            # the mailbox, it would have to ask Trio for it, which takes two more turns of the loop.
             self.mailbox.cancelling = True
             self._scope.cancel(reason)
+        self.mailbox.close()
+        self._end_receiving()
         self._move(Step.CANCEL)
 
     def interrupt(self, reason: str | None) -> bool:

@@ -26,6 +26,7 @@ from optio_agents.hosts.page_cache import PIECE, read_piece
 DELIVERABLES = "deliverables"
 """The directory, in the workdir, from which an agent delivers."""
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 _INVALID = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 _NOT_REGULAR = (errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.EOPNOTSUPP)
@@ -58,8 +59,11 @@ class LocalFiles:
                 if not stat.S_ISDIR(os.lstat(DELIVERABLES, dir_fd=workdir).st_mode):
                     os.unlink(DELIVERABLES, dir_fd=workdir)
                     os.mkdir(DELIVERABLES, dir_fd=workdir)
-            with replacing(workdir, LOG_NAME):
-                pass
+            try:
+                os.close(os.open(LOG_NAME, _NEW, 0o666, dir_fd=workdir))
+            except FileExistsError:
+                with replacing(workdir, LOG_NAME):
+                    pass
         await trio.lowlevel.checkpoint()
 
     @asynccontextmanager

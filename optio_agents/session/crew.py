@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Never
 
-import trio
-
 import actors
 from optio_agents.protocol.folding import ProgressFold
 from optio_agents.protocol.scanner import Scanner
@@ -37,7 +35,7 @@ class Crew:
     """Starts the actors of one session and ends them in order.
 
     ```
-     optio.log ─bytes→ tailer (parser) ─→ resolver
+     optio.log ─bytes→ tailer (parser) ─→ the judge
                                        ├→ fetcher  ─→ on_deliverable ─→ sender ─→ the agent
                                        ├→ callers  ─→ on_caller_message ─┘
                                        ├→ requests, attention ─→ ctx
@@ -47,7 +45,7 @@ class Crew:
     Args:
         plan: what the session runs with.
         supervisor: owns the actors.
-        tell: hands a fact to the resolver; never waits.
+        tell: lets the judge hear a fact; never waits.
     """
 
     def __init__(self, plan: Plan, supervisor: actors.Supervisor, tell: Callable[[Fact], None]) -> None:
@@ -99,20 +97,26 @@ class Crew:
         """Announced things that have not been dealt with, and messages that the agent has not been told."""
         return sum(lane.unsettled for lane in self._lanes) + self._plan.journal.unsaid
 
+    def stop_reading(self) -> None:
+        """What the log holds from here on does not count."""
+        if self._tailer is not None:
+            self._tailer.cancel("the outcome is decided")
+
+    @property
+    def is_working(self) -> bool:
+        """Whether there is anybody who may have something to deal with yet."""
+        return self._sender is not None or any(lane.ref is not None for lane in self._lanes)
+
     async def drain(self) -> None:
-        """Read no more; let the lanes finish, and then the sender, all within the drain deadline."""
-        with trio.move_on_after(self._plan.options.drain_timeout):
-            if self._tailer is not None:
-                self._tailer.cancel("the outcome is decided")
-            for lane in self._lanes:
-                if lane.ref is not None:
-                    lane.ref.stop("the outcome is decided")
-            for lane in self._lanes:
-                if lane.ref is not None:
-                    await lane.ref.wait()
-            if self._sender is not None:
-                self._sender.stop("the outcome is decided")
-                await self._sender.wait()
+        """Let the lanes finish, and then the sender. It is the caller who limits the time."""
+        manned = [lane.ref for lane in self._lanes if lane.ref is not None]
+        for ref in manned:
+            ref.stop("the outcome is decided")
+        for ref in manned:
+            await ref.wait()
+        if self._sender is not None:
+            self._sender.stop("the outcome is decided")
+            await self._sender.wait()
 
     def end(self) -> None:
         """Cancel whoever is left, all at once; the supervisor waits for their ends, bounded by the grace of each call.

@@ -18,7 +18,6 @@ from optio_agents.session.crew import Crew
 from optio_agents.session.edge import Edge
 from optio_agents.session.outcome import Ending, SessionFailed, SessionOutcome
 from optio_agents.session.plan import Plan
-from optio_agents.session.resolver import FACTS_CAPACITY, resolve
 from optio_agents.session.verdict import CancelAsked, Fact, Judge, LogEnded, Phase
 from optio_agents.session.watch import is_cancelled, watch
 
@@ -41,7 +40,6 @@ class Session:
         self._stage = trio.CancelScope()
         """Set-up and run: left when the verdict leaves nothing to drain."""
         self._draining = trio.CancelScope()
-        self._resolver: actors.Ref[Fact] | None = None
         self._crew: Crew | None = None
         self._begun = False
 
@@ -62,7 +60,6 @@ class Session:
                 await self._run_actors()
         except BaseException as error:  # noqa: BLE001 - judged, and raised again, at the edge
             failure = error
-        self._hear_the_rest()
         if self._crew is not None:
             self._journal.unsettled = self._crew.unsettled
         after_failure = await self._after_execute() if self._begun else None
@@ -76,12 +73,6 @@ class Session:
             stop_timeout=plan.options.drain_timeout,
             on_failure=self._note_lost_log,
         ) as supervisor:
-            self._resolver = await supervisor.start(
-                actors.actor(resolve, self._judge, self._react),
-                name="resolver",
-                capacity=FACTS_CAPACITY,
-                restart=actors.TRANSIENT,
-            )
             watcher = await supervisor.start(
                 actors.actor(watch, plan.border, plan.ctx, self._tell), name="watch", restart=actors.TRANSIENT
             )
@@ -116,24 +107,13 @@ class Session:
             await self._plan.border.call(function, *args, label=label, grace=self._plan.options.cancel_grace)
 
     def _tell(self, fact: Fact) -> None:
-        """Hand a fact to the resolver; never waits."""
-        assert self._resolver is not None, "the resolver is started before anybody who knows facts"
-        try:
-            self._resolver.try_tell(fact)
-        except actors.ActorStopped:
-            # The caller's cancellation has ended the resolver before whoever tells: nothing is decided by this fact
-            # any more, but the exception that it may hold is not lost.
-            self._judge.hear(fact)
+        """Let the judge hear a fact, and act upon where it stands then.
 
-    def _hear_the_rest(self) -> None:
-        """Facts that the resolver had accepted when it was cancelled."""
-        ended = None if self._resolver is None else self._resolver.exit
-        for letter in () if ended is None else ended.dead_letters:
-            self._judge.hear(letter.message)
-
-    def _react(self, fact: Fact) -> None:
-        """Act upon where the judge stands after `fact` (called by the resolver)."""
+        A plain call, made by whoever knows the fact, because all of them run in one thread: facts come in one order,
+        and an actor in between would only put turns of the loop between a fact and what follows from it.
+        """
         judge = self._judge
+        judge.hear(fact)
         if judge.phase is Phase.READING_REST:
             if self._plan.keywords and self._crew is not None:
                 self._crew.cursor.finish()
@@ -152,8 +132,11 @@ class Session:
         if not verdict.drains:
             return
         started = trio.current_time()
-        with self._draining:
-            await crew.drain()
+        crew.stop_reading()
+        if crew.is_working:
+            self._draining.deadline = started + self._plan.options.drain_timeout
+            with self._draining:
+                await crew.drain()
         self._journal.time(drain=trio.current_time() - started)
 
     async def _after_execute(self) -> BaseException | None:

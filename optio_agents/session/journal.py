@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -48,7 +47,7 @@ class Journal:
         self.unsaid = 0
         """Messages to the agent that were handed in, and have neither been delivered nor given up."""
         self.abandoned: list[str] = []
-        self.timings = Timings()
+        self._timings: dict[str, float] = {}
         self.refused: set[str] = set()
         """Paths whose last delivery was not accepted, at most a thousand."""
         self.refused_more = False
@@ -132,7 +131,7 @@ class Journal:
 
     def time(self, **seconds: float) -> None:
         """Note how long a phase took."""
-        self.timings = replace(self.timings, **seconds)
+        self._timings.update(seconds)
 
     def outcome(self, ending: Ending, message: str | None) -> SessionOutcome:
         """The outcome, as things stand now."""
@@ -150,5 +149,5 @@ class Journal:
             cut_lines=self.cut_lines,
             lost_bytes=self.lost_bytes,
             unsettled=self.unsettled,
-            timings=self.timings,
+            timings=Timings(**self._timings),
         )

@@ -80,7 +80,7 @@ class Parser:
         lanes: the lanes behind this one.
         journal: the session's record.
         workdir: to relate announced paths to.
-        tell: hands a fact to the resolver; never waits.
+        tell: lets the judge hear a fact; never waits.
     """
 
     def __init__(
