@@ -73,9 +73,18 @@ def acp(
     *,
     resume: str | None = None,
     environment: Mapping[str, str] | None = None,
+    replays_late: bool = False,
 ) -> Agent:
-    """Any agent that speaks the Agent Client Protocol over its stdio."""
-    return Agent(name, tuple(command), lambda cwd: AcpCodec(cwd=cwd, session=resume), dict(environment or {}))
+    """Any agent that speaks the Agent Client Protocol over its stdio.
+
+    `replays_late`: when it resumes a session, it replays its messages after it says that it has loaded them (which the
+    protocol forbids), and then lists its commands.
+    """
+
+    def codec(cwd: str) -> Codec:
+        return AcpCodec(cwd=cwd, session=resume, replays_late=replays_late)
+
+    return Agent(name, tuple(command), codec, dict(environment or {}))
 
 
 def gemini(
@@ -88,7 +97,8 @@ def gemini(
     """Gemini CLI. `resume` works from the next clock minute on: it names its chat files by the minute."""
     options = ["--acp", *(["-m", model] if model else []), *arguments]
     # Without it, the CLI runs as a child of a launcher, which passes no signal on.
-    return acp("gemini", (*command, *options), resume=resume, environment={"GEMINI_CLI_NO_RELAUNCH": "true"})
+    environment = {"GEMINI_CLI_NO_RELAUNCH": "true"}
+    return acp("gemini", (*command, *options), resume=resume, environment=environment, replays_late=True)
 
 
 def opencode(

@@ -244,18 +244,6 @@ async def test_cancelling_the_owner_leaves_nothing(lab: Lab, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["claude", "codex"])
-async def test_a_later_process_takes_up_the_session(lab: Lab, name: str) -> None:
-    with trio.fail_after(HANG_GUARD):
-        async with lab.talk(name) as conversation:
-            await conversation.ask("[[say remember]]")
-            session = conversation.session
-        assert session
-        async with lab.talk(name, resume=session) as conversation:
-            assert (await conversation.ask("[[say resumed]]")).text.strip() == "resumed"
-            assert conversation.session == session
-
-
-@pytest.mark.parametrize("name", ["claude", "codex"])
 async def test_a_steering_message_becomes_part_of_the_turn(lab: Lab, name: str) -> None:
     with trio.fail_after(HANG_GUARD):
         async with lab.talk(name) as conversation:

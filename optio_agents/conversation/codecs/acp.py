@@ -9,8 +9,8 @@ What the rules below rest on (measured with gemini 0.61.0, opencode 1.18.33, cla
   care: so a cancelled request is always answered.
 - Updates carry no turn. They belong to the prompt that is open; what comes after its response belongs to no
   turn.
-- After `session/load` old messages are replayed, by gemini partly after the response. What it replays before
-  the first prompt is written belongs to no turn.
+- After `session/load` old messages are replayed, by gemini partly after the response, where they would be taken for
+  the first answer. Its list of commands follows the replay; it is ready then (`replays_late`).
 - We offer neither files nor terminals: agents then use their own, which is what we want of them.
 """
 
@@ -53,15 +53,20 @@ CANCELLED = {"outcome": {"outcome": "cancelled"}}
 
 
 class AcpCodec(JsonRpcCodec):
-    """The Agent Client Protocol. `session` names one to take up again."""
+    """The Agent Client Protocol. `session` names one to take up again.
+
+    `replays_late`: the agent replays that one's messages after it says that it has loaded it, then lists its commands.
+    """
 
     name = "acp"
     capabilities: ClassVar[Capabilities] = Capabilities(resume=True)
 
-    def __init__(self, *, cwd: str, session: str | None = None) -> None:
+    def __init__(self, *, cwd: str, session: str | None = None, replays_late: bool = False) -> None:
         super().__init__()
         self._cwd = cwd
         self._session = session
+        self._is_open = False
+        self._replaying = replays_late and session is not None
         self._turn: int | None = None
         self._began = False
         self._options: dict[Key, list[dict[str, Any]]] = {}
@@ -130,7 +135,12 @@ class AcpCodec(JsonRpcCodec):
                 out.append(StartFailed("it opened a session without telling its id"))
                 return
             self._session = session
-        out.append(Ready(self._session))
+        self._is_open = True
+        self._note_ready(out)
+
+    def _note_ready(self, out: Out) -> None:
+        if self._is_open and not self._replaying:
+            out.append(Ready(self._session))
 
     def _ended(
         self, turn: int, result: Any, error: RpcError | None, record: dict[str, Any], out: Out
@@ -166,6 +176,9 @@ class AcpCodec(JsonRpcCodec):
         out.append(Event(record, self._turn, text))
         if kind in SIGNS_OF_WORK:
             self._note_beginning(out)
+        elif kind == "available_commands_update" and self._replaying:
+            self._replaying = False
+            self._note_ready(out)
 
     def _note_tool(self, update: dict[str, Any]) -> None:
         self._answer.restart()
