@@ -9,6 +9,7 @@ import errno
 import os
 import struct
 import threading
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,90 @@ async def test_what_concerns_the_file_wakes_and_what_does_not_does_not(tmp_path:
         assert await woken(watch), "another file took the name"
         watch.wake()
         assert await woken(watch)
+
+
+async def test_a_look_deals_with_changes_in_the_context_of_the_waiting_task(tmp_path: Path) -> None:
+    looks: list[str] = []
+    place = ContextVar("place", default="the dispatcher")
+    directory = open_directory(tmp_path)
+    with (tmp_path / "log").open("wb", buffering=0) as log, open_watch(directory, "log") as watch:
+        watch.follow(log.fileno())
+        watch.clear()
+
+        def look() -> bool:
+            looks.append(place.get())
+            return len(looks) < 3
+
+        async def wait() -> None:
+            place.set("the waiting task")
+            await watch.wait(look)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await wait_all_tasks_blocked()
+            for count in (1, 2, 3):
+                assert nursery.child_tasks, "it waits on while the looks deal with the changes"
+                log.write(b"x")
+                await wait_all_tasks_blocked()
+                assert len(looks) == count
+            assert not nursery.child_tasks
+        assert set(looks) == {"the waiting task"}
+        log.write(b"x")
+        await wait_all_tasks_blocked()
+        assert len(looks) == 3, "nobody waits, nobody looks"
+    os.close(directory)
+
+
+async def test_what_a_look_raises_the_wait_raises_once(tmp_path: Path) -> None:
+    directory = open_directory(tmp_path)
+    with (tmp_path / "log").open("wb", buffering=0) as log, open_watch(directory, "log") as watch:
+        watch.follow(log.fileno())
+        watch.clear()
+        log.write(b"x")
+        with pytest.raises(ZeroDivisionError):
+            await watch.wait(lambda: bool(1 // 0))
+        await watch.wait()
+    os.close(directory)
+
+
+def test_a_guest_leaves_the_watching_to_its_loop_and_takes_it_back(tmp_path: Path) -> None:
+    async def watch_once(border: object) -> int:
+        directory = open_directory(tmp_path)
+        with open_watch(directory, "log") as watch:
+            os.close(directory)
+            watch.clear()
+            (tmp_path / "log").touch()
+            await watch.wait()
+            hub = inotify._current.get()
+            assert hub is not None
+            (tmp_path / "log").unlink()
+            return hub._descriptor.number
+
+    async def main() -> None:
+        for _ in range(2):
+            number = await run_in_trio(watch_once)
+            assert not asyncio.get_running_loop().remove_reader(number), "the loop watches it no more"
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_cannot_read_the_events_makes_readers_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(border: object) -> None:
+        async with following(tmp_path) as log:
+            monkeypatch.setattr(
+                inotify, "parse_events", lambda records: (_ for _ in ()).throw(OSError("broken"))
+            )
+            log.append(b"one\n")
+            while not log.lines:
+                await trio.lowlevel.checkpoint()
+            assert inotify.statistics() is None
+
+    async def run() -> None:
+        await run_in_trio(main)
+
+    asyncio.run(run())
 
 
 async def test_what_happened_between_clear_and_wait_is_not_missed(tmp_path: Path) -> None:

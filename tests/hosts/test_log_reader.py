@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 import trio
 
-from optio_agents.hosts.base import LINE_LIMIT, LOG_NAME, LOG_START, WINDOW_LIMIT, LogLost, LogPosition
+from optio_agents.hosts.base import (
+    LINE_LIMIT,
+    LOG_NAME,
+    LOG_START,
+    WINDOW_LIMIT,
+    LogLost,
+    LogPosition,
+    Window,
+)
 from optio_agents.hosts.directory import Directory
 from optio_agents.hosts.framer import CUT_MARK
 from optio_agents.hosts.log_reader import CONTEXT, QUIET, open_log_reader
@@ -113,7 +121,7 @@ async def test_a_log_replaced_by_rename_is_read_to_its_end_before_the_new_one(tm
 async def test_a_write_that_comes_between_the_last_read_and_the_replacement_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with following(tmp_path) as log:
+    async with following(tmp_path, wants=lambda window: False) as log:
         log.append(b"one\n")
         await log.look()
 
@@ -381,6 +389,42 @@ async def test_a_position_of_somebody_else_is_refused(tmp_path: Path) -> None:
         open_log_reader(Directory(str(tmp_path)), LOG_NAME, LogPosition(7, b"strange")),
     ):
         pass
+
+
+async def test_what_is_written_while_a_read_waits_is_offered_and_what_is_refused_is_read(
+    tmp_path: Path,
+) -> None:
+    async with following(tmp_path, wants=lambda window: window.data.islower()) as log:
+        log.append(b"")
+        await log.look()
+        log.append(b"one\n")
+        await log.look()
+        assert (log.taken, log.lines) == (1, [b"one"])
+        log.append(b"TWO\n")
+        await log.look()
+        assert (log.taken, log.lines) == (1, [b"one", b"TWO"])
+        log.append(b"thr")
+        await log.look()
+        log.append(b"ee\n")
+        await log.look()
+        assert log.lines[2:] == [b"three"], "a torn line is not offered before it is whole"
+        log.replace(b"one\nTWO\nthree\nfour\n")
+        await log.look()
+        log.append(b"five\n")
+        await log.look()
+        assert log.lines == [b"one", b"TWO", b"three", b"four", b"five"]
+
+
+async def test_what_the_taker_raises_the_read_raises(tmp_path: Path) -> None:
+    def want(window: Window) -> bool:
+        raise LookupError(window.data)
+
+    with pytest.RaisesGroup(pytest.RaisesExc(LookupError, match="one")):
+        async with following(tmp_path, wants=want) as log:
+            log.append(b"")
+            await log.look()
+            log.append(b"one\n")
+            await trio.sleep_forever()
 
 
 async def test_a_cancelled_read_takes_nothing(tmp_path: Path) -> None:

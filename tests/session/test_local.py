@@ -453,3 +453,45 @@ async def test_options_reach_the_host(host: LocalHost) -> None:
 
     outcome = await run(host, body, options=SessionOptions(text_limit=4))
     assert outcome.deliverables[0].kind is RejectionKind.TOO_LARGE
+
+
+async def test_lines_written_one_by_one_reach_the_ctx_at_once_and_a_burst_ends_with_its_last(
+    host: LocalHost, autojump_clock: Clock
+) -> None:
+    ctx = RecordingCtx()
+
+    async def body(host: LocalHost, hook_ctx: HookContext) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(3):
+            write(host, f"STATUS: step {number}\n")
+            await trio.testing.wait_all_tasks_blocked()
+            assert ctx.messages[-1] == f"step {number}"
+        await trio.sleep(1)
+        for number in range(3, 40):
+            write(host, f"STATUS: step {number}\n")
+            await trio.testing.wait_all_tasks_blocked()
+        assert ctx.messages[-1] != "step 39", "too many for optio-core are held back"
+        await trio.sleep(1)
+        assert ctx.messages[-1] == "step 39"
+        assert any(message.endswith("messages dropped)") for message in ctx.messages)
+        write(host, "DONE\n")
+        await trio.sleep_forever()
+
+    outcome = await run_log_protocol_session(host, ctx, body=body)
+    assert (outcome.ending, outcome.lines) == (Ending.DONE, 41)
+
+
+async def test_a_ctx_that_fails_on_a_line_written_by_itself_fails_the_session(host: LocalHost) -> None:
+    class BrokenCtx(RecordingCtx):
+        def report_progress(self, percent: float | None, message: str | None = None, **_: Any) -> None:
+            if message == "breaks":
+                raise OSError("the database is gone")
+
+    async def body(host: LocalHost, hook_ctx: HookContext) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        write(host, "STATUS: breaks\n")
+        await trio.sleep_forever()
+
+    with pytest.raises(SessionFailed, match="tailer failed: OSError") as caught:
+        await run_log_protocol_session(host, BrokenCtx(), body=body)
+    assert isinstance(caught.value.__cause__, OSError)

@@ -16,17 +16,28 @@ from optio_agents.hosts.log_reader import LocalLogReader, open_log_reader
 
 
 class Follower:
-    """Notes the windows of a reader that runs in the background, one reader after another."""
+    """Notes the windows of a reader that runs in the background, one reader after another.
 
-    def __init__(self, directory: Path, nursery: trio.Nursery, settled: Callable[[bytes], bool]) -> None:
+    Those that are offered early are taken if `wants` says so.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        nursery: trio.Nursery,
+        settled: Callable[[bytes], bool],
+        wants: Callable[[Window], bool],
+    ) -> None:
         self.path = directory / LOG_NAME
         self.windows: list[Window] = []
+        self.taken = 0
         self.position: LogPosition = LOG_START
         self.failure: LogLost | None = None
         self.ended = trio.Event()
         self._directory = Directory(str(directory))
         self._nursery = nursery
         self._settled = settled
+        self._wants = wants
         self._reader: LocalLogReader | None = None
         self._scope = trio.CancelScope()
 
@@ -78,23 +89,36 @@ class Follower:
                     self._directory, LOG_NAME, self.position, settled=self._settled
                 ) as self._reader,
             ):
-                while (window := await self._reader.read()) is not None:
-                    self.windows.append(window)
-                    self.position = window.end
+                while (window := await self._reader.read(self._take)) is not None:
+                    self._note(window)
         except LogLost as failure:
             self.failure = failure
         finally:
             self._reader = None
             self.ended.set()
 
+    def _take(self, window: Window) -> bool:
+        if not self._wants(window):
+            return False
+        self.taken += 1
+        self._note(window)
+        return True
+
+    def _note(self, window: Window) -> None:
+        self.windows.append(window)
+        self.position = window.end
+
 
 @asynccontextmanager
 async def following(
-    directory: Path, *, settled: Callable[[bytes], bool] = lambda partial: False
+    directory: Path,
+    *,
+    settled: Callable[[bytes], bool] = lambda partial: False,
+    wants: Callable[[Window], bool] = lambda window: True,
 ) -> AsyncIterator[Follower]:
     """A follower whose reader runs, and is cancelled at the end of the block if it still does."""
     async with trio.open_nursery() as nursery:
-        follower = Follower(directory, nursery, settled)
+        follower = Follower(directory, nursery, settled, wants)
         follower.start()
         await follower.look()
         yield follower
