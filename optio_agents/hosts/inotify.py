@@ -41,7 +41,7 @@ IN_ONLYDIR: Final = 0x0100_0000
 
 _DIRECTORY_MASK = IN_CREATE | IN_MOVED_TO | IN_MOVE_SELF | IN_ONLYDIR
 _RECORD = struct.Struct("iIII")  # struct inotify_event without its name: wd, mask, cookie, len
-_BUFFER = 64 * 1024
+_BUFFER = 4096
 
 
 class Watch:
