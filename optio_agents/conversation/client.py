@@ -142,8 +142,7 @@ class AgentConversation:
         return receipt
 
     async def close(self) -> ClosingReport:
-        """End the conversation and the agent, and hand back what was never sent. Idempotent; takes a
-        bounded time.
+        """End the conversation and the agent, and hand back what was never sent. Idempotent and bounded in time.
 
         A turn that runs is interrupted; then the agent's input is closed, then its processes get TERM, then
         KILL.
@@ -182,8 +181,7 @@ class AgentConversation:
         return await self.core.state.wait(*states)
 
     def states(self) -> AsyncIterator[State]:
-        """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is
-        skipped."""
+        """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is skipped."""
         return self.core.state.follow()
 
     @property
@@ -202,9 +200,7 @@ class AgentConversation:
         return self.core.standing.queued
 
     async def settled(self) -> None:
-        """Wait until everything that was told to the conversation so far has reached it (its queue shows
-        it).
-        """
+        """Wait until everything that was told to the conversation so far has reached it (its queue shows it)."""
         done: Promise[bool] = Promise()
         await self._intake.tell(commands.Probe(done))
         await done.wait()

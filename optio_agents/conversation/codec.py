@@ -170,9 +170,7 @@ class Codec(ABC):
 
     @abstractmethod
     def _record(self, record: dict[str, Any], out: list[Event | Signal]) -> None:
-        """Add one object's event and signals to `out`. Whatever it does not know passes through as an
-        event.
-        """
+        """Add one object's event and signals to `out`. Whatever it does not know passes through as an event."""
 
     def _write(self, record: dict[str, Any]) -> None:
         self._output += json.dumps(record, separators=(",", ":")).encode() + b"\n"

@@ -120,9 +120,7 @@ class Core:
                 self.abandon(how, timers)
 
     def abandon(self, how: str, timers: Timers | None = None) -> None:
-        """The agent is gone, or nobody looks after it any more: everything that is open ends now.
-        Idempotent.
-        """
+        """The agent is gone, or nobody looks after it any more: everything that is open ends now. Idempotent."""
         if not self.standing.over:
             self._perform(self.turns.gone(how), timers)
         self.events.end()

@@ -11,9 +11,7 @@ import json
 from typing import Any
 
 LINE_LIMIT = 32 * 1024 * 1024
-"""The longest line that is kept, in bytes. Tool results travel in one line each; the longest seen are a few
-MB.
-"""
+"""The longest line that is kept, in bytes. Tool results travel in one line each; the longest seen are a few MB."""
 
 HEAD_LIMIT = 500
 """How many characters of an unparseable line its event shows."""

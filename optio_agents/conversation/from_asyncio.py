@@ -38,8 +38,7 @@ Opening = Callable[[Border], Any]
 
 
 class AsyncioConversation:
-    """An `AgentConversation` whose coroutines are awaited under asyncio; handlers may be asyncio coroutine
-    functions.
+    """An `AgentConversation` whose coroutines are awaited under asyncio; handlers may be asyncio coroutines.
 
     The methods do what those of the same names do there. `end_of` is `Sent.wait`.
     """

@@ -26,8 +26,7 @@ NO_RESTARTS = actors.Intensity(restarts=0, seconds=1.0)
 """A conversation's state cannot be rebuilt from outside, so a failure of its actor ends it."""
 
 HANDLER_SECONDS = 2.0
-"""How long the handlers may take, once all is over, for the events that they have not been called with yet.
-"""
+"""How long the handlers may take, once all is over, for the events that they have not been called with yet."""
 
 
 @asynccontextmanager
@@ -40,8 +39,7 @@ async def open_conversation(
     options: ConversationOptions = DEFAULT_OPTIONS,
     border: Border | None = None,
 ) -> AsyncGenerator[AgentConversation]:
-    """Start `agent` in `workdir` and talk to it for the length of the block; it is ready when the block
-    begins.
+    """Start `agent` in `workdir` and talk to it for the length of the block, from when it is ready.
 
     Leaving the block closes the conversation; leaving it by a cancellation kills the agent. Either way
     nothing of it is left: no process, however it was started, no task, and not its TMPDIR.
@@ -55,8 +53,7 @@ async def open_conversation(
         border: How handlers are called; by default as Trio coroutines.
 
     Raises:
-        AgentNotStarted: it is missing, cannot be run, refuses, or was not ready in time. The text says what
-        it said.
+        AgentNotStarted: it is missing, cannot be run, refuses, or was not ready in time. The text has its words.
     """
     cwd = _absolute(workdir)
     inherited = os.environ if environment is None else environment
@@ -118,9 +115,7 @@ async def _talking(
     options: ConversationOptions,
     border: Border,
 ) -> AsyncGenerator[AgentConversation]:
-    """The actor and its tasks around a transport; in the end the transport is finished and everything
-    resolved.
-    """
+    """The actor and its tasks around a transport; in the end the transport is finished and everything resolved."""
     transport = await connect(nursery)
     core = Core(codec, options)
     conversation: AgentConversation | None = None

@@ -25,9 +25,7 @@ class ConversationOptions:
     queue_limit: int = 256
     """How many sends may wait; one more raises `SendQueueFull`."""
     backlog_events: int = 20_000
-    """How many events are kept for a subscriber that does not take them; then the oldest are dropped and
-    counted.
-    """
+    """How many events are kept for a subscriber that does not take them; then the oldest are dropped and counted."""
     backlog_bytes: int = 64 * 1024 * 1024
     """The same in bytes, as the agent printed them."""
     outbox_bytes: int = 64 * 1024 * 1024

@@ -22,9 +22,7 @@ only a process that escaped the tree can hold the pipe open, and nobody waits fo
 
 
 class Murmur:
-    """What an agent wrote to stderr: the beginning (where it says what is wrong) and the end, nothing
-    between.
-    """
+    """What an agent wrote to stderr: the beginning (where it says what is wrong) and the end, nothing between."""
 
     HEAD = 4 * 1024
     TAIL = 16 * 1024
@@ -118,11 +116,10 @@ class AgentProcess:
         return self._how
 
     async def look_after(self) -> None:
-        """Drain stderr, collect the status when the process exits, end what it left behind. Its owner runs
-        this.
+        """Drain stderr, collect the status when the process exits, end what it left behind.
 
-        Shielded, because an owner that is cancelled still has to end the agent, and that needs this;
-        `finish`, which is bounded, ends it.
+        Its owner runs this. Shielded, because an owner that is cancelled still has to end the agent, which needs
+        this; `finish`, which is bounded, ends it.
         """
         with self._looking_after:
             async with trio.open_nursery() as nursery:
@@ -149,9 +146,7 @@ class AgentProcess:
         self._stderr_ended.set()
 
     async def finish(self) -> None:
-        """End it without asking, whatever happened before, and remove what it used. Bounded, also when
-        cancelled.
-        """
+        """End it without asking, whatever happened before, and remove what it used. Bounded, also when cancelled."""
         with trio.CancelScope(shield=True) as scope:
             scope.deadline = trio.current_time() + self._options.end_seconds + EOF_SECONDS
             await self.end(ask=False)

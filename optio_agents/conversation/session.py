@@ -32,9 +32,7 @@ REMINDER = (
 )
 
 CLOSE_SECONDS = 3.0
-"""How long the agent may take to end in order once the session is over; less than the session waits for its
-body.
-"""
+"""How long the agent may take to end in order once the session is over; less than the session waits for its body."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +45,7 @@ class AgentBody:
         on_permission_request: Who decides its permission requests. Without one they wait for ever.
         home, environment, options: As for `open_conversation`.
         idle_seconds: How long the agent may be idle (nothing running, nothing queued) before it is reminded
-        that the
-            session goes on. Long enough for the log to be read and a deliverable to be answered.
+            that the session goes on. Long enough for the log to be read and a deliverable to be answered.
         reminders: How many times; after them the body returns, which is a failure unless the log says DONE.
     """
 
@@ -99,9 +96,7 @@ class AgentBody:
             raise ConversationClosed(f"{conversation.name} ended before the session did: {ended}")
 
     async def _attend(self, conversation: AgentConversation, attending: trio.CancelScope) -> None:
-        """See the agent through its turns; cancels `attending` when it has ended or idles in spite of
-        everything.
-        """
+        """See the agent through its turns; cancels `attending` when it has ended or idles in spite of everything."""
         with suppress(ConversationClosed):
             await conversation.send(self.prompt)
             for reminders_left in reversed(range(self.reminders + 1)):
@@ -129,8 +124,7 @@ class AgentBody:
 async def _in_order(life: Callable[[trio.Event], Awaitable[None]]) -> None:
     """Run `life` so that a cancellation reaches it as an event first, with time to end the agent in order.
 
-    A cancellation would otherwise stop the conversation's own tasks, which are what an orderly end is made
-    of.
+    A cancellation would otherwise stop the conversation's own tasks, which an orderly end is made of.
     """
     over, ended = trio.Event(), trio.Event()
     shielded = trio.CancelScope(shield=True)

@@ -38,9 +38,7 @@ class ObservedState:
         return other
 
     def follow(self) -> AsyncIterator[State]:
-        """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is
-        skipped.
-        """
+        """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is skipped."""
         return _Following(self)
 
 

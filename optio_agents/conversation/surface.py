@@ -81,9 +81,7 @@ class Conversation(Protocol):
         """Call `handler` once for each turn that has finished, in order, with the agent's final text."""
 
     def on_permission_request(self, handler: PermissionHandler) -> Unsubscribe:
-        """Let `handler` decide permission requests. The newest handler wins; requests wait while there is
-        none.
-        """
+        """Let `handler` decide permission requests. The newest handler wins; requests wait while there is none."""
 
     def is_pending(self) -> bool:
         """Whether something that was sent has not been answered yet."""

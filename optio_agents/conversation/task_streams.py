@@ -27,9 +27,7 @@ READ_SIZE = 64 * 1024
 
 
 class AgentStreams(Protocol):
-    """A running agent of the asyncio world (`optio_agents.task.agent.AgentProcess`). The task itself ends
-    it.
-    """
+    """A running agent of the asyncio world (`optio_agents.task.agent.AgentProcess`). The task itself ends it."""
 
     @property
     def stdin(self) -> Any:

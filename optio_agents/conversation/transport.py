@@ -6,9 +6,7 @@ from typing import Protocol
 
 
 class Transport(Protocol):
-    """One running agent. `receive` and `send` are each called by one task; `end` by anybody, more than
-    once.
-    """
+    """One running agent. `receive` and `send` are each called by one task; `end` by anybody, more than once."""
 
     async def receive(self) -> bytes:
         """Some of what it printed; `b""` once it will print no more. Never raises because the agent is
@@ -33,6 +31,4 @@ class Transport(Protocol):
         """Wait until it is gone; how it ended, in words for people."""
 
     async def finish(self) -> None:
-        """End it whatever happened before, and release everything. Bounded, also when cancelled. Called
-        last.
-        """
+        """End it whatever happened before, and release everything. Bounded, also when cancelled. Called last."""

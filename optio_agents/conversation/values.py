@@ -136,9 +136,7 @@ class Capabilities:
 
 
 class ConversationError(Exception):
-    """Something was asked of a conversation that it cannot do. The caller's fault; the conversation goes
-    on.
-    """
+    """Something was asked of a conversation that it cannot do. The caller's fault; the conversation goes on."""
 
 
 class Unsupported(ConversationError):  # noqa: N818

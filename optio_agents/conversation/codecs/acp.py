@@ -49,6 +49,9 @@ SIGNS_OF_WORK = {"agent_message_chunk", "agent_thought_chunk", "tool_call", "too
 OPTION_KINDS = {"allow": ("allow_once", "allow_always"), "deny": ("reject_once", "reject_always")}
 """Which of the offered options says what was decided; the narrower one first."""
 
+CALLS_KEPT = 256
+"""Of how many tool calls of a turn it is remembered what they are; permission requests name the newest."""
+
 CANCELLED = {"outcome": {"outcome": "cancelled"}}
 
 
@@ -70,7 +73,7 @@ class AcpCodec(JsonRpcCodec):
         self._turn: int | None = None
         self._began = False
         self._options: dict[Key, list[dict[str, Any]]] = {}
-        self._calls: dict[str, dict[str, Any]] = {}  # what is known of this turn's tool calls, by id
+        self._calls: dict[str, dict[str, Any]] = {}  # what is known of this turn's last tool calls, by id
         self._answer = Answer()
 
     def start(self) -> None:
@@ -183,6 +186,8 @@ class AcpCodec(JsonRpcCodec):
     def _note_tool(self, update: dict[str, Any]) -> None:
         self._answer.restart()
         known = self._calls.setdefault(str(update.get("toolCallId")), {})
+        if len(self._calls) > CALLS_KEPT:
+            del self._calls[next(iter(self._calls))]
         known.update({key: update[key] for key in ("rawInput", "_meta", "kind", "title") if update.get(key)})
 
     def _note_beginning(self, out: Out) -> None:

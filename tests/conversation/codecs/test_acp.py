@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from optio_agents.conversation.codec import Codec, Ready, StartFailed, TurnBegan, TurnFinished
-from optio_agents.conversation.codecs.acp import AcpCodec
+from optio_agents.conversation.codec import (
+    Codec,
+    PermissionAsked,
+    Ready,
+    StartFailed,
+    TurnBegan,
+    TurnFinished,
+)
+from optio_agents.conversation.codecs.acp import CALLS_KEPT, AcpCodec
 from optio_agents.conversation.values import Event, TurnStatus
 
 COMMANDS = {"sessionUpdate": "available_commands_update", "availableCommands": []}
@@ -74,3 +81,17 @@ def test_a_session_that_cannot_be_loaded_is_a_failed_start() -> None:
     error = {"code": -32603, "message": "Internal error", "data": {"details": "no such session"}}
     _, failed = say(codec, {"id": loaded["id"], "error": error})
     assert failed == StartFailed("Internal error (no such session)")
+
+
+def test_of_the_tool_calls_of_a_turn_the_last_ones_are_remembered() -> None:
+    codec, loaded = loading(replays_late=False)
+    say(codec, loaded)
+    codec.prompt(1, "go")
+    for number in range(10 * CALLS_KEPT):
+        call = {"sessionUpdate": "tool_call", "toolCallId": str(number), "rawInput": {"n": number}}
+        say(codec, update(call))
+    assert len(codec._calls) == CALLS_KEPT
+    params = {"toolCall": {"toolCallId": str(number)}, "options": []}
+    *_, asked = say(codec, {"id": 0, "method": "session/request_permission", "params": params})
+    assert isinstance(asked, PermissionAsked)
+    assert asked.input == {"n": number}
