@@ -175,6 +175,8 @@ class Trial:
     """What its caller got."""
     left: frozenset[asyncio.Task[Any]]
     """Tasks that were there after it and not before."""
+    steps: int
+    """How many steps the loop took until the session's caller was woken."""
     calls_at_last: int
     """How many calls the ctx had got some turns of the loop after the session's end."""
 
@@ -209,6 +211,7 @@ async def disturbed(world: World, arguments: dict[str, Any], way: Way, step: int
 
     loop.act, loop.step, loop.act_at = act, 0, step
     await asyncio.wait([task], timeout=HANG)
+    steps = loop.step
     loop.act, loop.act_at = lambda: None, None  # the loop would keep the task, and all that hangs on it
     assert task.done(), f"still running after {HANG:g} s, user code: {dict(+world.running)}"
     for _ in range(AFTERMATH):
@@ -221,6 +224,7 @@ async def disturbed(world: World, arguments: dict[str, Any], way: Way, step: int
         frozenset(begun),
         _outcome(task),
         frozenset(asyncio.all_tasks() - before),
+        steps,
         len(world.ctx.calls),
     )
 

@@ -29,7 +29,10 @@ def whole_session(world: World, last_line: str, *, messages: int = 2) -> dict[st
         messages: how many CALLER_MESSAGE lines there are: the first one is waited for, the others come at once.
     """
     heard = asyncio.Event()
-    world.host.setup_workdir = world.noting(world.host.setup_workdir)
+    set_up = type(world.host).setup_workdir.__get__(
+        world.host
+    )  # the host may have been another world's before
+    world.host.setup_workdir = world.noting(set_up)
 
     def say(*lines: str) -> None:
         with Path(world.host.workdir, "optio.log").open("a") as log:
