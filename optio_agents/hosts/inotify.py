@@ -272,7 +272,7 @@ class _Hub:
             self.events += 1
             if mask & IN_Q_OVERFLOW:
                 self._everybody(Watch.wake)
-            for watch in tuple(self.watched.get(number, ())):  # what one of them does may close another
+            for watch in self.watched.get(number, ()):
                 watch._notice(number, mask, name)
             if mask & IN_IGNORED:
                 self.watched.pop(number, None)
@@ -288,7 +288,7 @@ def parse_events(records: bytes) -> Iterator[tuple[int, int, bytes]]:
     while at < len(records):
         number, mask, _cookie, length = _RECORD.unpack_from(records, at)
         at += _RECORD.size
-        yield number, mask, records[at : at + length].rstrip(b"\0")
+        yield number, mask, records[at : at + length].rstrip(b"\0") if length else b""
         at += length
 
 
