@@ -34,9 +34,9 @@ class Cell(Generic[M]):
 
     __slots__ = (
         "_cancel_reason", "_deadline", "_interrupt_reason", "_interruptible", "_on_dead_letter", "_scope",
-        "_stop_reason", "_waiters", "asking", "asks", "dead_letters", "exit", "history", "hooks", "interrupts",
-        "late_replies", "mailbox", "name", "on_end", "policy", "ready_value", "ref", "restarts", "spec",
-        "started", "state", "stop_timeout", "task", "unhandled", "watchers", "watching",
+        "_stop_reason", "_waiters", "asking", "asks", "awaited", "dead_letters", "exit", "history", "hooks",
+        "interrupts", "late_replies", "mailbox", "name", "on_end", "policy", "ready_value", "ref", "restarts",
+        "spec", "started", "state", "stop_timeout", "task", "unhandled", "watchers", "watching",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +47,7 @@ class Cell(Generic[M]):
         capacity: int,
         overflow: Overflow,
         policy: Restart,
+        awaited: bool,
         intensity: Intensity | None,
         stop_timeout: float,
         hooks: Hooks | None,
@@ -63,6 +64,7 @@ class Cell(Generic[M]):
         self.ref: Ref[M] = Ref(self) if hooks is None else TracedRef(self)
         self.state = State.STARTING
         self.started = False  # it was ready at least once
+        self.awaited = awaited  # somebody waits for that
         self.ready_value: Any = None
         self.task: trio.lowlevel.Task | None = None
         self.asks = Asks()
@@ -82,6 +84,11 @@ class Cell(Generic[M]):
         self._deadline = float("inf")
 
     # -- states
+
+    @property
+    def has_starter(self) -> bool:
+        """Whether somebody waits for it to become ready, and is told if it does not."""
+        return self.awaited and not self.started
 
     def _move(self, step: Step, exit: Exit | None = None) -> None:
         before, self.state = self.state, advance(self.state, step)
@@ -153,7 +160,7 @@ class Cell(Generic[M]):
         self.task = trio.lowlevel.current_task()
         current.set(self)
         try:
-            if self.started:
+            if self.restarts:
                 self.mailbox.begin()
             while True:
                 if self._cancel_reason is not None:

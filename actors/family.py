@@ -169,17 +169,20 @@ class Family:
 
     async def _live(self, cell: Cell[Any]) -> None:
         """Run one child until it is not to be run again. The one task that a child has."""
-        delay = float("inf")  # a child that rests from the start waits for `_run_again`
+        rests, delay = (
+            cell.at(State.RESTING),
+            float("inf"),
+        )  # one that rests from the start waits for `_run_again`
         try:
             while True:
-                if not cell.at(State.STARTING) and not await self._rise(cell, delay):
+                if rests and not await self._rise(cell, delay):
                     return
                 exit = await cell.run()
                 verdict = self._judge(cell, exit)
                 if verdict is None:
                     cell.end(exit)
                     return
-                delay = verdict
+                rests, delay = True, verdict
         except BaseException as failure:
             cell.end(Exit(cell.name, ExitKind.CANCELLED, f"the block around it was left by {failure!r}"))
             raise
@@ -213,7 +216,7 @@ class Family:
             (infinity).
         """
         failed = exit.kind is ExitKind.FAILED
-        if failed and not cell.started:
+        if failed and cell.has_starter:
             return None  # whoever starts it learns it
         if failed and self._on_failure is not None:
             self._on_failure(cell.ref, exit)
@@ -226,7 +229,7 @@ class Family:
         if cell.at(State.PAUSING) or self._keeping:
             if failed:
                 self._log(cell, exit)
-            if cell.policy is Restart.TEMPORARY or not cell.started:
+            if cell.policy is Restart.TEMPORARY or cell.has_starter:
                 return None
             cell.rest(exit)
             return float("inf")

@@ -79,7 +79,7 @@ class Crew:
         if is_cancelled(plan.ctx):
             self._tell(CancelAsked())
             return
-        self._body = await self._supervisor.start(
+        self._body = self._supervisor.start_soon(
             actors.actor(
                 run_body,
                 plan.border,

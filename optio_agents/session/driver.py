@@ -73,7 +73,7 @@ class Session:
             stop_timeout=plan.options.drain_timeout,
             on_failure=self._note_lost_log,
         ) as supervisor:
-            watcher = await supervisor.start(
+            watcher = supervisor.start_soon(
                 actors.actor(watch, plan.border, plan.ctx, self._tell), name="watch", restart=actors.TRANSIENT
             )
             self._crew = Crew(plan, supervisor, self._tell)

@@ -48,6 +48,53 @@ async def test_start_returns_when_the_actor_is_ready_with_its_value(autojump_clo
         assert ref.ready_value == "port 80"
 
 
+async def test_start_soon_returns_before_the_actor_has_run_and_what_it_is_told_waits() -> None:
+    async def slow(me: actors.Me[str]) -> None:
+        log.append("begun")
+        await trio.lowlevel.checkpoint()
+        me.ready("port 80")
+        async for message in me:
+            log.append(message)
+
+    log: list[str] = []
+    async with actors.open_supervisor() as supervisor:
+        ref = supervisor.start_soon(actors.actor(slow))
+        ref.try_tell("hello")
+        assert log == []
+        with pytest.raises(actors.NameTaken):
+            supervisor.start_soon(actors.actor(slow), name=ref.name)
+    assert log == ["begun", "hello"]
+    assert ref.ready_value == "port 80"
+
+
+async def test_an_actor_that_is_cancelled_before_it_could_run_never_runs() -> None:
+    log: list[str] = []
+    async with actors.open_supervisor() as supervisor:
+        ref = supervisor.start_soon(actors.actor(named, log))
+        ref.cancel("never mind")
+        assert (await ref.wait()).kind is KIND.CANCELLED
+    assert log == []
+
+
+async def test_what_fails_after_start_soon_before_it_is_ready_is_restarted_and_then_escalates(
+    autojump_clock: MockClock,
+) -> None:
+    async def unready(me: actors.Me[str]) -> None:
+        runs.append(trio.current_time())
+        raise Boom("no port")
+
+    runs: list[float] = []
+    with pytest.raises(actors.Escalated) as caught:
+        async with actors.open_supervisor(
+            intensity=actors.Intensity(2, 60.0, actors.Backoff(1.0))
+        ) as supervisor:
+            supervisor.start_soon(actors.actor(unready), name="server", restart=actors.TRANSIENT)
+            await trio.sleep_forever()
+    assert runs == [0.0, 1.0, 3.0]
+    assert caught.value.child == "server"
+    assert isinstance(caught.value.cause, Boom)
+
+
 async def test_a_failed_start_is_reported_to_the_starter_and_to_nobody_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
