@@ -7,7 +7,7 @@ ctx's and the host's coroutines. The actors never know which world is on the oth
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from outcome import Outcome
@@ -53,17 +53,23 @@ class Border(Protocol):
     async def call_each(
         self,
         function: Callable[..., Awaitable[T]],
-        calls: Sequence[tuple[Any, ...]],
+        calls: Iterable[tuple[Any, ...]],
         *,
         label: str,
         on_result: Callable[[int, Outcome[T]], None],
+        on_answer: Callable[[int, T], None] | None = None,
         grace: float = DEFAULT_GRACE,
     ) -> None:
         """Like `call` for each tuple of arguments, one after another, but crossing the border only once.
 
         `on_result(index, outcome)` is called (synchronously, in this thread) as soon as each call has
         ended; a failing call does not stop the later ones. Only an exception that is no `Exception` ends
-        the batch (it is raised, and reported for no index).
+        the batch (it is raised, and reported for no index). `calls` is asked for the next arguments when the
+        call before has been reported, and no sooner.
+
+        `on_answer(index, value)`, if given, is called in place of `on_result` for a call that has returned a
+        value, and nothing for one that has returned `None`: most calls of a large batch have nothing to say, and
+        an `Outcome` costs as much as such a call.
         """
 
     async def wait_flag(self, flag: Any) -> None:

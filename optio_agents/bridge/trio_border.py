@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
@@ -42,27 +42,35 @@ class TrioBorder:
     async def call_each(
         self,
         function: Callable[..., Awaitable[T]],
-        calls: Sequence[tuple[Any, ...]],
+        calls: Iterable[tuple[Any, ...]],
         *,
         label: str,
         on_result: Callable[[int, Outcome[T]], None],
+        on_answer: Callable[[int, T], None] | None = None,
         grace: float = DEFAULT_GRACE,
     ) -> None:
         """See `Border.call_each`."""
 
         async def one_after_another() -> None:
             for index, args in enumerate(calls):
-                # A call that swallowed its cancellation does not earn the next one.
-                await trio.lowlevel.checkpoint_if_cancelled()
+                if crossing.is_cancelled:
+                    # A call that swallowed its cancellation does not earn the next one.
+                    await trio.lowlevel.checkpoint()
                 result: Outcome[T]
                 try:
-                    result = Value(await function(*args))
+                    value = await function(*args)
                 except trio.Cancelled as stray:
                     if crossing.scope.cancel_called or _is_cancelled():
                         raise
                     result = Error(StrayCancellation(label, stray))
                 except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
                     result = Error(failure)
+                else:
+                    if on_answer is not None and not crossing.is_left_behind:
+                        if value is not None:
+                            on_answer(index, value)
+                        continue
+                    result = Value(value)
                 if crossing.is_left_behind:
                     result.unwrap()  # nobody waits for it any more; what it raises is reported as late
                     return
@@ -86,6 +94,7 @@ class _Crossing(Generic[T]):
         self._start = start
         self._ended = trio.Event()
         self._outcome: Outcome[T] | None = None
+        self.is_cancelled = False
         self.is_left_behind = False
 
     async def cross(self, grace: float) -> T:
@@ -94,6 +103,7 @@ class _Crossing(Generic[T]):
         try:
             await self._ended.wait()
         except trio.Cancelled:
+            self.is_cancelled = True
             self.scope.cancel(reason=f"the caller of {self._label} was cancelled")
             with trio.move_on_after(grace, shield=True):
                 await self._ended.wait()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 import pytest
@@ -330,6 +331,56 @@ def test_call_each_stops_where_it_is_cancelled() -> None:
         return done
 
     assert run(main) == [0]
+
+
+def test_call_each_does_not_call_again_after_a_swallowed_cancellation() -> None:
+    async def main(border: Border) -> list[int]:
+        called: list[int] = []
+        stands = trio.Event()
+
+        async def callback(number: int) -> None:
+            called.append(number)
+            stands.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(HANG)
+
+        async def batch() -> None:
+            await border.call_each(callback, [(0,), (1,)], label="callback", on_result=lambda *_: None)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(batch)
+            await stands.wait()
+            nursery.cancel_scope.cancel()
+        return called
+
+    assert run(main) == [0]
+
+
+def test_call_each_tells_answers_apart_from_silence_and_failures() -> None:
+    async def callback(answer: object) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    said: list[object] = []
+    failure = ValueError("no")
+
+    def arguments() -> Iterator[tuple[object]]:
+        for answer in ("one", None, failure, 0):
+            said.append("next")
+            yield (answer,)
+
+    async def main(border: Border) -> None:
+        await border.call_each(
+            callback,
+            arguments(),
+            label="callback",
+            on_result=lambda index, result: said.append((index, result)),
+            on_answer=lambda index, value: said.append((index, value)),
+        )
+
+    run(main)
+    assert said == ["next", (0, "one"), "next", "next", (2, Error(failure)), "next", (3, 0)]
 
 
 def test_wait_flag_waits_for_an_asyncio_event() -> None:

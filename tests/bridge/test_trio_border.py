@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import NoReturn
 
 import pytest
@@ -169,6 +171,46 @@ async def test_call_each_gives_every_result_in_order() -> None:
     assert isinstance(results[2][1], Error)
     assert isinstance(results[2][1].error, StrayCancellation)
     assert results[3][1] == Value(4)
+
+
+async def test_call_each_does_not_call_again_after_a_swallowed_cancellation(
+    autojump_clock: MockClock,
+) -> None:
+    called: list[int] = []
+
+    async def callback(number: int) -> None:
+        called.append(number)
+        with suppress(trio.Cancelled):
+            await trio.sleep_forever()
+
+    with trio.move_on_after(1) as scope:
+        await TrioBorder().call_each(callback, [(0,), (1,)], label="callback", on_result=lambda *_: None)
+    assert scope.cancelled_caught
+    assert called == [0]
+
+
+async def test_call_each_tells_answers_apart_from_silence_and_failures() -> None:
+    async def callback(answer: object) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    said: list[object] = []
+    failure = ValueError("no")
+
+    def arguments() -> Iterator[tuple[object]]:
+        for answer in ("one", None, failure, 0):
+            said.append("next")
+            yield (answer,)
+
+    await TrioBorder().call_each(
+        callback,
+        arguments(),
+        label="callback",
+        on_result=lambda index, result: said.append((index, result)),
+        on_answer=lambda index, value: said.append((index, value)),
+    )
+    assert said == ["next", (0, "one"), "next", "next", (2, Error(failure)), "next", (3, 0)]
 
 
 async def test_wait_flag_waits_for_a_trio_event() -> None:
