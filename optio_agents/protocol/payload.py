@@ -10,16 +10,33 @@ from __future__ import annotations
 import json
 import math
 import re
-import secrets
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from .limits import JSON_DEPTH_LIMIT, JSON_INTEGER_MAX, JSON_INTEGER_MIN, JSON_TEXT_LIMIT
 
+_FAST: msgspec.json.Decoder[Any] | None = None
+_SKIM: msgspec.json.Decoder[msgspec.Raw] | None = None
+"""Builds no values, which takes half the time, and does not see that a number is beyond what a double holds."""
+try:
+    import msgspec
+except ImportError:
+    pass
+else:
+    _FAST = msgspec.json.Decoder()
+    _SKIM = msgspec.json.Decoder(msgspec.Raw)
+
 _INTEGER_DIGITS = 19
-_NEVER_SEEN = secrets.token_hex(16)
-_SEPARATOR = f',"{_NEVER_SEEN}",'
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"')
+
+# What might be past a limit, in bytes that were translated for the search.
+_TO_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
+_LONG_NUMBER = b"0" * _INTEGER_DIGITS
+_GREAT_EXPONENT = b"e000"
+_TO_OPENERS = bytes.maketrans(b"{", b"[")
+_NO_OPENERS = bytes(set(range(256)) - set(b"[{\n"))
+_MANY_OPENERS = b"[" * (JSON_DEPTH_LIMIT + 1)
 
 
 def read_json(text: str) -> object:
@@ -42,34 +59,43 @@ def read_json(text: str) -> object:
     return value
 
 
-def read_json_texts(texts: list[str]) -> list[object] | None:
-    """Decode many short texts in one go, a third faster than one by one.
-
-    They are put into one array, with a string between each two that no text can hold because nobody has ever seen
-    it. If these strings stand where they were put, every second element of the array is the value of one text.
-
-    Returns:
-        Their values, the same as `read_json` gives; `None` if at least one of them is refused by it, or needs a
-        closer look: then they have to be read one by one.
-    """
-    joined = f"[{_SEPARATOR.join(texts)}]"
-    if "\\u" in joined or not joined.isascii():
-        return None
-    if max(map(len, texts)) > JSON_TEXT_LIMIT or max(map(_brackets, texts)) > JSON_DEPTH_LIMIT:
-        return None
+def check_json_lines(lines: list[str]) -> bool:
+    """Whether each of `lines` is what `read_json` reads; white space of JSON's around it does not count."""
     try:
-        values: object
-        values, end = _DECODER.raw_decode(joined)
+        check = _checker(lines)
+        for line in lines:
+            check(line)
     except ValueError:
-        return None
+        return False
+    return True
+
+
+def read_json_lines(text: str) -> list[object]:
+    """The value of each line of `text`, the same that `read_json` gives; `check_json_lines` has taken them."""
+    if _FAST is None:
+        return [read_json(line) for line in text.split("\n")]
+    return _FAST.decode_lines(text)
+
+
+def _checker(lines: list[str]) -> Callable[[str], object]:
+    """The fastest that raises ValueError for whichever of `lines` makes `read_json` raise it.
+
+    msgspec reads what the standard library reads within our limits, five times as fast, and knows none of them. What
+    might be past one is looked for in all lines at once. It may be found where there is none, so that `read_json`
+    has to decide, but never the other way round.
+    """
+    text = "\n".join(lines)
+    raw = text.encode()
+    numbers = raw.translate(_TO_ZEROS, b"+")
     if (
-        end != len(joined)
-        or not isinstance(values, list)
-        or len(values) != 2 * len(texts) - 1
-        or values[1::2].count(_NEVER_SEEN) != len(texts) - 1
+        _FAST is None
+        or _SKIM is None
+        or _LONG_NUMBER in numbers
+        or _MANY_OPENERS in raw.translate(_TO_OPENERS, _NO_OPENERS)
+        or len(text) > JSON_TEXT_LIMIT
     ):
-        return None
-    return values[::2]
+        return read_json
+    return _FAST.decode if _GREAT_EXPONENT in numbers else _SKIM.decode
 
 
 def _brackets(text: str) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from outcome import Error, Outcome, Value
+from outcome import Error, Outcome
 
 import actors
 from optio_agents.bridge.border import Border
 from optio_agents.context import HookContext
+from optio_agents.protocol.payload import read_json_lines
 from optio_agents.session.journal import Journal
 from optio_agents.session.outbox import Outbox
 
@@ -33,23 +34,37 @@ class Callers:
         self._sender = sender
         self._grace = grace
 
-    async def handle(self, messages: list[tuple[str, object]], settle: Callable[[], None]) -> None:
-        """Hand over each message; a callback that raises is reported and does not stop the next."""
-        outbox = Outbox(self._sender, self._journal)
+    async def handle(self, blocks: list[tuple[str, str]], settle: Callable[[], None]) -> None:
+        """Hand over each message; a callback that raises is reported and does not stop the next.
 
-        def heard(index: int, outcome: Outcome[Any]) -> None:
-            if isinstance(outcome, Value):
-                if isinstance(outcome.value, str) and outcome.value.strip():
-                    outbox.put(outcome.value)
-            elif isinstance(outcome, Error):
-                self._journal.problem(f"on_caller_message failed for {messages[index][0]}: {outcome.error!r}")
-            settle()
+        Args:
+            blocks: keyword and texts of `CallerMessages`, decoded one block at a time: see there.
+            settle: called for each message.
+        """
+        outbox = Outbox(self._sender, self._journal)
+        keyword = ""  # of the message that is being handed over
+
+        def calls() -> Iterator[tuple[HookContext, str, object]]:
+            nonlocal keyword
+            for keyword, texts in blocks:
+                for data in read_json_lines(texts):
+                    yield self._hook_context, keyword, data
+                    settle()
+
+        def answer(_index: int, answer: object) -> None:
+            if isinstance(answer, str) and answer.strip():
+                outbox.put(answer)
+
+        def report(_index: int, outcome: Outcome[object]) -> None:
+            if isinstance(outcome, Error):
+                self._journal.problem(f"on_caller_message failed for {keyword}: {outcome.error!r}")
 
         await self._border.call_each(
             self._callback,
-            [(self._hook_context, keyword, data) for keyword, data in messages],
+            calls(),
             label="on_caller_message",
-            on_result=heard,
+            on_answer=answer,
+            on_result=report,
             grace=self._grace,
         )
         await outbox.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -43,7 +43,7 @@ class Lane(Generic[T]):
     def __init__(self) -> None:
         self.spool: Spool[T] = Spool(MEMORY)
         self.in_hand = 0
-        """Items that the actor is working on."""
+        """How much the actor is working on."""
         self.ref: actors.Ref[Wake] | None = None
         """The actor. A lane has none until there is something in it: see `Lanes.man`."""
         self._dropped = 0
@@ -51,24 +51,16 @@ class Lane(Generic[T]):
         self._stuck = False
         self._room = trio.Event()
 
-    def put(self, item: T, size: int) -> None:
+    def put(self, item: T, size: int, count: int = 1) -> None:
         """Append `item` (whose text is about `size` characters long) and wake the actor.
 
-        Raises:
-            OSError: the spool's file cannot be written.
-        """
-        if self._is_open(1):
-            self.spool.put(item, size)
-            self._wake()
-
-    def extend(self, items: Sequence[T], size: int) -> None:
-        """Append `items`, each of about `size` characters, and wake the actor.
+        `count` is how many things it stands for that are settled one by one.
 
         Raises:
             OSError: the spool's file cannot be written.
         """
-        if self._is_open(len(items)):
-            self.spool.extend(items, size)
+        if self._is_open(count):
+            self.spool.put(item, size, count)
             self._wake()
 
     @property
@@ -102,9 +94,10 @@ class Lane(Generic[T]):
             self._stuck = patience.cancelled_caught
 
     def take(self, limit: int) -> list[T]:
-        """Remove and return up to `limit` items: they are in hand until the next `take`."""
+        """Remove and return items, until they count `limit` together: they are in hand until the next `take`."""
+        waiting = len(self.spool)
         items = self.spool.take(limit)
-        self.in_hand = len(items)
+        self.in_hand = waiting - len(self.spool)
         if not items:
             self._stuck = False
             self._woken = False
@@ -118,7 +111,7 @@ class Lane(Generic[T]):
 
     @property
     def unsettled(self) -> int:
-        """How many items wait, are being worked on, or were cut off."""
+        """How much waits, is being worked on, or was cut off."""
         return len(self.spool) + self.in_hand + self._dropped
 
     def close(self) -> None:
@@ -135,7 +128,7 @@ async def work_off(
     *,
     batch: int,
 ) -> None:
-    """The actor: hand over what waits, in order, up to `batch` items at once; an ordered stop drains the lane.
+    """The actor: hand over what waits, in order, `batch` at once; an ordered stop drains the lane.
 
     Args:
         handle: takes the items, and a function to call whenever one of them has been dealt with.

@@ -146,7 +146,7 @@ class Parser:
     def _handle(self, window: Window) -> Fact | None:
         journal = self._journal
         records = self._scanner.scan(window.data)
-        count = sum(len(each.messages) if isinstance(each, CallerMessages) else 1 for each in records)
+        count = sum(each.count if isinstance(each, CallerMessages) else 1 for each in records)
         share = len(window.data) // max(1, count)
         for record in records:
             if isinstance(record, Run):
@@ -154,8 +154,8 @@ class Parser:
                 self._report(self._fold.add(record, trio.current_time()))
                 continue
             if isinstance(record, CallerMessages):
-                journal.lines += len(record.messages)
-                self._pass_on(record.messages, share)
+                journal.lines += record.count
+                self._pass_on(record, share)
                 continue
             journal.lines += 1
             if (fact := self._dispatch(record, share)) is not None:
@@ -206,7 +206,7 @@ class Parser:
             case DeliverableEvent(path):
                 self._announce(path)
             case CallerMessageEvent(keyword, data):
-                self._pass_on([(keyword, data)], share)
+                self._pass_on(CallerMessages.of_one(keyword, data), share)
             case ClientMessageEvent(keyword, data):
                 journal.emit(ClientMessage(keyword, data))
                 lanes.requests.put(["client_message", keyword, data], share)
@@ -226,11 +226,11 @@ class Parser:
                 return ErrorSeen(message and display_text(message))
         return None
 
-    def _pass_on(self, messages: list[tuple[str, object]], share: int) -> None:
+    def _pass_on(self, block: CallerMessages, share: int) -> None:
         if self._journal.is_observed:
-            for keyword, data in messages:
+            for keyword, data in block.messages:
                 self._journal.emit(CallerMessage(keyword, data))
-        self._lanes.callers.extend(messages, share)
+        self._lanes.callers.put((block.keyword, block.texts), share * block.count, block.count)
 
     def _announce(self, path: str) -> None:
         try:

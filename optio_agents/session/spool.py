@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import deque
-from collections.abc import Sequence
-from itertools import repeat
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -26,15 +24,17 @@ class Spool(Generic[T]):
 
     def __init__(self, size_limit: int) -> None:
         self._size_limit = size_limit
-        self._memory: deque[tuple[T, int]] = deque()
+        self._memory: deque[tuple[T, int, int]] = deque()  # item, size, count
         self._memory_size = 0
+        self._memory_count = 0
         self._file: IO[bytes] | None = None
         self._spilled = 0
         self._read_at = 0
         self._write_at = 0
 
     def __len__(self) -> int:
-        return len(self._memory) + self._spilled
+        """How much waits, by the count of each item."""
+        return self._memory_count + self._spilled
 
     @property
     def crowded(self) -> bool:
@@ -43,40 +43,29 @@ class Spool(Generic[T]):
 
     @property
     def spilled(self) -> int:
-        """How many items wait in the file."""
+        """How much of `len` waits in the file."""
         return self._spilled
 
-    def put(self, item: T, size: int) -> None:
-        """Append `item`, whose text is about `size` characters long.
+    def put(self, item: T, size: int, count: int = 1) -> None:
+        """Append `item`, whose text is about `size` characters long, and which counts as `count`.
 
         Raises:
             OSError: the temporary directory is full or cannot be written.
         """
         if self._spilled == 0 and (self._memory_size + size <= self._size_limit or not self._memory):
-            self._memory.append((item, size))
-            self._memory_size += size
-            return
-        self._spill(item)
-
-    def extend(self, items: Sequence[T], size: int) -> None:
-        """Append `items`, whose texts are about `size` characters long each.
-
-        Raises:
-            OSError: the temporary directory is full or cannot be written.
-        """
-        if self._spilled == 0 and self._memory_size + size * len(items) <= self._size_limit:
-            self._memory.extend(zip(items, repeat(size)))
-            self._memory_size += size * len(items)
+            self._keep(item, size, count)
         else:
-            for item in items:
-                self.put(item, size)
+            self._spill(item, count)
 
     def take(self, limit: int) -> list[T]:
-        """Remove and return up to `limit` items, oldest first."""
+        """Remove and return items, oldest first, until they count `limit` together or no more are in memory."""
         taken: list[T] = []
-        while self._memory and len(taken) < limit:
-            item, size = self._memory.popleft()
+        counted = 0
+        while self._memory and counted < limit:
+            item, size, count = self._memory.popleft()
+            counted += count
             self._memory_size -= size
+            self._memory_count -= count
             taken.append(item)
         if not self._memory and self._spilled:
             self._refill()
@@ -85,20 +74,25 @@ class Spool(Generic[T]):
     def close(self) -> None:
         """Drop everything that waits. Idempotent."""
         self._memory.clear()
-        self._memory_size = self._spilled = 0
+        self._memory_size = self._memory_count = self._spilled = 0
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _spill(self, item: T) -> None:
+    def _keep(self, item: T, size: int, count: int) -> None:
+        self._memory.append((item, size, count))
+        self._memory_size += size
+        self._memory_count += count
+
+    def _spill(self, item: T, count: int) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="optio-agents-spool-")  # noqa: SIM115 - lives until close
             self._read_at = self._write_at = 0
-        record = json.dumps(item).encode("ascii") + b"\n"
+        record = json.dumps([item, count]).encode("ascii") + b"\n"
         self._file.seek(self._write_at)
         self._file.write(record)
         self._write_at += len(record)
-        self._spilled += 1
+        self._spilled += count
 
     def _refill(self) -> None:
         assert self._file is not None
@@ -106,10 +100,9 @@ class Spool(Generic[T]):
         while self._spilled and self._memory_size < self._size_limit:
             record = self._file.readline()
             self._read_at += len(record)
-            item: Any = json.loads(record)
-            self._memory.append((item, len(record)))
-            self._memory_size += len(record)
-            self._spilled -= 1
+            item, count = json.loads(record)
+            self._keep(item, len(record), count)
+            self._spilled -= count
         if not self._spilled:
             self._file.close()
             self._file = None

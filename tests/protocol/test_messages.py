@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from optio_agents.protocol import payload
 from optio_agents.protocol.events import CallerMessageEvent, LogEvent
 from optio_agents.protocol.features import ProtocolFeatures
-from optio_agents.protocol.limits import JSON_DEPTH_LIMIT, JSON_TEXT_LIMIT
-from optio_agents.protocol.messages import LONGEST, CallerMessages
+from optio_agents.protocol.limits import JSON_DEPTH_LIMIT, JSON_INTEGER_MAX, JSON_INTEGER_MIN, JSON_TEXT_LIMIT
+from optio_agents.protocol.messages import LARGEST, LONGEST, CallerMessages
 from optio_agents.protocol.parser import parse_log_line
-from optio_agents.protocol.payload import read_json, read_json_texts
+from optio_agents.protocol.payload import check_json_lines, read_json, read_json_lines
 from optio_agents.protocol.run import Run
 from optio_agents.protocol.scanner import Scanner
 
@@ -25,56 +28,156 @@ json_values = st.recursive(
     max_leaves=5,
 )
 pieces = st.sampled_from(
-    ["[1", "2]", '{"a":', "}", '"', '\\"', ",", "1,2", "", "  ", "NaN", "1e999", "9" * 20, "\\ud800", "é"]
+    [
+        "[1",
+        "2]",
+        "1 2",
+        " 3",
+        "\x0c",
+        "\xa0",
+        "\u2028",
+        "1e+999",
+        '{"a":',
+        "}",
+        '"',
+        '\\"',
+        ",",
+        "1,2",
+        "",
+        "  ",
+        "NaN",
+        "1e999",
+        "9" * 20,
+        "\\ud800",
+        "é",
+    ]
 )
 texts = json_values.map(json.dumps) | st.lists(pieces, max_size=4).map("".join)
 bodies = st.tuples(
-    st.sampled_from(["", " ", "\t ", "\x1c"]),
-    st.sampled_from(["k", "a:b", ""]),
-    st.sampled_from([" ", "  ", "\xa0", ""]),
+    st.sampled_from([" ", " ", " ", "", "\t ", "\x1c"]),
+    st.sampled_from(["k", "k", "k", "a:b", "", "k\xa0", "\xe9"]),
+    st.sampled_from([" ", " ", " ", "  ", "\xa0", " \x1c", ""]),
     texts,
 ).map("".join)
 
 
+@contextmanager
+def decoder(*, fast: bool) -> Iterator[None]:
+    """With msgspec, or as if it were not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not fast:
+            patch.setattr(payload, "_FAST", None)
+        yield
+
+
+@pytest.mark.parametrize("fast", [True, False])
 @settings(deadline=None)
-@given(st.lists(bodies, min_size=4, max_size=12))
-@example([' k {"a":[1', " k 2]}", " k 1,2", " k 3"])
-@example([' k "open', ' k close"', " k 1,2", " k 3"])
-@example([" k 1],[2", " k 3", " k 4", " k 5"])
-@example([" k 1 ", " k\t2\t", "  k   3", "k 4"])
-def test_a_block_says_what_its_lines_say(bodies: list[str]) -> None:
+@given(bodies=st.lists(bodies, min_size=1, max_size=12))
+@example(bodies=[' k {"a":[1', " k 2]}", " k 1,2", " k 3"])
+@example(bodies=[' k "open', ' k close"', " k 1,2", " k 3"])
+@example(bodies=[" k 1 2", " k [1,", " k 2]"])
+@example(bodies=[" k 1],[2", " k 3", " k 4", " k 5"])
+@example(bodies=[" k 1 ", " k\t2\t", "  k   3", "k 4"])
+@example(bodies=[" k 1", " k  2", " k   3 ", " k 4"])
+@example(bodies=[' k\xa0{"a": 1}', ' k\xa0{"a": 2}'])
+@example(bodies=[' k {"a": "CALLER_MESSAGE: k 1"}', " k 2"])
+def test_a_block_says_what_its_lines_say(bodies: list[str], fast: bool) -> None:
     lines = [f"CALLER_MESSAGE:{body}" for body in bodies if "\n" not in body and "\r" not in body]
     expected = [parse_log_line(line, features=FEATURES) for line in lines]
     found: list[LogEvent] = []
-    for record in Scanner(FEATURES).scan("".join(f"{line}\n" for line in lines).encode()):
-        if isinstance(record, CallerMessages):
-            found += [CallerMessageEvent(*message) for message in record.messages]
-        elif isinstance(record, Run):
-            found += record.lines()
-        else:
-            found.append(record)
+    with decoder(fast=fast):
+        for record in Scanner(FEATURES).scan("".join(f"{line}\n" for line in lines).encode()):
+            if isinstance(record, CallerMessages):
+                assert len(record.messages) == record.count
+                found += [CallerMessageEvent(*message) for message in record.messages]
+            elif isinstance(record, Run):
+                found += record.lines()
+            else:
+                found.append(record)
     assert repr(found) == repr(expected)  # repr tells 1 from 1.0 and True
 
 
-@given(st.lists(texts, min_size=1, max_size=6))
-def test_texts_read_together_are_what_they_are_alone_or_left_to_be_read_alone(texts: list[str]) -> None:
-    together = read_json_texts(texts)
-    if together is not None:
-        assert repr(together) == repr([read_json(text.strip(" \t\r\n")) for text in texts])
+digits = st.text("0123456789", min_size=1, max_size=25)
+numbers = st.tuples(
+    st.sampled_from(["", "-"]),
+    digits,
+    st.just("") | digits.map(".{}".format),
+    st.just("")
+    | st.tuples(st.sampled_from(["e", "E", "e+", "E-"]), digits.map(lambda each: each[:4])).map("".join),
+).map("".join)
+limits = [str(limit + step) for limit in (JSON_INTEGER_MIN, JSON_INTEGER_MAX) for step in (-1, 0, 1)]
+extremes = ["1.7976931348623158e308", "1.7976931348623159e308", "1e309", "5e-324", "-0", "-0.0", "9" * 400]
+great = st.sampled_from([*limits, *extremes])
+deep = st.integers(JSON_DEPTH_LIMIT - 2, JSON_DEPTH_LIMIT + 2).flatmap(
+    lambda depth: st.sampled_from(["[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth])
+)
+strings = st.lists(
+    st.sampled_from(
+        [
+            "\\ud83d\\ude00",
+            "\\ud83d",
+            "\\ude00",
+            "\\n",
+            "\\x",
+            "\t",
+            "\x00",
+            "\x7f",
+            "\u2028",
+            "[{",
+            "\\",
+            '"',
+        ]
+    )
+    | st.text(max_size=2).filter(str.isprintable),
+    max_size=4,
+).map(lambda each: f'"{"".join(each)}"')
+twice = st.tuples(strings, numbers, strings, numbers).map("{{{0[0]}:{0[1]},{0[2]}:{0[3]},{0[0]}:0}}".format)
 
 
+@settings(deadline=None, max_examples=500)
+@given(st.lists(texts | numbers | great | deep | strings | twice, min_size=1, max_size=3))
+def test_lines_are_read_as_each_is_alone_or_not_at_all(lines: list[str]) -> None:
+    expected = []
+    for line in lines:
+        try:
+            expected.append(read_json(line.strip(" \t\r")))
+        except ValueError:
+            assert not check_json_lines(lines)
+            return
+    if any(line != line.strip(" \t\r") for line in lines) and not check_json_lines(lines):
+        return
+    assert check_json_lines(lines)
+    assert repr(read_json_lines("\n".join(lines))) == repr(expected)
+
+
+@settings(deadline=None)
+@given(st.floats(-1e300, 1e300), st.integers(1, 30))
+def test_floats_are_rounded_as_by_the_standard_library(value: float, more: int) -> None:
+    lines = [repr(value), f"{value:.{more}e}", f"{value:.{more}f}"]
+    assert check_json_lines(lines)
+    assert repr(read_json_lines("\n".join(lines))) == repr([float(line) for line in lines])
+
+
+@pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize(
-    "text",
+    "line",
     [
         "[" * (JSON_DEPTH_LIMIT + 1) + "]" * (JSON_DEPTH_LIMIT + 1),
         "1" + " " * JSON_TEXT_LIMIT,
         "9" * 30,
+        "1e400",
+        "1E+400",
+        "1" * 400 + ".0",
         '"\\ud800"',
+        '"\ud800"',
+        "NaN",
+        "",
     ],
-    ids=["deep", "long", "a great integer", "a lone surrogate"],
+    ids=lambda value: ascii(value)[:20],
 )
-def test_what_is_past_a_limit_is_not_read_in_a_block(text: str) -> None:
-    assert read_json_texts(["1", text, "2"]) is None
+def test_what_is_past_a_limit_is_not_taken(line: str, fast: bool) -> None:
+    with decoder(fast=fast):
+        assert not check_json_lines(["1", line, "2"])
 
 
 def test_an_irregular_line_costs_one_block_and_the_others_stay_blocks() -> None:
@@ -82,8 +185,21 @@ def test_an_irregular_line_costs_one_block_and_the_others_stay_blocks() -> None:
     lines[5] = b"CALLER_MESSAGE: k oops\n"
     records = Scanner(FEATURES).scan(b"".join(lines))
     blocks = [record for record in records if isinstance(record, CallerMessages)]
-    assert [len(block.messages) for block in blocks] == [LONGEST] * 3
+    assert [block.count for block in blocks] == [LONGEST] * 3
     assert len(records) == LONGEST + 3
+
+
+def test_a_block_ends_where_the_keyword_changes() -> None:
+    lines = [b"CALLER_MESSAGE: a 1\n"] * 3 + [b"CALLER_MESSAGE: b 2\n"] * 2
+    records = Scanner(FEATURES).scan(b"".join(lines))
+    assert records == [CallerMessages("a", "1\n1\n1", 3), CallerMessages("b", "2\n2", 2)]
+
+
+def test_large_messages_make_blocks_of_few_lines() -> None:
+    line = b'CALLER_MESSAGE: k "%b"\n' % (b"x" * (LARGEST // 5))
+    records = Scanner(FEATURES).scan(line * 10 + b'CALLER_MESSAGE: k "%b"\n' % (b"x" * LARGEST))
+    assert [record.count for record in records[:-1] if isinstance(record, CallerMessages)] == [4, 4, 2]
+    assert isinstance(records[-1], CallerMessageEvent)
 
 
 def test_without_the_keyword_the_lines_are_plain_text() -> None:

@@ -22,6 +22,7 @@ import trio
 from actors.testing import no_leaks
 from actors.testing.schedule import _seeded
 from optio_agents.bridge import driver
+from optio_agents.protocol import scanner
 from optio_agents.protocol.session import Ending
 from optio_agents.session import lane
 from tests.support.asyncio_trials import (
@@ -95,6 +96,7 @@ def test_a_session_beside_another_one_which_does_not_notice(way: Way, tmp_path: 
 def test_a_session_whose_messages_wait_in_a_file(
     way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scanner, "find_block", lambda data, start: start)  # each message comes by itself
     monkeypatch.setattr(lane, "MEMORY", 150)  # the first messages fit, and not the others
     monkeypatch.setattr(lane, "PATIENCE", 0.0)
     make_file = Mock(wraps=tempfile.TemporaryFile)

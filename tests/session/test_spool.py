@@ -22,23 +22,24 @@ class SpoolModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.spool: Spool[object] = Spool(10)
-        self.model: deque[object] = deque()
+        self.model: deque[tuple[object, int]] = deque()
 
-    @rule(item=ITEMS, size=st.integers(0, 15))
-    def put(self, item: object, size: int) -> None:
-        self.spool.put([item], size)
-        self.model.append([item])
+    @rule(item=ITEMS, size=st.integers(0, 15), count=st.integers(1, 4))
+    def put(self, item: object, size: int, count: int) -> None:
+        self.spool.put([item], size, count)
+        self.model.append(([item], count))
 
-    @rule(limit=st.integers(1, 5))
+    @rule(limit=st.integers(1, 9))
     def take(self, limit: int) -> None:
         taken = self.spool.take(limit)
-        assert len(taken) <= limit
-        assert bool(taken) == bool(self.model)
-        assert taken == [self.model.popleft() for _ in taken]
+        expected = [self.model.popleft() for _ in taken]
+        assert taken == [item for item, _ in expected]
+        assert sum(count for _, count in expected[:-1]) < limit
+        assert bool(taken) == bool(expected or self.model)
 
     @invariant()
     def counts(self) -> None:
-        assert len(self.spool) == len(self.model)
+        assert len(self.spool) == sum(count for _, count in self.model)
 
     def teardown(self) -> None:
         self.spool.close()
