@@ -49,7 +49,7 @@ class AsyncioBorder:
         self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
     ) -> T:
         """See `Border.call`."""
-        return await _Crossing(self, label, lambda: function(*args)).cross(grace)
+        return await _Crossing(self, label, lambda _: function(*args)).cross(grace)
 
     async def call_each(
         self,
@@ -63,7 +63,7 @@ class AsyncioBorder:
     ) -> None:
         """See `Border.call_each`."""
 
-        async def one_after_another() -> None:
+        async def one_after_another(crossing: _Crossing[None]) -> None:
             for index, args in enumerate(calls):
                 if index and crossing.is_cancelled:
                     # A call that swallowed its cancellation does not earn the next one.
@@ -89,8 +89,7 @@ class AsyncioBorder:
                     return
                 on_result(index, result)
 
-        crossing = _Crossing(self, label, one_after_another)
-        await crossing.cross(grace)
+        await _Crossing(self, label, one_after_another).cross(grace)
 
     async def wait_flag(self, flag: Any) -> None:
         """See `Border.wait_flag`."""
@@ -100,7 +99,9 @@ class AsyncioBorder:
             await trio.lowlevel.checkpoint()
         else:
             # Nobody's code: it has nothing to clean up, so that a cancelled wait need not see its end.
-            await _Crossing(self, "the wait for the cancellation flag", flag.wait).cross(grace=None)
+            await _Crossing(self, "the wait for the cancellation flag", lambda _: flag.wait()).cross(
+                grace=None
+            )
 
     def was_raised_by_loop(self, failure: BaseException) -> bool:
         """Whether the loop itself has raised all of `failure` to its runner already (Ctrl-C, `SystemExit`).
@@ -145,9 +146,12 @@ class _Crossing(Generic[T]):
                       └──grace is over, loop closed──→ left behind ──the task ends──→ reported
     """
 
-    def __init__(self, border: AsyncioBorder, label: str, start: Callable[[], Awaitable[T]]) -> None:
+    def __init__(
+        self, border: AsyncioBorder, label: str, start: Callable[[_Crossing[T]], Awaitable[T]]
+    ) -> None:
         self._border = border
         self._label = label
+        # Is given this crossing: if it held it, they were a cycle, and a batch stayed until garbage is collected.
         self._start = start
         self._loop = border._loop
         self._task: asyncio.Task[None] | None = None
@@ -230,7 +234,7 @@ class _Crossing(Generic[T]):
         one more turn of the loop.
         """
         try:
-            outcome: Outcome[T] = Value(await self._start())
+            outcome: Outcome[T] = Value(await self._start(self))
         except (KeyboardInterrupt, SystemExit) as exit_request:
             self._border.note_raised_by_loop(exit_request)
             self._settle(Error(exit_request))

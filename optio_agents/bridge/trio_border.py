@@ -37,7 +37,7 @@ class TrioBorder:
         self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
     ) -> T:
         """See `Border.call`."""
-        return await _Crossing(self, label, lambda: function(*args)).cross(grace)
+        return await _Crossing(self, label, lambda _: function(*args)).cross(grace)
 
     async def call_each(
         self,
@@ -51,7 +51,7 @@ class TrioBorder:
     ) -> None:
         """See `Border.call_each`."""
 
-        async def one_after_another() -> None:
+        async def one_after_another(crossing: _Crossing[None]) -> None:
             for index, args in enumerate(calls):
                 if crossing.is_cancelled:
                     # A call that swallowed its cancellation does not earn the next one.
@@ -76,8 +76,7 @@ class TrioBorder:
                     return
                 on_result(index, result)
 
-        crossing = _Crossing(self, label, one_after_another)
-        await crossing.cross(grace)
+        await _Crossing(self, label, one_after_another).cross(grace)
 
     async def wait_flag(self, flag: Any) -> None:
         """See `Border.wait_flag`."""
@@ -87,10 +86,11 @@ class TrioBorder:
 class _Crossing(Generic[T]):
     """One call into user code: its task, its cancel scope, its outcome."""
 
-    def __init__(self, border: TrioBorder, label: str, start: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, border: TrioBorder, label: str, start: Callable[[_Crossing[T]], Awaitable[T]]) -> None:
         self.scope = trio.CancelScope()
         self._border = border
         self._label = label
+        # Is given this crossing: if it held it, they were a cycle, and a batch stayed until garbage is collected.
         self._start = start
         self._ended = trio.Event()
         self._outcome: Outcome[T] | None = None
@@ -119,7 +119,7 @@ class _Crossing(Generic[T]):
         """Never raises anything but the cancellation of the whole run: a system task must not."""
         try:
             with self.scope:
-                self._outcome = Value(await _unprotected(self._start))
+                self._outcome = Value(await _unprotected(self._start, self))
         except trio.Cancelled as stray:
             self._outcome = Error(StrayCancellation(self._label, stray))
             if _is_cancelled():
@@ -134,9 +134,9 @@ class _Crossing(Generic[T]):
 
 
 @trio.lowlevel.disable_ki_protection
-async def _unprotected(start: Callable[[], Awaitable[T]]) -> T:
+async def _unprotected(start: Callable[[_Crossing[T]], Awaitable[T]], crossing: _Crossing[T]) -> T:
     """Let Ctrl-C reach user code at once: system tasks are protected from it otherwise."""
-    return await start()
+    return await start(crossing)
 
 
 def _is_cancelled() -> bool:
