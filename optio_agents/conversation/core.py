@@ -159,7 +159,7 @@ class Core:
             if self.state.now is State.STARTING:
                 self._note_first_words(batch)
             self.events.publish(batch, size)
-        if not self.outbox.put(self.standing.codec.take_output()) and self.standing.closed is None:
+        if not self.outbox.put(self.standing.codec.take_output()):
             limit = self.options.outbox_bytes
             reason = f"the agent does not read its input: more than {limit} bytes wait to be written to it"
             self._perform(self.turns.fail(reason), timers)

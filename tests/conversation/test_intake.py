@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from actors import ActorStopped
 from optio_agents.conversation import ConversationClosed, ConversationOptions, SendQueueFull
+from optio_agents.conversation.commands import Send
+from optio_agents.conversation.core import Core
+from optio_agents.conversation.intake import Intake
+from tests.support.simulated_agent import SimulatedCodec
 from tests.support.simulated_transport import simulated
 
 
@@ -23,3 +30,17 @@ async def test_every_command_to_a_conversation_that_has_ended_says_with_whom_and
         for refused in (conversation.withdraw(sent), conversation.steer("x"), conversation.settled()):
             with pytest.raises(ConversationClosed, match="with simulated has ended: closed by its owner"):
                 await refused
+
+
+async def test_a_send_that_finds_the_mailbox_closed_was_not_accepted() -> None:
+    class Stopped:
+        async def tell(self, command: object) -> None:
+            raise ActorStopped("conversation")
+
+    core = Core(SimulatedCodec(), ConversationOptions())
+    stopped: Any = Stopped()
+    intake = Intake("simulated", core, stopped)
+    sent = intake.new_sent("text")
+    with pytest.raises(ConversationClosed):
+        await intake.accept(sent, Send(sent))
+    assert core.waiting == 0

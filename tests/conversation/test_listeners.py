@@ -55,6 +55,7 @@ async def test_unsubscribing_stops_the_calls_also_one_that_hangs() -> None:
         stop()
         stop_hanging()
         await cancelled.wait()
+        assert len(conversation.core.events) == 0  # nothing is kept for them any more
         count = len(seen)
         await conversation.ask("say:b")
         assert len(seen) == count

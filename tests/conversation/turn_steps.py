@@ -1,0 +1,65 @@
+"""Turns with an agent whose every word the test says: how they get somewhere, what was told, what followed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from optio_agents.conversation.effects import Effect, Receipted, SendEnded
+from optio_agents.conversation.standing import Standing
+from optio_agents.conversation.turns import Turns
+from optio_agents.conversation.values import InterruptReceipt, SendEnd, State
+from tests.support.simulated_agent import SimulatedCodec
+
+ENDED = {"say": "ended", "turn": 1, "status": "completed", "text": "t"}
+
+
+def asked(key: str, turn: int = 1) -> dict[str, Any]:
+    """The agent asks for permission."""
+    return {"say": "asked", "key": key, "turn": turn, "tool": "x", "input": {}}
+
+
+def hear(turns: Turns, *records: dict[str, Any]) -> list[Effect]:
+    """What follows from these words of the agent."""
+    return turns.receive(b"".join(json.dumps(record).encode() + b"\n" for record in records))
+
+
+def told(turns: Turns) -> list[dict[str, Any]]:
+    """What the agent was told since the last call."""
+    return [json.loads(line) for line in turns.standing.codec.take_output().splitlines()]
+
+
+def receipts(effects: list[Effect]) -> list[InterruptReceipt | None]:
+    return [effect.receipt for effect in effects if isinstance(effect, Receipted)]
+
+
+def ends(effects: list[Effect]) -> dict[int, SendEnd]:
+    """The sends that have ended, and how."""
+    return {effect.send: effect.end for effect in effects if isinstance(effect, SendEnded)}
+
+
+def starting() -> Turns:
+    """The agent is not ready yet."""
+    turns = Turns(Standing(SimulatedCodec()))
+    turns.start()
+    told(turns)
+    return turns
+
+
+def running() -> Turns:
+    """Send 1 was prompted as turn 1; the agent has not said yet that it works on it."""
+    turns = starting()
+    hear(turns, {"say": "ready"})
+    turns.send(1, "first")
+    told(turns)
+    return turns
+
+
+def between_two_turns() -> Turns:
+    """Send 1 has ended; send 2 was steered into its turn, and the agent has not said what became of it."""
+    turns = running()
+    turns.steer(2, "second")
+    hear(turns, ENDED)
+    assert turns.standing.state is State.RUNNING
+    told(turns)
+    return turns
