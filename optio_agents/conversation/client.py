@@ -177,8 +177,15 @@ class AgentConversation:
         return self.core.state.now
 
     async def wait_state(self, *states: State) -> State:
-        """Wait until it is in one of `states`; returns which."""
-        return await self.core.state.wait(*states)
+        """Wait until it is in one of `states`; returns which.
+
+        Raises:
+            ConversationClosed: it has ended, and CLOSED is not one of them.
+        """
+        state = await self.core.state.wait(*states, State.CLOSED)
+        if state not in states:
+            raise self._intake.closed_error()
+        return state
 
     def states(self) -> AsyncIterator[State]:
         """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is skipped."""
@@ -237,7 +244,8 @@ class AgentConversation:
         """Let `handler` decide permission requests, also those that wait already. The newest handler wins.
 
         It returns a `PermissionDecision`, or `None` to leave the request open (`decide` then). Raising
-        denies. It is cancelled when the request is settled otherwise.
+        denies. It is cancelled when the request is settled otherwise, and when it is unsubscribed or a newer
+        handler comes, which is asked then.
         """
         return self._listeners.on_permission_request(handler)
 

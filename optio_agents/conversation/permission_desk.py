@@ -1,7 +1,8 @@
 """Open permission requests and whoever decides them.
 
 A request waits for a handler as long as it takes; a handler that never answers blocks nothing but its own
-turn. When the request is settled otherwise (interrupt, withdrawal, the end), its handler is cancelled.
+turn. When the request is settled otherwise (interrupt, withdrawal, the end), or a newer handler takes over, or the
+handler is removed, the handler's call is cancelled.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ class PermissionDesk:
         return None
 
     def set_handler(self, handler: PermissionHandler) -> None:
-        """Let `handler` decide from now on, also what waits already."""
+        """Let `handler` decide from now on, also what waits already or is with an older handler."""
         self._handler = handler
+        self._stop_asking("a newer handler decides")
         for number in self._open:
             self._ask(number)
 
@@ -63,6 +65,7 @@ class PermissionDesk:
         """Nobody decides any more, unless a newer handler does already."""
         if self._handler is handler:
             self._handler = None
+            self._stop_asking("the handler was removed")
 
     def offer(self, number: int, request: PermissionRequest) -> None:
         """A request is open."""
@@ -82,6 +85,11 @@ class PermissionDesk:
             name = f"permission request {number}"
             self._nursery.start_soon(self._run, number, self._handler, scope, name=name)
 
+    def _stop_asking(self, why: str) -> None:
+        for scope in self._asking.values():
+            scope.cancel(reason=why)
+        self._asking.clear()
+
     async def _run(self, number: int, handler: PermissionHandler, scope: trio.CancelScope) -> None:
         with scope:
             request = self._open.get(number)
@@ -89,11 +97,13 @@ class PermissionDesk:
                 # The agent took it back in the same breath, before this task began.
                 return
             decision = await self._answer(handler, request)
-            if decision is not None:
-                await self._decided(number, decision)
-                return
-        # It returned nothing: the request stays open for the next handler, or for `decide`.
-        if self._asking.get(number) is scope:
+        if scope.cancel_called:
+            return
+        if decision is not None:
+            # Outside of the scope: what was decided counts, whatever becomes of the handler.
+            await self._decided(number, decision)
+        else:
+            # The request stays open for the next handler, or for `decide`.
             del self._asking[number]
 
     async def _answer(self, handler: PermissionHandler, request: PermissionRequest) -> PermissionAnswer:

@@ -14,6 +14,8 @@ from optio_agents.conversation import PermissionDecision, PermissionRequest, Sta
 from tests.support.simulated_agent import SimulatedCodec
 from tests.support.simulated_transport import SimulatedTransport, simulated
 
+HANG_GUARD = 60.0
+
 
 async def test_the_handler_decides_and_a_changed_input_is_what_runs() -> None:
     async with simulated() as (conversation, transport):
@@ -97,19 +99,53 @@ async def test_a_handler_that_returns_nothing_leaves_the_request_open_for_others
         assert transport.agent.ran == ['{"tool": "x"}']
 
 
+async def hangs(request: PermissionRequest, cancelled: trio.Event) -> PermissionDecision:
+    try:
+        await trio.sleep_forever()
+    finally:
+        cancelled.set()
+
+
+async def test_a_newer_handler_takes_over_what_an_older_one_is_still_thinking_about(
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated() as (conversation, transport):
+        cancelled = trio.Event()
+        conversation.on_permission_request(lambda request: hangs(request, cancelled))
+        sent = await conversation.send("ask:x")
+        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await wait_all_tasks_blocked()
+        conversation.on_permission_request(lambda request: PermissionDecision("allow"))
+        with trio.fail_after(HANG_GUARD):
+            await sent.wait()
+            await cancelled.wait()
+        assert transport.agent.ran == ['{"tool": "x"}']
+
+
+async def test_a_handler_that_is_removed_while_it_thinks_leaves_the_request_open(
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated() as (conversation, transport):
+        cancelled = trio.Event()
+        remove = conversation.on_permission_request(lambda request: hangs(request, cancelled))
+        sent = await conversation.send("ask:x")
+        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await wait_all_tasks_blocked()
+        remove()
+        with trio.fail_after(HANG_GUARD):
+            await cancelled.wait()
+        (request,) = conversation.permission_requests
+        assert await conversation.decide(request, PermissionDecision("allow"))
+        await sent.wait()
+        assert transport.agent.ran == ['{"tool": "x"}']
+
+
 @pytest.mark.parametrize("how", ["interrupt", "close", "death", "decide"])
 async def test_a_handler_that_never_answers_is_cancelled_when_the_request_is_settled(how: str) -> None:
     cancelled = trio.Event()
-
-    async def handler(request: PermissionRequest) -> PermissionDecision:
-        try:
-            await trio.sleep_forever()
-        finally:
-            cancelled.set()
-
     transport = SimulatedTransport()
     async with simulated(transport) as (conversation, _):
-        conversation.on_permission_request(handler)
+        conversation.on_permission_request(lambda request: hangs(request, cancelled))
         await conversation.send("ask:x")
         await conversation.wait_state(State.AWAITING_PERMISSION)
         await wait_all_tasks_blocked()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from optio_agents.conversation import State
+from optio_agents.conversation import ConversationClosed, State
 from optio_agents.conversation.states import ObservedState
 from tests.support.simulated_transport import simulated
 
@@ -49,3 +50,16 @@ async def test_a_state_that_was_waited_for_is_not_missed_because_it_is_over_agai
         await wait_all_tasks_blocked()
         observed.show(State.RUNNING)
         observed.show(State.IDLE)
+
+
+async def test_whoever_waits_for_a_state_that_never_comes_any_more_learns_that_the_conversation_has_ended(
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated() as (conversation, transport):
+        await conversation.send("hang")
+        await conversation.wait_state(State.RUNNING)
+        transport.die("it died")
+        with trio.fail_after(60):
+            assert await conversation.wait_state(State.IDLE, State.CLOSED) is State.CLOSED
+            with pytest.raises(ConversationClosed, match="it died"):
+                await conversation.wait_state(State.IDLE)
