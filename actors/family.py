@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -23,6 +23,8 @@ from actors.exits import Exit, ExitKind
 from actors.intensity import Intensity, Restart, RestartHistory, Strategy
 from actors.lifecycle import State
 from actors.ref import Ref
+
+T = TypeVar("T")
 
 logger = logging.getLogger("actors")
 
@@ -74,8 +76,10 @@ class Family:
     # -- the block
 
     @asynccontextmanager
-    async def open(self, cell: Cell[Any] | None = None) -> AsyncGenerator[None]:
-        """Own the children for the length of a block. `cell` is this supervisor's own, if it is nested.
+    async def open(self, handle: T, cell: Cell[Any] | None = None) -> AsyncGenerator[T]:
+        """Own the children for the length of a block, which is given `handle`.
+
+        `cell` is this supervisor's own, if it is nested.
 
         This is the only place in which the runtime opens a nursery, and in which a group from one is
         unwrapped.
@@ -94,7 +98,7 @@ class Family:
                 try:
                     with trio.CancelScope() as self._block:
                         await self._run_again()
-                        yield
+                        yield handle
                 except Exception as failure:  # noqa: BLE001 - raised below, when the children have stopped
                     error = failure
                 await self._close(error)

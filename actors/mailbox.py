@@ -113,7 +113,7 @@ class Mailbox(Generic[M]):
         self.hooks = hooks
         self.queue: deque[Any] = deque()  # messages; pairs of message and token when traced
         self.notices: deque[tuple[object, Callable[[], M]]] = deque()  # with whom each is about
-        self.timers = Timers(self.look_around)
+        self.timers: Timers | None = None  # most actors have none: see `own_timers`
         self.limit = capacity
         self.credit = 0
         self._left = CHECKPOINT_EVERY  # what `credit` was when it was set to 0
@@ -209,6 +209,12 @@ class Mailbox(Generic[M]):
 
     # -- receiving
 
+    def own_timers(self) -> Timers:
+        """The receiver's timers, made when they are asked for first."""
+        if self.timers is None:
+            self.timers = Timers(self.look_around)
+        return self.timers
+
     def look_around(self) -> None:
         """Make the receiver look at everything before it takes its next user message."""
         if self.credit:
@@ -226,7 +232,8 @@ class Mailbox(Generic[M]):
         self.cancelling = False
         self.in_hand = NOTHING
         self.parked = None
-        self.timers.clear()
+        if self.timers:
+            self.timers.clear()
         self.notices.clear()
         self.fresh = True
         self.look_around()

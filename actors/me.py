@@ -48,7 +48,7 @@ class Me(Generic[M]):
     @property
     def timers(self) -> Timers:
         """Its keyed timers. They are gone when this run of the function is."""
-        return self._mailbox.timers
+        return self._mailbox.own_timers()
 
     @property
     def stopping(self) -> bool:

@@ -64,6 +64,6 @@ def count(cell: Cell[Any]) -> Statistics:
         interrupts=cell.interrupts,
         asks_open=len(cell.asks),
         late_replies=cell.late_replies,
-        timers=len(box.timers),
+        timers=len(box.timers or ()),
         watchers=len(cell.watchers),
     )

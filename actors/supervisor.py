@@ -6,8 +6,8 @@ is restarted, its own children are run again with their mailboxes and their `Ref
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn, TypeVar
 
 import trio
@@ -199,13 +199,12 @@ class Supervisor:
 async def _supervise(me: Me[NoReturn], family: Family) -> None:
     """The function of the actor that a nested supervisor is."""
     me._cell.on_end = family.abandon
-    async with family.open(me._cell):
+    async with family.open(None, me._cell):
         me.ready()
         await me.wait_stopping()
 
 
-@asynccontextmanager
-async def open_supervisor(
+def open_supervisor(
     *,
     name: str = "supervisor",
     strategy: Strategy = Strategy.ONE_FOR_ONE,
@@ -214,7 +213,7 @@ async def open_supervisor(
     on_failure: Callable[[Ref[Any], Exit], None] | None = None,
     on_dead_letter: Callable[[DeadLetter], None] | None = None,
     hooks: Hooks | None = None,
-) -> AsyncGenerator[Supervisor]:
+) -> AbstractAsyncContextManager[Supervisor]:
     """Own actors for the length of an `async with` block.
 
     Leaving the block stops them in reverse start order. Leaving it with an exception does too, but their
@@ -238,5 +237,4 @@ async def open_supervisor(
     supervisor = Supervisor(
         family, stop_timeout=stop_timeout, on_failure=on_failure, on_dead_letter=on_dead_letter, hooks=hooks
     )
-    async with family.open():
-        yield supervisor
+    return family.open(supervisor)

@@ -272,6 +272,8 @@ class _Hub:
             self.events += 1
             if mask & IN_Q_OVERFLOW:
                 self._everybody(Watch.wake)
+            if number not in self.watched:
+                self._descriptor.end_unwanted()  # its inode is still being written to: once is enough
             for watch in self.watched.get(number, ()):
                 watch._notice(number, mask, name)
             if mask & IN_IGNORED:

@@ -64,7 +64,7 @@ class LocalFiles:
             except FileExistsError:
                 with replacing(workdir, LOG_NAME):
                     pass
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()  # `setup_workdir` has just let others run
 
     @asynccontextmanager
     async def open_log(

@@ -71,6 +71,27 @@ def test_a_readable_descriptor_wakes_a_trio_task() -> None:
     assert asyncio.run(run_in_trio(main)) == b"x"
 
 
+def test_a_readable_descriptor_is_seen_beside_a_task_that_never_waits() -> None:
+    async def main(border: Border) -> None:
+        async def spin() -> None:
+            while True:
+                await trio.lowlevel.checkpoint()
+
+        read, write = os.pipe()
+        try:
+            os.write(write, b"x")
+            with trio.fail_after(HANG):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(spin)
+                    await trio.lowlevel.wait_readable(read)
+                    nursery.cancel_scope.cancel()
+        finally:
+            os.close(read)
+            os.close(write)
+
+    asyncio.run(run_in_trio(main))
+
+
 def test_a_trio_task_that_never_waits_leaves_the_loop_its_turns() -> None:
     async def program() -> int:
         over = asyncio.Event()
