@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.sessions import mongod, page
 from benchmarks.sessions.bench import Bench
 from benchmarks.sessions.logs import Logs
-from benchmarks.sessions.rivals import CACHE, CHECKOUT, PUBLISHED_VERSION, ours, published
+from benchmarks.sessions.rivals import CACHE, CHECKOUT, PUBLISHED_VERSION, floors, ours, published
 
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
 RESULTS = CACHE / "results.json"
@@ -41,7 +41,7 @@ def main() -> None:
         uri = stack.enter_context(mongod.running(program)) if program else None
         asyncio, trio = ours()
         logs = Logs(stack.enter_context(_log_directory()))
-        bench = Bench(published(), asyncio, trio, logs, options.quick, uri)
+        bench = Bench(published(), asyncio, trio, floors(), logs, options.quick, uri)
         for name, group in page.GROUPS.items():
             if (options.only and name not in options.only) or (options.quick and name == "profiles"):
                 continue

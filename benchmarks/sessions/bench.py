@@ -25,6 +25,7 @@ class Bench:
     published: Rival
     asyncio: Rival
     trio: Rival
+    floors: tuple[Rival, Rival]
     logs: Logs
     quick: bool
     mongo: str | None
@@ -40,13 +41,17 @@ class Bench:
         return quick if self.quick else full
 
     def rounds(self, rivals: Sequence[Rival], times: int, measurement: str, /, **parameters: Any) -> Samples:
-        """Measure each rival `times` times, taking turns, so that a change of the machine's mood hits all alike.
+        """Measure each rival `times` times, taking turns."""
+        return self.turns([(rival, measurement, parameters) for rival in rivals], times)
+
+    def turns(self, probes: Sequence[tuple[Rival, str, dict[str, Any]]], times: int) -> Samples:
+        """Run each probe `times` times, taking turns, so that a change of the machine's mood hits all alike.
 
         A measurement that fails is noted as `{"failed": why}`.
         """
-        samples: Samples = {rival.name: [] for rival in rivals}
+        samples: Samples = {rival.name: [] for rival, _, _ in probes}
         for _ in range(times):
-            for rival in rivals:
+            for rival, measurement, parameters in probes:
                 samples[rival.name].append(self.try_probe(rival, measurement, **parameters))
         return samples
 
@@ -69,7 +74,12 @@ class Bench:
 
 def good(samples: Sequence[dict[str, Any]], read: Callable[[dict[str, Any]], float]) -> list[float]:
     """`read` of each measurement that succeeded."""
-    return [read(sample) for sample in samples if not sample.get("failed") and not sample.get("error")]
+    return [read(sample) for sample in samples if is_good(sample)]
+
+
+def is_good(sample: dict[str, Any]) -> bool:
+    """Whether the measurement came to its end, and the session that was measured to a good one."""
+    return not any(sample.get(key) for key in ("failed", "error", "errors"))
 
 
 def of_log(mix: Mix) -> dict[str, Any]:

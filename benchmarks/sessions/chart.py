@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
+from benchmarks.sessions.rivals import BARE_TASK, MACHINE
+
 WIDTH = 860
 PANEL = (400, 250)
 MARGIN = (46, 36, 14, 34)  # left, top, right, bottom
 COLOURS = {"published": "#8b8f98", "asyncio": "#2f6fde", "Trio": "#d9822b", "read + count": "#3a9d5d"}
+COLOURS |= {MACHINE: COLOURS["read + count"], BARE_TASK: "#b0559d"}  # the machine's limits have one colour
 
 Point = tuple[float, float]
 
@@ -92,5 +95,5 @@ def draw(panels: Sequence[Panel]) -> str:
     for who, fill in COLOURS.items():
         parts.append(f'<rect x="{at}" y="{height - 20}" width="11" height="11" fill="{fill}"/>')
         parts.append(f'<text x="{at + 16}" y="{height - 10}">{who}</text>')
-        at += 130
+        at += 40 + 6 * len(who)
     return "\n".join([*parts, "</svg>", ""])

@@ -135,6 +135,15 @@ class Logs:
             )
         return self._made[name]
 
+    def of_lines(self, mix: Mix, count: int) -> Log:
+        """A log of exactly `count` lines, and DONE."""
+        name = f"{mix.name}-{count}-lines.log"
+        if name not in self._made:
+            chance = random.Random(f"{SEED}/{mix.name}")
+            block = b"".join(mix.make_line(chance, number) for number in range(count))
+            self._made[name] = self._write(name, block, len(block) / 1e6, b"", b"DONE: that is all\n")
+        return self._made[name]
+
     def one_line(self, size: int) -> Log:
         """A log of one line of this many bytes, and DONE."""
         name = f"one-line-{size}.log"

@@ -1,4 +1,4 @@
-"""Who is measured: the published package in a virtual environment of its own, and ours in two worlds."""
+"""Who is measured: the published package in a virtual environment of its own, ours in two worlds, and neither."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = CHECKOUT / ".bench"
 PUBLISHED_VERSION = "0.7.2"
+MACHINE = "the machine: epoll, read"
+BARE_TASK = "one bare Trio task"
 
 _LAUNCH = """\
 import runpy, sys
@@ -75,3 +77,8 @@ def published() -> Rival:
 def ours() -> tuple[Rival, Rival]:
     """This checkout's package, awaited under asyncio and under Trio."""
     return Rival("asyncio", sys.executable, "asyncio"), Rival("Trio", sys.executable, "trio")
+
+
+def floors() -> tuple[Rival, Rival]:
+    """No package at all: the least that a program can do, without and with a Trio loop."""
+    return Rival(MACHINE, sys.executable, "machine"), Rival(BARE_TASK, sys.executable, "trio")

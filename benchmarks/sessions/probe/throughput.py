@@ -2,8 +2,8 @@
 
 Parameters: `world`, `log` (a file that ends in DONE), `mongo` (a URI: a real ctx; else one that counts),
 `deliverables` (how many files of 1 KB, `report-N.txt`, the log announces), `caller_messages` (whether it has any),
-`memory` (also measure the peak), `profile` (how many functions to name), `stuck` (the first caller message's callback
-does not return until ATTENTION was seen).
+`wait` (whether each callback waits for a turn of its loop), `memory` (also measure the peak), `profile` (how many
+functions to name), `stuck` (the first caller message's callback does not return until ATTENTION was seen).
 """
 
 from __future__ import annotations
@@ -33,11 +33,15 @@ def measure(parameters: dict[str, Any]) -> dict[str, Any]:
 
     async def on_deliverable(hook_ctx: Any, path: str, text: str) -> None:
         counts["deliverables"] += 1
+        if parameters.get("wait"):
+            await world.sleep(0)
 
     async def on_caller_message(hook_ctx: Any, keyword: str, data: Any) -> None:
         counts["caller_messages"] += 1
         if parameters.get("stuck") and counts["caller_messages"] == 1:
             await seen[0].wait()
+        if parameters.get("wait"):
+            await world.sleep(0)
 
     async def agent_sender(message: str) -> None:
         pass

@@ -37,7 +37,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     line = bench.logs.one_line(mebibytes * 1024 * 1024)
     measured[f"one line of {mebibytes} MiB"] = _measure(bench, line, {}, True)
     for mix in (STATUS, CALLER):
-        size = bench.pick(20, 1000 if mix is STATUS else 100)
+        size = bench.pick(10, 1000 if mix is STATUS else 100)
         log = bench.logs.get(mix, size, first=STUCK, last=LAST)
         key = f"{mix.title}, {size} MB, behind a stuck callback"
         measured[key] = _measure(bench, log, {"caller_messages": True, "stuck": True}, False)

@@ -31,7 +31,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     measured: dict[str, Any] = {
         "idle_count": idle,
         "idle": {
-            rival.name: bench.try_probe(rival, "idle", count=idle, seconds=bench.pick(2.0, 5.0))
+            rival.name: bench.try_probe(rival, "idle", count=idle, seconds=bench.pick(1.0, 5.0))
             for rival in bench.rivals
         },
         "at_once": bench.rounds(bench.rivals, rounds, "crowd", count=100, at_once=True, lines=0),
@@ -39,7 +39,7 @@ def measure(bench: Bench) -> dict[str, Any]:
             bench.rivals, rounds, "crowd", count=bench.pick(30, 100), at_once=False, lines=0
         ),
         "in_turn_count": bench.pick(30, 100),
-        "crowd_count": bench.pick(300, 2000),
+        "crowd_count": bench.pick(150, 2000),
         "few": bench.rounds(bench.rivals[1:], bench.pick(2, 7), "crowd", count=10, at_once=True, lines=100),
     }
     measured["many"] = bench.rounds(

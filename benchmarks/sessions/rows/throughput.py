@@ -32,7 +32,7 @@ def measure(bench: Bench) -> dict[str, Any]:
         log = bench.logs.get(mix, megabytes)
         measured[f"{mix.name} {megabytes:g} MB"] = _measure(bench, mix, log, 5, None, published_rounds=1)
     if bench.mongo:
-        for mix, megabytes in ((PLAIN, bench.pick(20, 100)), (STATUS, bench.pick(20, 100))):
+        for mix, megabytes in ((PLAIN, bench.pick(20, 100)), (STATUS, bench.pick(10, 100))):
             log = bench.logs.get(mix, megabytes)
             measured[f"{mix.name} {megabytes:g} MB on MongoDB"] = _measure(
                 bench, mix, log, bench.pick(1, 3), bench.mongo
@@ -43,7 +43,7 @@ def measure(bench: Bench) -> dict[str, Any]:
 def _plan(bench: Bench) -> list[tuple[Mix, float]]:
     return [
         (PLAIN, bench.pick(40, 100)),
-        (STATUS, bench.pick(20, 100)),
+        (STATUS, bench.pick(10, 100)),
         (DELIVERABLE, bench.pick(5, 20)),
         (CALLER, bench.pick(5, 20)),
     ]
