@@ -1,4 +1,4 @@
-"""Nine scenarios, disturbed at every step under fifty schedules: by a cancellation, and by an actor that raises.
+"""Ten scenarios, disturbed at every step under fifty schedules: by a cancellation, and by an actor that raises.
 
 Locally, the schedules after the first are tried at every fourth step (other ones each time); where `CI` is set, at
 every step.
@@ -119,6 +119,25 @@ async def restart_of_all(ledger: Ledger) -> None:
         await ledger.ask(first, 7)
 
 
+async def started_soon(ledger: Ledger) -> None:
+    """Told things before it could run, and taken along by a sibling that fails at once."""
+    runs: list[int] = []
+
+    async def failing(me: actors.Me[Any]) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise ValueError
+        await ledger.handle(me)
+
+    async with supervise(ledger, strategy=actors.ONE_FOR_ALL) as supervisor:
+        for function in failing, ledger.handle:
+            ref: actors.Ref[Any] = supervisor.start_soon(actors.actor(function), restart=actors.TRANSIENT)
+            ledger.refs.append(ref)
+        for number in range(3):
+            await ledger.send(ref, number)
+        await ledger.ask(ref, 7)
+
+
 async def timers(ledger: Ledger) -> None:
     async def ticking(me: actors.Me[Any]) -> None:
         me.timers.start("again", 0.02, None, every=True)
@@ -210,6 +229,7 @@ SCENARIOS = [
     restart_in_progress,
     ordered_stop,
     restart_of_all,
+    started_soon,
     timers,
     watch,
     interrupts,
