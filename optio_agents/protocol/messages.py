@@ -1,4 +1,4 @@
-"""Neighbouring CALLER_MESSAGE lines with one keyword, read as one block.
+"""Neighbouring CALLER_MESSAGE lines, read as one block.
 
 A program that reports to its caller writes them by the thousand. Line by line, each costs more in Python's own calls
 than its JSON does. Decoded at once, the messages of a window are thousands of containers, and Python's garbage
@@ -25,30 +25,32 @@ garbage collector looks at new containers whenever there are 700 more of them, a
 LARGEST: Final = 32 * 1024
 """Bytes in one block. Larger messages fill it before they are many."""
 
-_KEYWORD: Final = b"CALLER_MESSAGE:"
-_START: Final = re.compile(rb"%b[^\S\n]*+\S++[^\S\n]++" % _KEYWORD)
-_BLOCK: Final = re.compile(rb"(%b)[^\n]++\n(?:\1[^\n]++\n){0,%d}+" % (_START.pattern, LONGEST - 1))
+_BLOCK: Final = re.compile(rb"(?:CALLER_MESSAGE:[^\n]*+\n){1,%d}+" % LONGEST)
+_START: Final = re.compile(r"\nCALLER_MESSAGE:[^\S\n]*+(\S++)[^\S\n]++")
 
 
 @dataclass(frozen=True, slots=True)
 class CallerMessages:
-    """Some neighbouring messages with one keyword."""
+    """Some neighbouring messages."""
 
-    keyword: str
+    keywords: list[str]
     texts: str
     """The data of each in JSON, one a line."""
-    count: int
-    """How many they are."""
 
     @classmethod
     def of_one(cls, keyword: str, data: object) -> CallerMessages:
         """A single message, whose data were read already."""
-        return cls(keyword, json.dumps(data), 1)
+        return cls([keyword], json.dumps(data))
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.keywords)
 
     @property
     def messages(self) -> list[tuple[str, object]]:
         """Keyword and data of each, decoded anew."""
-        return [(self.keyword, data) for data in read_json_lines(self.texts)]
+        return list(zip(self.keywords, read_json_lines(self.texts), strict=True))
 
 
 def find_block(data: bytes, start: int) -> int:
@@ -59,13 +61,17 @@ def find_block(data: bytes, start: int) -> int:
 
 def read_block(data: bytes, start: int, end: int) -> CallerMessages | None:
     """The messages of a block that was found; `None` if one of its lines is not a regular one."""
-    found = _START.match(data, start)
-    assert found is not None
-    before = found.group().decode(errors="replace")
-    keywords = before[len(_KEYWORD) :].split()
-    if len(keywords) != 1:
-        return None  # there is white space in it that only text knows: bytes have fewer kinds
-    lines = data[found.end() : end - 1].decode(errors="replace").split("\n" + before)
-    if not check_json_lines(lines):
+    text = "\n" + data[start : end - 1].decode(errors="replace")
+    count = text.count("\n")
+    if (first := _START.match(text)) is None:
         return None
-    return CallerMessages(keywords[0], "\n".join(lines), len(lines))
+    keywords = [first[1]] * count
+    lines = text.split(first[0])[1:]
+    if (
+        len(lines) != count
+    ):  # there is more than one keyword; an expression takes twice as long to tell them apart
+        parts = _START.split(text)
+        keywords, lines = parts[1::2], parts[2::2]
+    if len(lines) != count or not check_json_lines(lines):
+        return None
+    return CallerMessages(keywords, "\n".join(lines))

@@ -34,11 +34,11 @@ class Callers:
         self._sender = sender
         self._grace = grace
 
-    async def handle(self, blocks: list[tuple[str, str]], settle: Callable[[], None]) -> None:
+    async def handle(self, blocks: list[tuple[str, list[str]]], settle: Callable[[], None]) -> None:
         """Hand over each message; a callback that raises is reported and does not stop the next.
 
         Args:
-            blocks: keyword and texts of `CallerMessages`, decoded one block at a time: see there.
+            blocks: texts and keywords of `CallerMessages`, decoded one block at a time: see there.
             settle: called for each message.
         """
         outbox = Outbox(self._sender, self._journal)
@@ -46,8 +46,8 @@ class Callers:
 
         def calls() -> Iterator[tuple[HookContext, str, object]]:
             nonlocal keyword
-            for keyword, texts in blocks:
-                for data in read_json_lines(texts):
+            for texts, keywords in blocks:
+                for keyword, data in zip(keywords, read_json_lines(texts), strict=True):
                     yield self._hook_context, keyword, data
                     settle()
 

@@ -230,7 +230,7 @@ class Parser:
         if self._journal.is_observed:
             for keyword, data in block.messages:
                 self._journal.emit(CallerMessage(keyword, data))
-        self._lanes.callers.put((block.keyword, block.texts), share * block.count, block.count)
+        self._lanes.callers.put((block.texts, block.keywords), share * block.count, block.count)
 
     def _announce(self, path: str) -> None:
         try:

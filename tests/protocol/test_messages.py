@@ -79,6 +79,7 @@ def decoder(*, fast: bool) -> Iterator[None]:
 @example(bodies=[" k 1],[2", " k 3", " k 4", " k 5"])
 @example(bodies=[" k 1 ", " k\t2\t", "  k   3", "k 4"])
 @example(bodies=[" k 1", " k  2", " k   3 ", " k 4"])
+@example(bodies=[" k 1", " j 2", " k 3 CALLER_MESSAGE: j 4", " k"])
 @example(bodies=[' k\xa0{"a": 1}', ' k\xa0{"a": 2}'])
 @example(bodies=[' k {"a": "CALLER_MESSAGE: k 1"}', " k 2"])
 def test_a_block_says_what_its_lines_say(bodies: list[str], fast: bool) -> None:
@@ -189,10 +190,9 @@ def test_an_irregular_line_costs_one_block_and_the_others_stay_blocks() -> None:
     assert len(records) == LONGEST + 3
 
 
-def test_a_block_ends_where_the_keyword_changes() -> None:
-    lines = [b"CALLER_MESSAGE: a 1\n"] * 3 + [b"CALLER_MESSAGE: b 2\n"] * 2
-    records = Scanner(FEATURES).scan(b"".join(lines))
-    assert records == [CallerMessages("a", "1\n1\n1", 3), CallerMessages("b", "2\n2", 2)]
+def test_a_block_may_have_several_keywords() -> None:
+    lines = b"CALLER_MESSAGE: a 1\n" * 2 + b"CALLER_MESSAGE:b\t2\n"
+    assert Scanner(FEATURES).scan(lines) == [CallerMessages(["a", "a", "b"], "1\n1\n2")]
 
 
 def test_large_messages_make_blocks_of_few_lines() -> None:

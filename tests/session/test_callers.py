@@ -15,7 +15,7 @@ from optio_agents.session.journal import Journal
 from optio_agents.session.lane import Lane
 from tests.support.session import RecordingCtx
 
-BLOCKS = [("a", "1\n[2]"), ("b", '{"three": 3}')]
+BLOCKS = [("1\n[2]", ["a", "a"]), ('{"three": 3}', ["b"])]
 CONTEXT = cast(HookContext, object())
 
 
@@ -37,9 +37,9 @@ class Handed:
         self.sender = Sender()
         sender = cast("actors.Ref[str]", self.sender)
         self.callers = Callers(TrioBorder(), CONTEXT, Journal(self.ctx, None), callback, sender, 5.0)
-        self.lane: Lane[tuple[str, str]] = Lane()
-        for keyword, texts in BLOCKS:
-            self.lane.put((keyword, texts), len(texts), texts.count("\n") + 1)
+        self.lane: Lane[tuple[str, list[str]]] = Lane()
+        for texts, keywords in BLOCKS:
+            self.lane.put((texts, keywords), len(texts), len(keywords))
 
     async def over(self) -> None:
         await self.callers.handle(self.lane.take(10), self.lane.settle)
