@@ -24,7 +24,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     """Pairs of runs."""
     pair = (bench.asyncio, bench.trio)
     megabytes, empty = bench.pick((40, 30), (100, 100))
-    times, callback_times, empty_times = bench.pick((3, 2, 1), (5, 9, 5))
+    times, callback_times, empty_times = bench.pick((3, 3, 1), (5, 9, 5))
     log, messages = bench.logs.get(PLAIN, megabytes), bench.logs.of_lines(CALLER, CALLBACKS)
     calling = {"log": messages.path} | of_log(CALLER)
     return {
