@@ -244,8 +244,8 @@ class AgentConversation:
         """Let `handler` decide permission requests, also those that wait already. The newest handler wins.
 
         It returns a `PermissionDecision`, or `None` to leave the request open (`decide` then). Raising
-        denies. It is cancelled when the request is settled otherwise, and when it is unsubscribed or a newer
-        handler comes, which is asked then.
+        denies. It is cancelled when the request is settled otherwise, or a newer handler comes, which is asked
+        then; unsubscribed, it still decides what it has been asked.
         """
         return self._listeners.on_permission_request(handler)
 

@@ -1,8 +1,8 @@
 """Open permission requests and whoever decides them.
 
 A request waits for a handler as long as it takes; a handler that never answers blocks nothing but its own
-turn. When the request is settled otherwise (interrupt, withdrawal, the end), or a newer handler takes over, or the
-handler is removed, the handler's call is cancelled.
+turn. When the request is settled otherwise (interrupt, withdrawal, the end), or a newer handler takes over, its
+handler is cancelled.
 """
 
 from __future__ import annotations
@@ -57,15 +57,16 @@ class PermissionDesk:
     def set_handler(self, handler: PermissionHandler) -> None:
         """Let `handler` decide from now on, also what waits already or is with an older handler."""
         self._handler = handler
-        self._stop_asking("a newer handler decides")
+        for scope in self._asking.values():
+            scope.cancel(reason="a newer permission handler decides")
+        self._asking.clear()
         for number in self._open:
             self._ask(number)
 
     def remove_handler(self, handler: PermissionHandler) -> None:
-        """Nobody decides any more, unless a newer handler does already."""
+        """Nobody is asked any more, unless a newer handler is already. What `handler` has been asked it may decide."""
         if self._handler is handler:
             self._handler = None
-            self._stop_asking("the handler was removed")
 
     def offer(self, number: int, request: PermissionRequest) -> None:
         """A request is open."""
@@ -85,11 +86,6 @@ class PermissionDesk:
             name = f"permission request {number}"
             self._nursery.start_soon(self._run, number, self._handler, scope, name=name)
 
-    def _stop_asking(self, why: str) -> None:
-        for scope in self._asking.values():
-            scope.cancel(reason=why)
-        self._asking.clear()
-
     async def _run(self, number: int, handler: PermissionHandler, scope: trio.CancelScope) -> None:
         with scope:
             request = self._open.get(number)
@@ -98,6 +94,7 @@ class PermissionDesk:
                 return
             decision = await self._answer(handler, request)
         if scope.cancel_called:
+            # Settled otherwise, or with a newer handler.
             return
         if decision is not None:
             # Outside of the scope: what was decided counts, whatever becomes of the handler.
