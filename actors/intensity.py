@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -98,7 +97,7 @@ class RestartHistory:
     """
 
     intensity: Intensity
-    _times: deque[float] = field(default_factory=deque)
+    _times: list[float] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -114,7 +113,7 @@ class RestartHistory:
         if cause is not None and not isinstance(cause, self.intensity.causes):
             return None
         while self._times and now - self._times[0] > self.intensity.seconds:
-            self._times.popleft()
+            self._times.pop(0)
         if len(self._times) >= self.intensity.restarts:
             return None
         self._times.append(now)

@@ -112,7 +112,7 @@ class Mailbox(Generic[M]):
         self.overflow = overflow
         self.hooks = hooks
         self.queue: deque[Any] = deque()  # messages; pairs of message and token when traced
-        self.notices: deque[tuple[object, Callable[[], M]]] = deque()  # with whom each is about
+        self.notices: dict[object, Callable[[], M]] = {}  # by whom each is about, in order
         self.timers: Timers | None = None  # most actors have none: see `own_timers`
         self.limit = capacity
         self.credit = 0
@@ -167,15 +167,18 @@ class Mailbox(Generic[M]):
         self._accept(self._entry(message))
 
     def notify(self, about: object, make: Callable[[], M]) -> None:
-        """Queue a system message; `make` makes it, in the receiver's task. Never refused, never blocks."""
-        self.notices.append((about, make))
+        """Queue a system message; `make` makes it, in the receiver's task. Never refused, never blocks.
+
+        One that waits and is about the same is replaced.
+        """
+        self.notices[about] = make
         self.look_around()
         if self.parked is not None:
             self.wake()
 
     def forget(self, about: object) -> None:
-        """Take back the system messages about `about` that have not been received yet."""
-        self.notices = deque(notice for notice in self.notices if notice[0] is not about)
+        """Take back the system message about `about` if it has not been received yet."""
+        self.notices.pop(about, None)
 
     def close(self) -> None:
         """Close the intake: senders that wait, and all later ones, get `ActorStopped`. What is queued
@@ -263,7 +266,7 @@ class Mailbox(Generic[M]):
                 self._left = CHECKPOINT_EVERY
                 continue
             if self.notices:
-                return self._pick_up(self.notices.popleft()[1]())
+                return self._pick_up(self.notices.pop(next(iter(self.notices)))())
             if self.timers and (due := self.timers.take(trio.current_time())) is not None:
                 return self._pick_up(due[0])
             if self.queue:

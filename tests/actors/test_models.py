@@ -88,7 +88,7 @@ class MailboxMachine(RuleBasedStateMachine):
     @rule()
     def notify(self) -> None:
         self.number += 1
-        self.box.notify(self, lambda number=self.number: number)  # type: ignore[misc]
+        self.box.notify(self.number, lambda number=self.number: number)  # type: ignore[misc]
         self.system.append(self.number)
 
     @precondition(lambda self: self.system or self.user or not self.open or self.ending)
