@@ -39,9 +39,8 @@ def test_sessions_over_one_connection(ssh: Ssh, tmp_path: Path) -> None:
             for number in range(TRIALS):
                 await one_trial(host, WAYS[number % len(WAYS)], number * length // TRIALS)
         async with asyncio.timeout(HANG):
-            while processes_that_name(
-                tmp_path
-            ):  # sshd ends them when their channel is closed, and does not say so
+            # sshd ends them once their channel is closed, and does not say when.
+            while processes_that_name(tmp_path):
                 await asyncio.sleep(0.05)
 
     with no_leaks(), asyncio.Runner(loop_factory=EveryStepLoop) as runner:

@@ -166,7 +166,6 @@ class Trial:
 
     world: World
     way: Way
-    step: int
     acted: tuple[Act, ...]
     """What of `way` there was an occasion for: nothing, if the session had fewer steps."""
     begun_before: frozenset[str]
@@ -219,13 +218,12 @@ async def disturbed(world: World, arguments: dict[str, Any], way: Way, step: int
     return Trial(
         world,
         way,
-        step,
-        tuple(acted),
-        frozenset(begun),
-        _outcome(task),
-        frozenset(asyncio.all_tasks() - before),
-        steps,
-        len(world.ctx.calls),
+        acted=tuple(acted),
+        begun_before=frozenset(begun),
+        outcome=_outcome(task),
+        left=frozenset(asyncio.all_tasks() - before),
+        steps=steps,
+        calls_at_last=len(world.ctx.calls),
     )
 
 
