@@ -18,6 +18,11 @@ from typing import Final
 
 from .payload import check_json_lines, read_json_lines
 
+try:
+    from stringzilla import count
+except ImportError:
+    count = bytes.count
+
 LONGEST: Final = 128
 """Lines in one block: what an irregular line among them costs is bounded, and so is what is decoded at once. The
 garbage collector looks at new containers whenever there are 700 more of them, and these are to be gone by then."""
@@ -62,16 +67,15 @@ def find_block(data: bytes, start: int) -> int:
 def read_block(data: bytes, start: int, end: int) -> CallerMessages | None:
     """The messages of a block that was found; `None` if one of its lines is not a regular one."""
     text = "\n" + data[start : end - 1].decode(errors="replace")
-    count = text.count("\n")
+    size = count(data, b"\n", start, end)
     if (first := _START.match(text)) is None:
         return None
-    keywords = [first[1]] * count
+    keywords = [first[1]] * size
     lines = text.split(first[0])[1:]
-    if (
-        len(lines) != count
-    ):  # there is more than one keyword; an expression takes twice as long to tell them apart
+    if len(lines) != size:
+        # More than one keyword: an expression tells them apart, and takes twice as long.
         parts = _START.split(text)
         keywords, lines = parts[1::2], parts[2::2]
-    if len(lines) != count or not check_json_lines(lines):
+    if len(lines) != size or not check_json_lines(lines):
         return None
     return CallerMessages(keywords, "\n".join(lines))

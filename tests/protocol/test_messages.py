@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from optio_agents.protocol import payload
+from optio_agents.protocol import messages, payload
 from optio_agents.protocol.events import CallerMessageEvent, LogEvent
 from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.limits import JSON_DEPTH_LIMIT, JSON_INTEGER_MAX, JSON_INTEGER_MIN, JSON_TEXT_LIMIT
@@ -62,15 +62,19 @@ bodies = st.tuples(
 
 
 @contextmanager
-def decoder(*, fast: bool) -> Iterator[None]:
-    """With msgspec, or as if it were not installed."""
+def without(package: str) -> Iterator[None]:
+    """As if a package were not installed that makes reading faster."""
     with pytest.MonkeyPatch.context() as patch:
-        if not fast:
+        if package == "msgspec":
             patch.setattr(payload, "_FAST", None)
+        if package == "stringzilla":
+            patch.setattr(payload, "find", bytes.find)
+            patch.setattr(payload, "translate", bytes.translate)
+            patch.setattr(messages, "count", bytes.count)
         yield
 
 
-@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("missing", ["", "msgspec", "stringzilla"])
 @settings(deadline=None)
 @given(bodies=st.lists(bodies, min_size=1, max_size=12))
 @example(bodies=[' k {"a":[1', " k 2]}", " k 1,2", " k 3"])
@@ -82,11 +86,11 @@ def decoder(*, fast: bool) -> Iterator[None]:
 @example(bodies=[" k 1", " j 2", " k 3 CALLER_MESSAGE: j 4", " k"])
 @example(bodies=[' k\xa0{"a": 1}', ' k\xa0{"a": 2}'])
 @example(bodies=[' k {"a": "CALLER_MESSAGE: k 1"}', " k 2"])
-def test_a_block_says_what_its_lines_say(bodies: list[str], fast: bool) -> None:
+def test_a_block_says_what_its_lines_say(bodies: list[str], missing: str) -> None:
     lines = [f"CALLER_MESSAGE:{body}" for body in bodies if "\n" not in body and "\r" not in body]
     expected = [parse_log_line(line, features=FEATURES) for line in lines]
     found: list[LogEvent] = []
-    with decoder(fast=fast):
+    with without(missing):
         for record in Scanner(FEATURES).scan("".join(f"{line}\n" for line in lines).encode()):
             if isinstance(record, CallerMessages):
                 assert len(record.messages) == record.count
@@ -159,7 +163,7 @@ def test_floats_are_rounded_as_by_the_standard_library(value: float, more: int) 
     assert repr(read_json_lines("\n".join(lines))) == repr([float(line) for line in lines])
 
 
-@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("missing", ["", "msgspec", "stringzilla"])
 @pytest.mark.parametrize(
     "line",
     [
@@ -176,8 +180,8 @@ def test_floats_are_rounded_as_by_the_standard_library(value: float, more: int) 
     ],
     ids=lambda value: ascii(value)[:20],
 )
-def test_what_is_past_a_limit_is_not_taken(line: str, fast: bool) -> None:
-    with decoder(fast=fast):
+def test_what_is_past_a_limit_is_not_taken(line: str, missing: str) -> None:
+    with without(missing):
         assert not check_json_lines(["1", line, "2"])
 
 
