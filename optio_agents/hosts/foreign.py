@@ -89,8 +89,7 @@ class ForeignHost:
         """
         if self._method("run_command") is None:
             raise NotImplementedError(f"{type(self._host).__name__} cannot install scripts: no run_command")
-        for name, text in scripts.items():
-            await self._shell(shell.install_script(self.workdir, directory, name, text))
+        await self._shell(shell.install_scripts(self.workdir, directory, scripts))
         return f"{self.workdir}/{directory}"
 
     async def search_path(self) -> str:

@@ -81,8 +81,7 @@ class RemoteSessionHost:
 
     async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
         """See `hosts.base.SessionHost.install_scripts`."""
-        for name, text in scripts.items():
-            await self._connection.run(shell.install_script(self.workdir, directory, name, text))
+        await self._connection.run(shell.install_scripts(self.workdir, directory, scripts))
         return f"{self.workdir}/{directory}"
 
     async def search_path(self) -> str:

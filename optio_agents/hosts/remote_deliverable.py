@@ -36,11 +36,15 @@ class RemoteDeliverable:
 
     async def __aenter__(self) -> RemoteDeliverable:
         """Run the program over there and hear what it says of the file."""
-        while self._process is None:
-            try:
-                await self._start(0)
-            except ConnectionGone:
-                await self._count_loss()
+        try:
+            while self._process is None:
+                try:
+                    await self._start(0)
+                except ConnectionGone:
+                    await self._count_loss()
+        except BaseException:
+            await self._open.aclose()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:

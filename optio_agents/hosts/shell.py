@@ -12,7 +12,9 @@ that is swapped between the steps changes nothing about that.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from optio_agents.hosts.base import LOG_NAME, DeliverableRejected, RejectionKind
 
@@ -50,19 +52,24 @@ cd -- "$1"
 if [ -L "$2" ]; then rm -f "./$2"; fi
 mkdir -p "./$2"
 cd "./$2"
-rm -f "./.$3.new"
-printf %s "$4" > "./.$3.new"
-chmod 755 "./.$3.new"
-mv -f "./.$3.new" "./$3"
+shift 2
+while [ $# -gt 0 ]; do
+    rm -f "./.$1.new"
+    printf %s "$2" > "./.$1.new"
+    chmod 755 "./.$1.new"
+    mv -f "./.$1.new" "./$1"
+    shift 2
+done
 """
 
 
-def install_script(workdir: str, directory: str, name: str, text: str) -> str:
-    """Write one executable file into a directory of the workdir, replacing what has its name.
+def install_scripts(workdir: str, directory: str, scripts: Mapping[str, str]) -> str:
+    """Write executable files, name to text, into a directory of the workdir, replacing what has their names.
 
-    `text` is limited to what one argument can hold (128 KiB on Linux).
+    Each text is limited to what one argument can hold (128 KiB on Linux). One command for all of them: over SSH, each
+    costs a round trip and a process.
     """
-    return command(_INSTALL, workdir, directory, name, text)
+    return command(_INSTALL, workdir, directory, *chain.from_iterable(scripts.items()))
 
 
 _READ_DELIVERABLE = """

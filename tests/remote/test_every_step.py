@@ -30,8 +30,6 @@ NEVER = 1_000_000
 """No session has as many steps."""
 
 
-# A deliverable whose opening is cancelled leaves the end of its channel to the garbage collector.
-@pytest.mark.filterwarnings("ignore:Async generator '.*RemoteConnection.start':ResourceWarning")
 def test_sessions_over_one_connection(ssh: Ssh, tmp_path: Path) -> None:
     async def program() -> None:
         async with connected(ssh_host(ssh, tmp_path)) as host:
