@@ -65,7 +65,7 @@ class Border(Protocol):
         `on_result(index, outcome)` is called (synchronously, in this thread) as soon as each call has
         ended; a failing call does not stop the later ones. Only an exception that is no `Exception` ends
         the batch (it is raised, and reported for no index). `calls` is asked for the next arguments when the
-        call before has been reported, and no sooner.
+        call before has ended and been reported, and no sooner.
 
         `on_answer(index, value)`, if given, is called in place of `on_result` for a call that has returned a
         value, and nothing for one that has returned `None`: most calls of a large batch have nothing to say, and

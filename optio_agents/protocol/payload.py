@@ -76,9 +76,9 @@ def check_json_lines(lines: list[str]) -> bool:
 
 
 def read_json_lines(text: str) -> list[object]:
-    """The value of each line of `text`, the same that `read_json` gives; `check_json_lines` has taken them."""
+    """The value of each line of `text`, the same that `read_json` gave or `check_json_lines` took: none is refused."""
     if _FAST is None:
-        return [read_json(line) for line in text.split("\n")]
+        return [_DECODER.raw_decode(line)[0] for line in text.split("\n")]
     return _FAST.decode_lines(text)
 
 

@@ -51,11 +51,11 @@ class Callers:
                     yield self._hook_context, keyword, data
                     settle()
 
-        def answer(_index: int, answer: object) -> None:
+        def pass_on(_: int, answer: object) -> None:
             if isinstance(answer, str) and answer.strip():
                 outbox.put(answer)
 
-        def report(_index: int, outcome: Outcome[object]) -> None:
+        def report(_: int, outcome: Outcome[object]) -> None:
             if isinstance(outcome, Error):
                 self._journal.problem(f"on_caller_message failed for {keyword}: {outcome.error!r}")
 
@@ -63,7 +63,7 @@ class Callers:
             self._callback,
             calls(),
             label="on_caller_message",
-            on_answer=answer,
+            on_answer=pass_on,
             on_result=report,
             grace=self._grace,
         )

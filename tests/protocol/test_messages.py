@@ -199,6 +199,16 @@ def test_a_block_may_have_several_keywords() -> None:
     assert Scanner(FEATURES).scan(lines) == [CallerMessages(["a", "a", "b"], "1\n1\n2")]
 
 
+@pytest.mark.parametrize("missing", ["", "msgspec"])
+@pytest.mark.parametrize(
+    "text", ['"' + "é" * 30_000 + '"', "[" + "1e5," * 16_000 + "1]"], ids=["escapes", "floats"]
+)
+def test_a_single_message_may_be_longer_when_it_is_written_anew(text: str, missing: str) -> None:
+    data = read_json(text)
+    with without(missing):
+        assert CallerMessages.of_one("k", data).messages == [("k", data)]
+
+
 def test_large_messages_make_blocks_of_few_lines() -> None:
     line = b'CALLER_MESSAGE: k "%b"\n' % (b"x" * (LARGEST // 5))
     records = Scanner(FEATURES).scan(line * 10 + b'CALLER_MESSAGE: k "%b"\n' % (b"x" * LARGEST))
