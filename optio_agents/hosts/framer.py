@@ -67,14 +67,21 @@ class Framer:
         """How many of the bytes fed belong to no frame yet."""
         return len(self._tail) + self._skipped
 
+    def passes(self, lines: bytes) -> bool:
+        """Whether `feed(lines)` would give one frame of just these bytes, and leave the framer as it is.
+
+        So it is with what most agents write at once. It may be `False` of other such lines too.
+        """
+        return (
+            lines.endswith(b"\n")
+            and b"\r" not in lines
+            and len(lines) <= LINE_LIMIT
+            and not (self._tail or self._skipped or self._swallow)
+        )
+
     def feed(self, data: bytes | bytearray, start: int = 0) -> list[Frame]:
         """Take in `data[start:]`; return the frames that it completes, in order (mostly none or one)."""
         frames: list[Frame] = []
-        if not (self._tail or self._skipped or self._swallow) and len(data) - start <= LINE_LIMIT:
-            # What an agent writes now and then: with cold caches, where every step costs ten times as much.
-            lines = bytes(data[start:])
-            if lines.endswith(b"\n") and b"\r" not in lines:
-                return [Frame(lines, len(lines))]
         while start < len(data):
             stop = min(len(data), start + WINDOW_LIMIT - len(self._tail))
             start = self._take(data, start, stop, frames)

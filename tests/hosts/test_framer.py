@@ -85,6 +85,29 @@ def test_a_framer_that_resumes_behind_any_frame_goes_on_as_the_first_one_would(
     assert second.partial == first.partial
 
 
+@given(
+    text, text, st.lists(st.sampled_from([b"STATUS: 1% x\n", b"\n", b"x", b"\r"]), max_size=4).map(b"".join)
+)
+@settings(deadline=None)
+def test_what_passes_would_be_one_frame_of_the_same_bytes(before: bytes, more: bytes, lines: bytes) -> None:
+    framer, other = Framer(), Framer()
+    framer.feed(before)
+    other.feed(before)
+    if framer.passes(lines):
+        assert framer.feed(lines) == [Frame(lines, len(lines))]
+    else:
+        other.feed(lines)
+        framer.feed(lines)
+    assert (framer.feed(more), framer.partial, framer.held) == (other.feed(more), other.partial, other.held)
+
+
+def test_a_whole_line_passes_until_something_is_left_over() -> None:
+    framer = Framer()
+    assert framer.passes(b"STATUS: at work\n")
+    framer.feed(b"torn")
+    assert not framer.passes(b" line\n")
+
+
 @given(text, cuts)
 @settings(deadline=None)
 def test_feeding_the_unterminated_line_again_changes_nothing(data: bytes, sizes: list[int]) -> None:
