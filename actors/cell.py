@@ -70,7 +70,7 @@ class Cell(Generic[M]):
         self.asks = Asks()
         self.asking: Cell[Any] | None = None  # whose reply its handler waits for
         self.watchers: dict[Cell[Any], Callable[[Exit], Any]] = {}
-        self.watching: set[Cell[Any]] = set()
+        self.watching: dict[Cell[Any], None] = {}  # empty, it is no object for the garbage collector
         self.exit: Exit | None = None
         self.on_end: Callable[[Exit], None] | None = None  # for a nested supervisor
         self.restarts = self.interrupts = self.late_replies = self.dead_letters = self.unhandled = 0
@@ -254,7 +254,7 @@ class Cell(Generic[M]):
         self.asks.fail_all(lambda: self._why_no_reply(exit))
         self._unwatch_all()
         for watcher, make in self.watchers.items():
-            watcher.watching.discard(self)
+            watcher.watching.pop(self, None)
             watcher.mailbox.notify(self, functools.partial(make, exit))
         self.watchers.clear()
         self.task = None
@@ -369,12 +369,12 @@ class Cell(Generic[M]):
             self.mailbox.notify(other, functools.partial(make, other.exit))
             return
         other.watchers[self] = make
-        self.watching.add(other)
+        self.watching[other] = None
 
     def unwatch(self, other: Cell[Any]) -> None:
         """Do not receive it, even if `other` has ended meanwhile."""
         other.watchers.pop(self, None)
-        self.watching.discard(other)
+        self.watching.pop(other, None)
         self.mailbox.forget(other)
 
     def _unwatch_all(self) -> None:

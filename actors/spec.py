@@ -13,12 +13,18 @@ M = TypeVar("M")
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Spec(Generic[M]):
     """A recipe for an actor that receives `M`. It can be started any number of times."""
 
     name: str
-    run: Callable[[Me[M]], Awaitable[object]]
+    _function: Callable[..., Awaitable[object]]
+    _args: tuple[Any, ...]
+    _kwargs: dict[str, Any]
+
+    def run(self, me: Me[M]) -> Awaitable[object]:
+        """Call the function, for one run."""
+        return self._function(me, *self._args, **self._kwargs)
 
     def __repr__(self) -> str:
         return f"<Spec {self.name}>"
@@ -39,8 +45,5 @@ def actor(
     if not callable(function):
         raise TypeError(f"an actor is a coroutine function, not {function!r}")
 
-    def run(me: Me[M]) -> Awaitable[object]:
-        return function(me, *args, **kwargs)
-
     name: Any = getattr(function, "__name__", None) or type(function).__name__
-    return Spec(name, run)
+    return Spec(name, function, args, kwargs)
