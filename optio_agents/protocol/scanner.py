@@ -102,7 +102,12 @@ class Scanner:
         line_start = 0  # where the line in question begins; what lies before it is settled
         block_end = 0  # of the block of messages that was looked at last
         has_messages = self._has_messages
-        for place in chain((-1,), self._places(data)):
+        if has_messages:
+            line_start = run_start = block_end = self._take_blocks(records, data)
+            if line_start == size:
+                self.consumed = size
+                return records
+        for place in chain((line_start - 1,), self._places(data)):
             if place + 1 < line_start:
                 continue
             line_start = place + 1
@@ -148,6 +153,20 @@ class Scanner:
         if futile > _FUTILE_LIMIT:
             self._fast_pause = _FUTILE_PAUSE
         return records
+
+    def _take_blocks(self, records: list[Record], data: bytes) -> int:
+        """Read the blocks of messages at the beginning, which may be all there is; return where they end.
+
+        A flood of messages fills whole windows: there is no place to look for in those.
+        """
+        start = 0
+        while (end := find_block(data, start)) > start:
+            block = read_block(data, start, end)
+            if block is None:
+                break
+            records.append(block)
+            start = end
+        return start
 
     def _places(self, data: bytes) -> Iterable[int]:
         if self._fast is None:

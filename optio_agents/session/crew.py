@@ -54,7 +54,7 @@ class Crew:
         self._tell = tell
         self.cursor = Cursor()
         self._deliverables: Lane[str] = Lane()
-        self._callers: Lane[tuple[str, object]] = Lane()
+        self._callers: Lane[tuple[str, list[str]]] = Lane()
         self._requests: Lane[list[Any]] = Lane()
         self._attention: Lane[str] = Lane()
         self._lanes: tuple[Lane[Any], ...] = (

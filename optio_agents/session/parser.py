@@ -56,7 +56,7 @@ class Lanes:
 
     deliverables: Lane[str]
     requests: Lane[list[Any]]
-    callers: Lane[tuple[str, object]]
+    callers: Lane[tuple[str, list[str]]]
     attention: Lane[str]
 
     man: Callable[[Lane[Any]], Awaitable[None]]
