@@ -16,12 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from .byte_strings import count
 from .payload import check_json_lines, read_json_lines
-
-try:
-    from stringzilla import count
-except ImportError:
-    count = bytes.count
 
 LONGEST: Final = 128
 """Lines in one block: what an irregular line among them costs is bounded, and so is what is decoded at once. The

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from .byte_strings import find, translate
 from .limits import JSON_DEPTH_LIMIT, JSON_INTEGER_MAX, JSON_INTEGER_MIN, JSON_TEXT_LIMIT
 
 _FAST: msgspec.json.Decoder[Any] | None = None
@@ -25,11 +26,6 @@ except ImportError:
 else:
     _FAST = msgspec.json.Decoder()
     _SKIM = msgspec.json.Decoder(msgspec.Raw)
-
-try:
-    from stringzilla import find, translate  # eight times as fast
-except ImportError:
-    find, translate = bytes.find, bytes.translate
 
 _INTEGER_DIGITS = 19
 _STRUCTURE = re.compile(r'["\[\]{}]')

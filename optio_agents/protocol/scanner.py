@@ -26,6 +26,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final
 
+from .byte_strings import count
 from .events import DoneEvent, ErrorEvent, LogEvent, StatusEvent, UnknownLine
 from .features import ProtocolFeatures
 from .keywords import enabled_keywords
@@ -37,11 +38,6 @@ try:
     import ahocorasick_rs
 except ImportError:
     ahocorasick_rs = None
-
-try:
-    from stringzilla import count
-except ImportError:
-    count = bytes.count
 
 Record = Run | CallerMessages | LogEvent
 """What `Scanner.scan` returns in order: runs, blocks of messages to the caller, and the events of other control
