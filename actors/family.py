@@ -173,10 +173,8 @@ class Family:
 
     async def _live(self, cell: Cell[Any]) -> None:
         """Run one child until it is not to be run again. The one task that a child has."""
-        rests, delay = (
-            cell.at(State.RESTING),
-            float("inf"),
-        )  # one that rests from the start waits for `_run_again`
+        rests = cell.at(State.RESTING)  # from the start: it waits for `_run_again`
+        delay = float("inf")
         try:
             while True:
                 if rests and not await self._rise(cell, delay):
