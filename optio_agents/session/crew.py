@@ -35,7 +35,7 @@ class Crew:
     """Starts the actors of one session and ends them in order.
 
     ```
-     optio.log ─bytes→ tailer (parser) ─→ the judge
+     optio.log ─bytes→ tailer (parser) ─→ the resolver
                                        ├→ fetcher  ─→ on_deliverable ─→ sender ─→ the agent
                                        ├→ callers  ─→ on_caller_message ─┘
                                        ├→ requests, attention ─→ ctx
@@ -45,7 +45,7 @@ class Crew:
     Args:
         plan: what the session runs with.
         supervisor: owns the actors.
-        tell: lets the judge hear a fact; never waits.
+        tell: lets the resolver hear a fact; never waits.
     """
 
     def __init__(self, plan: Plan, supervisor: actors.Supervisor, tell: Callable[[Fact], None]) -> None:

@@ -18,7 +18,8 @@ from optio_agents.session.crew import Crew
 from optio_agents.session.edge import Edge
 from optio_agents.session.outcome import Ending, SessionFailed, SessionOutcome
 from optio_agents.session.plan import Plan
-from optio_agents.session.verdict import CancelAsked, Fact, Judge, LogEnded, Phase
+from optio_agents.session.resolver import Resolver
+from optio_agents.session.verdict import CancelAsked, Judge
 from optio_agents.session.watch import is_cancelled, watch
 
 NO_RESTARTS = actors.Intensity(restarts=0, seconds=1.0)
@@ -36,10 +37,7 @@ class Session:
         self._plan = plan
         self._journal = plan.journal
         self._judge = Judge()
-        self._decided = trio.Event()
-        self._stage = trio.CancelScope()
-        """Set-up and run: left when the verdict leaves nothing to drain."""
-        self._draining = trio.CancelScope()
+        self._resolver = Resolver(self._judge)
         self._crew: Crew | None = None
         self._begun = False
 
@@ -74,17 +72,19 @@ class Session:
             on_failure=self._note_lost_log,
         ) as supervisor:
             watcher = supervisor.start_soon(
-                actors.actor(watch, plan.border, plan.ctx, self._tell), name="watch", restart=actors.TRANSIENT
+                actors.actor(watch, plan.border, plan.ctx, self._resolver.hear), name="watch", restart=actors.TRANSIENT
             )
-            self._crew = Crew(plan, supervisor, self._tell)
+            self._crew = Crew(plan, supervisor, self._resolver.hear)
+            if plan.keywords:
+                self._resolver.finish_log = self._crew.cursor.finish
             try:
-                with self._stage:
+                with self._resolver.stage:
                     await self._set_up()
                     ready = trio.current_time()
                     self._journal.time(setup=ready - started)
                     try:
                         await self._crew.start()
-                        await self._decided.wait()
+                        await self._resolver.decided.wait()
                     finally:
                         self._journal.time(run=trio.current_time() - ready)
                 await self._drain(self._crew)
@@ -106,26 +106,6 @@ class Session:
         if function is not None:
             await self._plan.border.call(function, *args, label=label, grace=self._plan.options.cancel_grace)
 
-    def _tell(self, fact: Fact) -> None:
-        """Let the judge hear a fact, and act upon where it stands then.
-
-        A plain call, made by whoever knows the fact, because all of them run in one thread: facts come in one order,
-        and an actor in between would only put turns of the loop between a fact and what follows from it.
-        """
-        judge = self._judge
-        judge.hear(fact)
-        if judge.phase is Phase.READING_REST:
-            if self._plan.keywords and self._crew is not None:
-                self._crew.cursor.finish()
-            else:
-                judge.hear(LogEnded())
-        if judge.verdict is not None:
-            self._decided.set()
-            if not judge.verdict.drains:
-                self._stage.cancel(reason=judge.verdict.message)
-            if isinstance(fact, CancelAsked):
-                self._draining.cancel(reason="optio asked for the end")
-
     async def _drain(self, crew: Crew) -> None:
         verdict = self._judge.verdict
         assert verdict is not None
@@ -134,8 +114,9 @@ class Session:
         started = trio.current_time()
         crew.stop_reading()
         if crew.is_working:
-            self._draining.deadline = started + self._plan.options.drain_timeout
-            with self._draining:
+            draining = self._resolver.draining
+            draining.deadline = started + self._plan.options.drain_timeout
+            with draining:
                 await crew.drain()
         self._journal.time(drain=trio.current_time() - started)
 

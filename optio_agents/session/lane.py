@@ -132,7 +132,7 @@ async def work_off(
 
     Args:
         handle: takes the items, and a function to call whenever one of them has been dealt with.
-        tell: lets the judge hear a fact; user code that raises `SystemExit` or `KeyboardInterrupt` goes there.
+        tell: lets the resolver hear a fact; user code that raises `SystemExit` or `KeyboardInterrupt` goes there.
     """
     try:
         async for _ in me:

@@ -80,7 +80,7 @@ class Parser:
         lanes: the lanes behind this one.
         journal: the session's record.
         workdir: to relate announced paths to.
-        tell: lets the judge hear a fact; never waits.
+        tell: lets the resolver hear a fact; never waits.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ async def send(me: actors.Me[str], sender: Sender, tell: Callable[[Trouble], Non
     """The actor around `Sender`.
 
     Args:
-        tell: lets the judge hear a fact; a sender that raises `SystemExit` or `KeyboardInterrupt` goes there.
+        tell: lets the resolver hear a fact; a sender that raises `SystemExit` or `KeyboardInterrupt` goes there.
     """
     try:
         while True:

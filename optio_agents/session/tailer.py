@@ -27,7 +27,7 @@ class Cursor:
         self._reader: LogReader | None = None
 
     def finish(self) -> None:
-        """Nothing more will be written: read to the end, then tell the judge. Idempotent."""
+        """Nothing more will be written: read to the end, then tell the resolver. Idempotent."""
         self._finishing = True
         if self._reader is not None:
             self._reader.finish()

@@ -1,0 +1,48 @@
+"""The resolver: where every fact about a session arrives, in one order, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from optio_agents.session.verdict import CancelAsked, Fact, Judge, LogEnded, Phase
+
+
+class Resolver:
+    """Lets the judge hear facts and acts upon where the judge stands. One per session.
+
+    It is no actor: whoever knows a fact calls `hear`, which never waits. All of them run in one thread, so that facts
+    come in one order by themselves; a mailbox would only put turns of the loop between a fact and what follows from it.
+
+    Args:
+        judge: decides.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self.decided = trio.Event()
+        """There is a verdict."""
+        self.stage = trio.CancelScope()
+        """Set-up and run: cancelled when the verdict leaves nothing to drain."""
+        self.draining = trio.CancelScope()
+        """The drain: cancelled when optio asks for the end."""
+        self.finish_log: Callable[[], None] | None = None
+        """Has the log read to its end, after which somebody says `LogEnded`. Without a log there is nothing to read."""
+
+    def hear(self, fact: Fact) -> None:
+        """Take a fact into account."""
+        judge = self._judge
+        judge.hear(fact)
+        if judge.phase is Phase.READING_REST:
+            if self.finish_log is not None:
+                self.finish_log()
+            else:
+                judge.hear(LogEnded())
+        if judge.verdict is None:
+            return
+        self.decided.set()
+        if not judge.verdict.drains:
+            self.stage.cancel(reason=judge.verdict.message)
+        if isinstance(fact, CancelAsked):
+            self.draining.cancel(reason="optio asked for the end")
