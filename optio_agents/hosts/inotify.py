@@ -284,14 +284,16 @@ class _Hub:
             action(watch)
 
 
-def parse_events(records: bytes) -> Iterator[tuple[int, int, bytes]]:
+def parse_events(records: bytes) -> list[tuple[int, int, bytes]]:
     """The watch number, mask and file name of each record that a read of an inotify descriptor returned."""
+    events = []
     at = 0
     while at < len(records):
         number, mask, _cookie, length = _RECORD.unpack_from(records, at)
         at += _RECORD.size
-        yield number, mask, records[at : at + length].rstrip(b"\0") if length else b""
+        events.append((number, mask, records[at : at + length].rstrip(b"\0") if length else b""))
         at += length
+    return events
 
 
 _current: trio.lowlevel.RunVar[_Hub | None] = trio.lowlevel.RunVar("inotify", None)

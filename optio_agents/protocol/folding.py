@@ -94,10 +94,14 @@ class ProgressFold:
     def report(self, percent: int | None, text: str, now: float) -> list[Call]:
         """Take in one message that is no line of a run (`Deliverable: ...`): under the same rule, and in
         its place."""
-        message = _Single((percent, text))
+        message = percent, text
         if self._every:
-            return [_call(message.last)]
-        return self._take(message, now)
+            return [_call(message)]
+        self._expire(now)
+        if self._held is None and len(self._seen) < QUIET_LIMIT and len(self._made) < QUIET_LIMIT:
+            self._seen.append(now)  # the usual case of an agent that writes now and then
+            return self._make((message,), now)
+        return self._take(_Single(message), now)
 
     def flush(self, now: float) -> list[Call]:
         """Give out what is held: it is due, or the log has ended, or something follows that must not

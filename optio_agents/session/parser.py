@@ -120,13 +120,13 @@ class Parser:
             return False
         line = data[:-1].decode(errors="replace")
         event = self._parse(line)
-        if isinstance(event, UnknownLine):
+        if not isinstance(event, StatusEvent):
+            if not isinstance(event, UnknownLine):
+                return False
             if not line or line.isspace():
                 return True
             if not self._hinted and near_miss(line, self._features) is not None:
                 return False
-        elif not isinstance(event, StatusEvent):
-            return False
         self._journal.lines += 1
         self._report(self._fold.report(*message_of(event), trio.current_time()))
         return True
