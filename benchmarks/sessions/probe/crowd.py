@@ -1,6 +1,6 @@
 """Many short sessions: at once or one after another, each with some lines.
 
-Parameters: `world`, `count`, `at_once`, `lines` (before DONE, per session).
+Parameters: `world`, `count`, `at_once`, `lines` (before DONE, per session), `place` (where the task directories are).
 """
 
 from __future__ import annotations
@@ -54,6 +54,6 @@ def measure(parameters: dict[str, Any]) -> dict[str, Any]:
         await main()
         return time.perf_counter() - began
 
-    with task_directory() as directory:
+    with task_directory(parameters.get("place")) as directory:
         seconds = world.run(both)
     return {"seconds": seconds, "well": well, "errors": errors[:3]}

@@ -13,9 +13,9 @@ from benchmarks.sessions.probe.worlds import World
 
 
 @contextmanager
-def task_directory() -> Iterator[str]:
-    """A directory for one task, where temporary files lie by default; removed afterwards."""
-    path = tempfile.mkdtemp(prefix="optio-bench-")
+def task_directory(place: str | None = None) -> Iterator[str]:
+    """A directory for one task in `place`, by default where temporary files lie; removed afterwards."""
+    path = tempfile.mkdtemp(prefix="optio-bench-", dir=place)
     try:
         yield path
     finally:

@@ -16,10 +16,8 @@ Alone, and beside 64 sessions in the same process whose agents are silent.
 `the machine` is no package at all: bare Python that waits for inotify in `epoll`, reads the line and looks at the
 clock. `one bare Trio task` does the same after `wait_readable`. They take turns with the others.
 
-What a line costs us here is Python that runs with cold caches: the process has slept for 15 ms. From the write to
-the dispatcher of inotify it is one wake-up of the process (the published package has two, its `tail` and itself); from
-there to the ctx it is two turns of Trio's loop (dispatcher to tailer, tailer to parser) and some 140 calls of Python
-functions, which is where the difference lies.
+Both packages' time is the wake-up of a process (the published one has two, its `tail` and itself) and Python that runs
+with cold caches, because it has slept for 15 ms; we call some fifty functions between inotify and the ctx.
 """
 
 CANCEL_TEXT = """
