@@ -72,7 +72,9 @@ class Session:
             on_failure=self._note_lost_log,
         ) as supervisor:
             watcher = supervisor.start_soon(
-                actors.actor(watch, plan.border, plan.ctx, self._resolver.hear), name="watch", restart=actors.TRANSIENT
+                actors.actor(watch, plan.border, plan.ctx, self._resolver.hear),
+                name="watch",
+                restart=actors.TRANSIENT,
             )
             self._crew = Crew(plan, supervisor, self._resolver.hear)
             if plan.keywords:
