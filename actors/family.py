@@ -156,7 +156,7 @@ class Family:
         assert self._nursery is not None
         children = list(self.children.values())
         for child in children:
-            self._nursery.start_soon(self._live, child, name=f"actor {child.name}")
+            self._nursery.start_soon(self._live, child, True, name=f"actor {child.name}")
         for child in children:
             if child.at(State.RESTING):
                 child.restart()
@@ -171,9 +171,11 @@ class Family:
 
     # -- the lives of children
 
-    async def _live(self, cell: Cell[Any]) -> None:
-        """Run one child until it is not to be run again. The one task that a child has."""
-        rests = cell.at(State.RESTING)  # from the start: it waits for `_run_again`
+    async def _live(self, cell: Cell[Any], rests: bool = False) -> None:
+        """Run one child until it is not to be run again. The one task that a child has.
+
+        One that `rests` from the start waits for `_run_again`, unless it was stopped meanwhile.
+        """
         delay = float("inf")
         try:
             while True:

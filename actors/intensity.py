@@ -110,10 +110,10 @@ class RestartHistory:
         Args:
             cause: what the child raised; `None` if it ended by itself.
         """
-        if cause is not None and not isinstance(cause, self.intensity.causes):
-            return None
         while self._times and now - self._times[0] > self.intensity.seconds:
             self._times.pop(0)
+        if cause is not None and not isinstance(cause, self.intensity.causes):
+            return None
         if len(self._times) >= self.intensity.restarts:
             return None
         self._times.append(now)

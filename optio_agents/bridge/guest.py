@@ -97,7 +97,7 @@ class Guest:
         self._sessions.discard(session)
         if not self._sessions:
             self.is_closing = True
-            if self._last_session_ended is not None:
+            if self._last_session_ended is not None and not self.is_over:
                 self._last_session_ended.set()
 
     async def wait_over(self) -> None:

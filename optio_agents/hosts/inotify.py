@@ -98,9 +98,9 @@ class Watch:
                 await self._event.wait()
             finally:
                 self._look = None
-            if self._failure is not None:
                 failure, self._failure = self._failure, None
-                raise failure
+                if failure is not None:  # even if the wait was cancelled in the same turn
+                    raise failure
             return
         with trio.move_on_after(POLL_INTERVAL):
             await self._event.wait()
@@ -227,6 +227,12 @@ class _Hub:
 
     def _dispatch_once(self) -> None:
         """The loop's callback: see `_dispatch`."""
+        if not trio.lowlevel.in_trio_run() or _current.get(None) is not self:
+            # Trio has crashed, and nobody was told to leave.
+            assert self._loop is not None
+            self._loop.remove_reader(self._descriptor.number)
+            self._descriptor.close()
+            return
         try:
             self._read()
         except OSError:

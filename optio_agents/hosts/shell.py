@@ -66,8 +66,8 @@ done
 def install_scripts(workdir: str, directory: str, scripts: Mapping[str, str]) -> str:
     """Write executable files, name to text, into a directory of the workdir, replacing what has their names.
 
-    Each text is limited to what one argument can hold (128 KiB on Linux). One command for all of them: over SSH, each
-    costs a round trip and a process.
+    One command for all of them: over SSH, each costs a round trip and a process. Together they are limited to what one
+    argument can hold (128 KiB on Linux), because the shell over there gets the command as one.
     """
     return command(_INSTALL, workdir, directory, *chain.from_iterable(scripts.items()))
 

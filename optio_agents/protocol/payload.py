@@ -85,19 +85,26 @@ def _checker(lines: list[str]) -> Callable[[str], object]:
     might be past one is looked for in all lines at once. It may be found where there is none, so that `read_json`
     has to decide, but never the other way round.
     """
+    if _FAST is None or _SKIM is None:
+        return read_json
     text = "\n".join(lines)
     raw = text.encode()
     numbers = translate(raw, _TO_ZEROS)
     if (
-        _FAST is None
-        or _SKIM is None
-        or find(numbers, _LONG_NUMBER) >= 0
+        find(numbers, _LONG_NUMBER) >= 0
         or _MANY_OPENERS in raw.translate(_TO_OPENERS, _NO_OPENERS)
         or len(text) > JSON_TEXT_LIMIT
     ):
-        return read_json
+        return _doubly
     might_overflow = any(find(numbers, exponent) >= 0 for exponent in _GREAT_EXPONENTS)
     return _FAST.decode if might_overflow else _SKIM.decode
+
+
+def _doubly(line: str) -> None:
+    """Take only what both take: a surrogate that a later value of the same key hides is nothing to `read_json`."""
+    assert _FAST is not None
+    read_json(line)
+    _FAST.decode(line)
 
 
 def _brackets(text: str) -> int:

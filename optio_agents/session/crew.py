@@ -25,10 +25,11 @@ DELIVERABLE_QUEUE_BOUND = 64
 """Announced deliverables that are in the fetcher's hands at once, at the most."""
 
 CALLER_MESSAGE_QUEUE_BOUND = 64
-"""Caller messages that are in the callback's hands at once, at the most."""
+"""A name of the published surface. Here the lane is the queue, and what waits in it is bounded in bytes."""
 
 MESSAGE_BATCH = 256
-"""Caller messages that cross to the user's world at once: a crossing costs as much as ten calls."""
+"""Caller messages, to the next whole block, that cross to the user's world at once: a crossing costs as much as ten
+calls."""
 
 
 class Crew:

@@ -37,6 +37,13 @@ def test_the_backoff_grows_to_its_limit_and_starts_over_after_a_quiet_window() -
     assert history.record(100.0) == 1.0
 
 
+def test_only_restarts_within_the_window_are_remembered_whatever_failed() -> None:
+    history = RestartHistory(Intensity(10, 60.0, causes=(OSError,)))
+    assert history.record(0.0, OSError()) is not None
+    assert history.record(3600.0, ValueError()) is None
+    assert history.count == 0
+
+
 def test_a_backoff_of_very_many_restarts_stays_finite() -> None:
     assert Backoff(first=1.0, factor=10.0, limit=7.0).delay(10_000) == 7.0
 

@@ -516,6 +516,29 @@ class TestNested:
             await trio.sleep(60)
             assert log[6:] == ["b-", "a-", "a+", "b+"]
 
+    async def test_a_child_that_is_stopped_while_it_rests_is_not_run_again(
+        self, autojump_clock: MockClock
+    ) -> None:
+        log: list[str] = []
+        waiting = actors.Intensity(3, 60.0, actors.Backoff(first=5.0))
+        none = actors.Intensity(restarts=0)
+        async with actors.open_supervisor(
+            name="top", intensity=waiting, on_failure=lambda ref, exit: None
+        ) as top:
+            sub = await top.start_supervisor(name="sub", intensity=none)
+            first, second = [
+                await sub.start(actors.actor(named, log), name=name, restart=actors.PERMANENT)
+                for name in "ab"
+            ]
+            await first.tell("boom")
+            await wait_all_tasks_blocked()
+            second.stop("nobody wants it any more")
+            await trio.sleep(60)
+            assert (await second.wait()).kind is KIND.STOPPED
+            assert log.count("a+") == 2
+            assert log.count("b+") == 1
+            assert first.exit is None
+
     async def test_it_can_be_stopped_by_its_ref_and_then_starts_nothing(self) -> None:
         async with actors.open_supervisor(name="top") as top:
             sub = await top.start_supervisor(name="sub")

@@ -469,6 +469,61 @@ finally:
 """
 
 
+TRIO_CRASHES = """
+import asyncio, os, sys, tempfile, trio
+from optio_agents.bridge import run_in_trio
+from optio_agents.hosts.directory import Directory
+from optio_agents.hosts.log_reader import open_log_reader
+
+place = tempfile.mkdtemp()
+log = os.path.join(place, "optio.log")
+open(log, "w").close()
+
+def crash(raise_cancel):
+    raise ValueError("inside Trio")
+
+async def main(border):
+    with open_log_reader(Directory(place), "optio.log") as reader:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reader.read)
+            await trio.testing.wait_all_tasks_blocked()
+            with trio.move_on_after(0.001):
+                await trio.lowlevel.wait_task_rescheduled(crash)
+
+async def program():
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: print("unexpected:", context))
+    try:
+        await run_in_trio(main)
+    except trio.TrioInternalError as error:
+        print("the session hears of", repr(error.__cause__))
+    with open(log, "w") as file:
+        file.write("STATUS: nobody reads this")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    inotify = [name for name in os.listdir("/proc/self/fd") if "inotify" in link(name)]
+    print("descriptors:", len(inotify))
+
+def link(name):
+    try:
+        return os.readlink("/proc/self/fd/" + name)
+    except OSError:
+        return ""
+
+import trio.testing
+asyncio.run(program())
+"""
+
+
+def test_a_crash_of_trio_ends_the_session_and_leaves_no_descriptor() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", TRIO_CRASHES], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stdout.splitlines() == [
+        "the session hears of ValueError('inside Trio')",
+        "descriptors: 0",
+    ], ended.stderr
+
+
 def test_a_signal_handler_that_exits_in_the_middle_of_trio_leaves_the_loop_as_that_exit() -> None:
     # In a process of its own: Trio's nurseries protest loudly that nobody ended them.
     ended = subprocess.run(

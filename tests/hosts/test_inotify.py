@@ -125,6 +125,26 @@ async def test_what_a_look_raises_the_wait_raises_once(tmp_path: Path) -> None:
     os.close(directory)
 
 
+async def test_what_a_look_raises_is_raised_even_if_the_wait_was_cancelled_in_that_turn(
+    tmp_path: Path,
+) -> None:
+    directory = open_directory(tmp_path)
+    with (tmp_path / "log").open("wb", buffering=0) as log, open_watch(directory, "log") as watch:
+        watch.follow(log.fileno())
+        watch.clear()
+        with trio.CancelScope() as scope:
+
+            def look() -> bool:
+                scope.cancel()
+                raise ZeroDivisionError
+
+            log.write(b"x")
+            with pytest.raises(ZeroDivisionError):
+                await watch.wait(look)
+        assert not scope.cancelled_caught
+    os.close(directory)
+
+
 def test_a_guest_leaves_the_watching_to_its_loop_and_takes_it_back(tmp_path: Path) -> None:
     async def watch_once(border: object) -> int:
         directory = open_directory(tmp_path)
