@@ -32,9 +32,9 @@ Machine: {machine}.
 IN_THE_WAY = """
 Where a goal was not reached, this is what stands in its way, by the profiles above and by stopwatches around the parts:
 
-- **From a line to the ctx, p99.** Half of the published package's is what `the machine` needs by itself (0.46 to 0.60 of
-  it in several runs), and less than one bare Trio task takes (0.64 to 0.72): to wake a process up takes that long at
-  times, whatever it does then.
+- **From a line to the ctx, p99.** Half of the published package's is what `the machine` needs by itself (0.46 to 0.60
+  of it in several runs), and less than one bare Trio task takes (0.64 to 0.72): to wake a process up takes that long
+  at times, whatever it does then.
 - **From a line to the ctx, p50.** Half of it is the machine's, a fifth Trio's loop or asyncio's, the rest ours: two
   system calls and some fifty calls of Python, none of which costs more than 10 µs by itself. Beside idle sessions the
   published package is faster than alone, because those poll: they keep the caches warm, at the price of the CPU time
