@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import trio
@@ -29,7 +30,6 @@ from optio_agents.protocol.parser import (
     StatusEvent,
     UnknownLine,
     line_parser,
-    parse_log_line,
 )
 from optio_agents.protocol.paths import locate
 from optio_agents.protocol.run import Run, message_of
@@ -105,9 +105,10 @@ class Parser:
         self._hint: tuple[str, str] | None = None  # a near miss, and what to tell the agent about it
 
     @property
-    def due(self) -> float | None:
-        """When held-back progress has to go out, on Trio's clock."""
-        return self._fold.due
+    def due(self) -> float:
+        """When held-back progress has to go out, on Trio's clock; infinity if there is none."""
+        due = self._fold.due
+        return inf if due is None else due
 
     def take_progress(self, window: Window) -> bool:
         """Handle a window of one line that is nothing but progress, as most are of an agent that writes now and then.
@@ -169,7 +170,7 @@ class Parser:
     def ends_session(self, partial: bytes) -> bool:
         """Whether an unterminated last line would end the session, if it is all that comes."""
         line = partial[:LINE_LIMIT].decode("utf-8", "replace")
-        return isinstance(parse_log_line(line), DoneEvent | ErrorEvent)
+        return isinstance(self._parse(line), DoneEvent | ErrorEvent)
 
     async def see_to_lanes(self) -> None:
         """Start the actors of lanes that have got their first item, and tell the agent of a near miss."""

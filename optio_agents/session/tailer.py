@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import Never
 
 import trio
@@ -71,17 +70,11 @@ async def _next_window(reader: LogReader, cursor: Cursor, parser: Parser) -> Win
         if not parser.take_progress(window):
             return False
         cursor.position = window.end
-        flushing.deadline = _deadline(parser)
+        flushing.deadline = parser.due
         return True
 
     while True:
-        with trio.CancelScope(deadline=_deadline(parser)) as flushing:
+        with trio.CancelScope(deadline=parser.due) as flushing:
             return await reader.read(take)
-        if (
-            _deadline(parser) <= trio.current_time()
-        ):  # it may have been put off while this task was being woken
+        if parser.due <= trio.current_time():  # it may have been put off while this task was being woken
             parser.flush()
-
-
-def _deadline(parser: Parser) -> float:
-    return inf if parser.due is None else parser.due

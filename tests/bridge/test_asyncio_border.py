@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -14,6 +14,7 @@ import trio
 from outcome import Error, Outcome, Value
 
 from optio_agents.bridge import Abandoned, Border, StrayCancellation, run_in_trio
+from tests.support.check_border import check_answers_silence_and_failures
 
 T = TypeVar("T")
 HANG = 60.0
@@ -357,30 +358,7 @@ def test_call_each_does_not_call_again_after_a_swallowed_cancellation() -> None:
 
 
 def test_call_each_tells_answers_apart_from_silence_and_failures() -> None:
-    async def callback(answer: object) -> object:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    said: list[object] = []
-    failure = ValueError("no")
-
-    def arguments() -> Iterator[tuple[object]]:
-        for answer in ("one", None, failure, 0):
-            said.append("next")
-            yield (answer,)
-
-    async def main(border: Border) -> None:
-        await border.call_each(
-            callback,
-            arguments(),
-            label="callback",
-            on_result=lambda index, result: said.append((index, result)),
-            on_answer=lambda index, value: said.append((index, value)),
-        )
-
-    run(main)
-    assert said == ["next", (0, "one"), "next", "next", (2, Error(failure)), "next", (3, 0)]
+    run(check_answers_silence_and_failures)
 
 
 def test_wait_flag_waits_for_an_asyncio_event() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import NoReturn
 
@@ -13,6 +12,7 @@ from outcome import Error, Outcome, Value
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from optio_agents.bridge import Abandoned, Border, StrayCancellation, TrioBorder, run_in_trio
+from tests.support.check_border import check_answers_silence_and_failures
 
 
 async def test_run_in_trio_under_trio_is_a_plain_call() -> None:
@@ -190,27 +190,7 @@ async def test_call_each_does_not_call_again_after_a_swallowed_cancellation(
 
 
 async def test_call_each_tells_answers_apart_from_silence_and_failures() -> None:
-    async def callback(answer: object) -> object:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    said: list[object] = []
-    failure = ValueError("no")
-
-    def arguments() -> Iterator[tuple[object]]:
-        for answer in ("one", None, failure, 0):
-            said.append("next")
-            yield (answer,)
-
-    await TrioBorder().call_each(
-        callback,
-        arguments(),
-        label="callback",
-        on_result=lambda index, result: said.append((index, result)),
-        on_answer=lambda index, value: said.append((index, value)),
-    )
-    assert said == ["next", (0, "one"), "next", "next", (2, Error(failure)), "next", (3, 0)]
+    await check_answers_silence_and_failures(TrioBorder())
 
 
 async def test_wait_flag_waits_for_a_trio_event() -> None:
