@@ -15,7 +15,7 @@ import trio
 
 from optio_agents import HookContext, get_protocol, run_log_protocol_session
 from optio_agents.conversation import PermissionDecision, PermissionRequest, claude
-from optio_agents.conversation.session import AgentBody
+from optio_agents.conversation.agent_body import AgentBody
 from optio_agents.hosts.local import LocalHost
 
 PROTOCOL = get_protocol()

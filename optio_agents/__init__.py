@@ -19,7 +19,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from optio_agents import browser_shims
     from optio_agents.context import SYSTEM_MESSAGE_PREFIX, HookContext, HookContextProtocol
     from optio_agents.conversation import (
         Conversation,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         PermissionDecision,
         PermissionRequest,
     )
+    from optio_agents.protocol import browser_shims
     from optio_agents.protocol.features import ProtocolFeatures
     from optio_agents.protocol.parser import (
         DeliverableEvent,
@@ -152,7 +152,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name == "browser_shims":
-        return import_module("optio_agents.browser_shims")
+        return import_module("optio_agents.protocol.browser_shims")
     if name not in _PLACE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_PLACE_OF[name]), name)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "actors": set(),
     "optio_agents.bridge": {"actors"},
-    "optio_agents.protocol": {"optio_agents.hosts", "optio_agents.browser_shims"},
+    "optio_agents.protocol": {"optio_agents.hosts", "optio_agents.protocol.browser_shims"},
     "optio_agents.hosts": {"actors", "optio_agents.bridge", "optio_agents.protocol"},
 }
 """Project packages (beside itself) that each layer may import. `hosts.base` and `protocol` share values only."""

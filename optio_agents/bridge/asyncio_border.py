@@ -20,7 +20,7 @@ from optio_agents.bridge.border import (
     warn_abandoned,
     warn_late_failure,
 )
-from optio_agents.bridge.place import place
+from optio_agents.bridge.suspended_at import place
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from optio_agents.cli.exit_codes import Unusable
 from optio_agents.cli.features import add_feature_options, features_of
 from optio_agents.hosts.base import DeliverableRejected
-from optio_agents.hosts.framer import Framer
+from optio_agents.hosts.log.framer import Framer
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.events import (
     AttentionEvent,

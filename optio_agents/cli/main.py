@@ -15,8 +15,8 @@ from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 PROGRAM = "optio-agents"
 
 COMMANDS = {
-    "run": "optio_agents.cli.run",
-    "chat": "optio_agents.cli.chat",
+    "run": "optio_agents.cli.run.command",
+    "chat": "optio_agents.cli.chat.command",
     "prompt": "optio_agents.cli.prompt",
     "check": "optio_agents.cli.check",
     "worker": "optio_agents.cli.worker",

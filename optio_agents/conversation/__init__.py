@@ -23,6 +23,7 @@ from optio_agents.conversation.agents import AGENTS, Agent, acp, claude, codex, 
 from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.opening import open_conversation, open_conversation_over
 from optio_agents.conversation.options import ConversationOptions
+from optio_agents.conversation.promises import Sent
 from optio_agents.conversation.subscribers import Subscription
 from optio_agents.conversation.surface import (
     Conversation,
@@ -52,7 +53,6 @@ from optio_agents.conversation.values import (
     TurnStatus,
     Unsupported,
 )
-from optio_agents.conversation.waiting import Sent
 
 __all__ = [
     "AGENTS", "Agent", "AgentConversation", "AgentNotStarted", "Capabilities", "ClosingReport", "Conversation",

@@ -15,8 +15,8 @@ from contextlib import suppress
 import trio
 
 import actors
+from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.commands import Command, Gone, Heard
-from optio_agents.conversation.core import Core
 from optio_agents.conversation.transport import Transport
 
 MAILBOX_CAPACITY = 256

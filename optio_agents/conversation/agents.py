@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from optio_agents.conversation.codec import Codec
 from optio_agents.conversation.codecs.acp import AcpCodec
+from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.codecs.claude import ClaudeCodec
 from optio_agents.conversation.codecs.codex import CodexCodec
 

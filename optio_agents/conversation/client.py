@@ -10,10 +10,11 @@ import trio
 import actors
 from optio_agents.bridge.border import Border
 from optio_agents.conversation import commands
-from optio_agents.conversation.core import Core
+from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.intake import Intake
 from optio_agents.conversation.listeners import Listeners
-from optio_agents.conversation.permission_desk import PermissionDesk
+from optio_agents.conversation.permission_dispatch import PermissionDesk
+from optio_agents.conversation.promises import Promise, Sent
 from optio_agents.conversation.subscribers import Backlog, Subscription
 from optio_agents.conversation.surface import (
     ConversationClosed,
@@ -35,7 +36,6 @@ from optio_agents.conversation.values import (
     TurnStatus,
     Unsupported,
 )
-from optio_agents.conversation.waiting import Promise, Sent
 
 
 class AgentConversation:

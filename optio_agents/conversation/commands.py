@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from optio_agents.conversation.promises import PendingInterrupt, Promise, Sent
 from optio_agents.conversation.surface import PermissionDecision
-from optio_agents.conversation.waiting import PendingInterrupt, Promise, Sent
 
 
 class Send(NamedTuple):

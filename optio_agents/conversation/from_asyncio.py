@@ -13,6 +13,7 @@ from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.opening import open_conversation
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
+from optio_agents.conversation.promises import Sent
 from optio_agents.conversation.surface import (
     EventHandler,
     MessageHandler,
@@ -29,7 +30,6 @@ from optio_agents.conversation.values import (
     State,
     TurnResult,
 )
-from optio_agents.conversation.waiting import Sent
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ import trio
 
 import actors
 from optio_agents.conversation import commands
-from optio_agents.conversation.core import Core
+from optio_agents.conversation.actor_state import Core
+from optio_agents.conversation.promises import PendingInterrupt, Sent
 from optio_agents.conversation.surface import ConversationClosed
 from optio_agents.conversation.values import SendQueueFull
-from optio_agents.conversation.waiting import PendingInterrupt, Sent
 
 LET_GO_SECONDS = 5.0
 """How long one who is being cancelled waits for room in the mailbox. Its actor never waits, so there is room."""

@@ -8,9 +8,9 @@ from typing import Any
 import trio
 
 from optio_agents.bridge.border import Border
-from optio_agents.conversation.core import Core
+from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.handlers import HandlerTask
-from optio_agents.conversation.permission_desk import PermissionDesk
+from optio_agents.conversation.permission_dispatch import PermissionDesk
 from optio_agents.conversation.subscribers import DROPPED, Subscription
 from optio_agents.conversation.surface import EventHandler, MessageHandler, PermissionHandler, Unsubscribe
 from optio_agents.conversation.values import Event, TurnResult, TurnStatus

@@ -13,10 +13,10 @@ import actors
 from optio_agents.bridge.border import Border
 from optio_agents.bridge.trio_border import TrioBorder
 from optio_agents.conversation.actor import MAILBOX_CAPACITY, converse, end_when_asked, listen
+from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.client import AgentConversation
-from optio_agents.conversation.codec import Codec
-from optio_agents.conversation.core import Core
+from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.process import start_process
 from optio_agents.conversation.transport import Transport

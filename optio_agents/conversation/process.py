@@ -13,7 +13,7 @@ import trio
 
 from optio_agents.conversation.options import ConversationOptions
 from optio_agents.conversation.values import AgentNotStarted
-from optio_agents.hosts.process_tree import EndedBy, ProcessTree, end_tree, marker_environment
+from optio_agents.hosts.processes.process_tree import EndedBy, ProcessTree, end_tree, marker_environment
 
 READ_SIZE = 256 * 1024
 EOF_SECONDS = 1.0

@@ -16,11 +16,11 @@ import trio
 
 from optio_agents.bridge import Border
 from optio_agents.context import AgentSender, HookContext
+from optio_agents.conversation.agent_body import deliver
 from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.from_asyncio import converse_from_asyncio
 from optio_agents.conversation.opening import open_conversation_over
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
-from optio_agents.conversation.session import deliver
 from optio_agents.conversation.surface import PermissionHandler
 
 READ_SIZE = 64 * 1024

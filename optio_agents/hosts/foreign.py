@@ -26,7 +26,7 @@ from optio_agents.hosts.base import (
     RejectionKind,
 )
 from optio_agents.hosts.beside import running_beside
-from optio_agents.hosts.foreign_log import ForeignLogReader
+from optio_agents.hosts.log.tailed_reader import ForeignLogReader
 
 
 class ForeignHost:

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from optio_agents.hosts.base import LogPosition, LogReader, OpenDeliverable
-from optio_agents.hosts.beneath import replacing, write_all
-from optio_agents.hosts.commands import TERM_SECONDS, Launched, run
-from optio_agents.hosts.directory import Directory
-from optio_agents.hosts.local_archive import archive, restore
+from optio_agents.hosts.files.archive import archive, restore
+from optio_agents.hosts.files.beneath import replacing, write_all
+from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.files.page_cache import PIECE, read_piece
+from optio_agents.hosts.files.task_paths import TaskPaths
+from optio_agents.hosts.files.transfer import Source, file_digest, source_digest, write_source
 from optio_agents.hosts.local_files import LocalFiles
-from optio_agents.hosts.log_reader import open_log_reader
-from optio_agents.hosts.page_cache import PIECE, read_piece
-from optio_agents.hosts.pipes import InputWriter, OutputLines
-from optio_agents.hosts.task_paths import TaskPaths
-from optio_agents.hosts.transfer import Source, file_digest, source_digest, write_source
+from optio_agents.hosts.log.local_reader import open_log_reader
+from optio_agents.hosts.processes.commands import TERM_SECONDS, Launched, run
+from optio_agents.hosts.processes.pipes import InputWriter, OutputLines
 
 if TYPE_CHECKING:
     from optio_host.host import ProcessHandle, RunResult

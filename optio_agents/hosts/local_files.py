@@ -18,10 +18,10 @@ from optio_agents.hosts.base import (
     OpenDeliverable,
     RejectionKind,
 )
-from optio_agents.hosts.beneath import LeavesDirectory, open_file, replacing, write_all
-from optio_agents.hosts.directory import Directory
-from optio_agents.hosts.log_reader import open_log_reader
-from optio_agents.hosts.page_cache import PIECE, read_piece
+from optio_agents.hosts.files.beneath import LeavesDirectory, open_file, replacing, write_all
+from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.files.page_cache import PIECE, read_piece
+from optio_agents.hosts.log.local_reader import open_log_reader
 
 DELIVERABLES = "deliverables"
 """The directory, in the workdir, from which an agent delivers."""

@@ -13,11 +13,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any
 
 from optio_agents.bridge.border import Border
-from optio_agents.hosts import follower, shell
+from optio_agents.hosts import shell
 from optio_agents.hosts.base import LOG_NAME, WINDOW_LIMIT, LogLost, LogPosition, LogReader, OpenDeliverable
+from optio_agents.hosts.log import remote_follower as follower
+from optio_agents.hosts.log.remote_reader import FRAMED, PLAIN, RemoteLogReader, start_arguments
 from optio_agents.hosts.remote_connection import ConnectionGone, RemoteConnection, RemoteProcess
 from optio_agents.hosts.remote_deliverable import RemoteDeliverable
-from optio_agents.hosts.remote_log import FRAMED, PLAIN, RemoteLogReader, start_arguments
 
 _FOLLOW = f"""
 if command -v python3 >/dev/null 2>&1; then

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .events import (
+from optio_agents.protocol.events import (
     AttentionEvent,
     BrowserEvent,
     CallerMessageEvent,
@@ -28,14 +28,18 @@ from .events import (
     StatusEvent,
     UnknownLine,
 )
-from .features import BrowserMode, ProtocolFeatures
-from .parser import parse_log_line
-from .paths import DELIVERABLES_SUBDIR, relativize_deliverable_path, validate_deliverable_path
-from .prompt import LOG_CHANNEL_PROMPT, RESUME_NOTICE, build_log_channel_prompt
-from .protocol import Protocol, get_protocol
+from optio_agents.protocol.features import BrowserMode, ProtocolFeatures
+from optio_agents.protocol.parser import parse_log_line
+from optio_agents.protocol.paths import (
+    DELIVERABLES_SUBDIR,
+    relativize_deliverable_path,
+    validate_deliverable_path,
+)
+from optio_agents.protocol.prompt import LOG_CHANNEL_PROMPT, RESUME_NOTICE, build_log_channel_prompt
+from optio_agents.protocol.protocol import Protocol, get_protocol
 
 if TYPE_CHECKING:
-    from .session import (
+    from optio_agents.protocol.session import (
         CALLER_MESSAGE_QUEUE_BOUND,
         DELIVERABLE_QUEUE_BOUND,
         AgentSender,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .limits import MESSAGE_LIMIT
+from optio_agents.protocol.limits import MESSAGE_LIMIT
 
 _ELLIPSIS = "…"
 _HEADROOM = 4  # how much longer than the limit a text may be before sequences are removed from it

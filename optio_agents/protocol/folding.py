@@ -21,8 +21,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol, TypeAlias
 
-from .display import display_text
-from .run import Message, Run
+from optio_agents.protocol.display import display_text
+from optio_agents.protocol.line_run import Message, Run
 
 Call: TypeAlias = tuple[float | None, str]
 """The arguments of one call of `ctx.report_progress`: a percentage or `None`, and a text."""

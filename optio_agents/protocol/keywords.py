@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .events import (
+from optio_agents.protocol.events import (
     AttentionEvent,
     BrowserEvent,
     CallerMessageEvent,
@@ -20,8 +20,8 @@ from .events import (
     LogEvent,
     StatusEvent,
 )
-from .features import ProtocolFeatures
-from .payload import read_json
+from optio_agents.protocol.features import ProtocolFeatures
+from optio_agents.protocol.payload import read_json
 
 Reader = Callable[[str], LogEvent | None]
 """Reads what stands behind the colon (stripped at both ends); `None` means that the line does not fit."""

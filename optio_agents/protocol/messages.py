@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .byte_strings import count
-from .payload import check_json_lines, read_json_lines
+from optio_agents.protocol.byte_strings import count
+from optio_agents.protocol.payload import check_json_lines, read_json_lines
 
 LONGEST: Final = 128
 """Lines in one block: what an irregular line among them costs is bounded, and so is what is decoded at once. The

@@ -11,12 +11,12 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from .display import display_text
-from .events import UnknownLine
-from .features import DEFAULT_FEATURES, ProtocolFeatures
-from .keywords import Keyword, enabled_keywords
-from .limits import HINT_PREFIX
-from .parser import parse_log_line
+from optio_agents.protocol.display import display_text
+from optio_agents.protocol.events import UnknownLine
+from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
+from optio_agents.protocol.keywords import Keyword, enabled_keywords
+from optio_agents.protocol.limits import HINT_PREFIX
+from optio_agents.protocol.parser import parse_log_line
 
 _QUOTE_LIMIT: Final = 80
 _DECORATION: Final = (

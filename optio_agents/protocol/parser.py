@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from .events import (
+from optio_agents.protocol.events import (
     AttentionEvent,
     BrowserEvent,
     CallerMessageEvent,
@@ -17,9 +17,13 @@ from .events import (
     StatusEvent,
     UnknownLine,
 )
-from .features import DEFAULT_FEATURES, ProtocolFeatures
-from .keywords import enabled_keywords
-from .paths import DELIVERABLES_SUBDIR, relativize_deliverable_path, validate_deliverable_path
+from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
+from optio_agents.protocol.keywords import enabled_keywords
+from optio_agents.protocol.paths import (
+    DELIVERABLES_SUBDIR,
+    relativize_deliverable_path,
+    validate_deliverable_path,
+)
 
 __all__ = [
     "AttentionEvent",

@@ -10,9 +10,8 @@ from __future__ import annotations
 import posixpath
 
 from optio_agents.hosts.base import DeliverableRejected, RejectionKind
-
-from .display import display_text
-from .limits import NAME_LIMIT, PATH_LIMIT
+from optio_agents.protocol.display import display_text
+from optio_agents.protocol.limits import NAME_LIMIT, PATH_LIMIT
 
 DELIVERABLES_SUBDIR = "deliverables"
 """The directory, in the workdir, from which files may be delivered."""

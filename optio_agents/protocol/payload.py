@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .byte_strings import find, translate
-from .limits import JSON_DEPTH_LIMIT, JSON_INTEGER_MAX, JSON_INTEGER_MIN, JSON_TEXT_LIMIT
+from optio_agents.protocol.byte_strings import find, translate
+from optio_agents.protocol.limits import JSON_DEPTH_LIMIT, JSON_INTEGER_MAX, JSON_INTEGER_MIN, JSON_TEXT_LIMIT
 
 _FAST: msgspec.json.Decoder[Any] | None = None
 _SKIM: msgspec.json.Decoder[msgspec.Raw] | None = None

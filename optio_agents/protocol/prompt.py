@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from functools import cache
 
-from .features import DEFAULT_FEATURES, ProtocolFeatures
-from .keywords import Keyword, enabled_keywords
+from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
+from optio_agents.protocol.keywords import Keyword, enabled_keywords
 
 RESUME_NOTICE = "you have been resumed"
 """What an agent is told (as a `System:` message) when its session goes on after an interruption."""

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .events import LogEvent
-from .features import BrowserMode, ProtocolFeatures
-from .parser import line_parser
-from .prompt import build_log_channel_prompt
+from optio_agents.protocol.events import LogEvent
+from optio_agents.protocol.features import BrowserMode, ProtocolFeatures
+from optio_agents.protocol.parser import line_parser
+from optio_agents.protocol.prompt import build_log_channel_prompt
 
 __all__ = ["BrowserMode", "Protocol", "get_protocol"]
 
@@ -35,12 +35,12 @@ class Protocol:
         return self.features.browser
 
     async def prepare_browser_shims(self, host: Any) -> dict[str, str] | None:
-        """Install this protocol's browser launchers on `host`; see `optio_agents.browser_shims`.
+        """Install this protocol's browser launchers on `host`; see `optio_agents.protocol.browser_shims`.
 
         Returns:
             The environment in which to launch the agent, or `None` for `browser="ignore"`.
         """
-        from optio_agents.browser_shims import prepare_browser_shims
+        from optio_agents.protocol.browser_shims import prepare_browser_shims
 
         return await prepare_browser_shims(host, self.browser)
 

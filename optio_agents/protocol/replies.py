@@ -9,9 +9,8 @@ import posixpath
 from typing import Final
 
 from optio_agents.hosts.base import DeliverableRejected, RejectionKind
-
-from .display import display_text
-from .paths import DELIVERABLES_SUBDIR
+from optio_agents.protocol.display import display_text
+from optio_agents.protocol.paths import DELIVERABLES_SUBDIR
 
 ACCEPTED: Final = "accepted"
 """The first word of the reply to a deliverable that needs nothing more."""

@@ -26,13 +26,13 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final
 
-from .byte_strings import count
-from .events import DoneEvent, ErrorEvent, LogEvent, StatusEvent, UnknownLine
-from .features import ProtocolFeatures
-from .keywords import enabled_keywords
-from .messages import CallerMessages, find_block, read_block
-from .parser import line_parser
-from .run import Run
+from optio_agents.protocol.byte_strings import count
+from optio_agents.protocol.events import DoneEvent, ErrorEvent, LogEvent, StatusEvent, UnknownLine
+from optio_agents.protocol.features import ProtocolFeatures
+from optio_agents.protocol.keywords import enabled_keywords
+from optio_agents.protocol.line_run import Run
+from optio_agents.protocol.messages import CallerMessages, find_block, read_block
+from optio_agents.protocol.parser import line_parser
 
 try:
     import ahocorasick_rs

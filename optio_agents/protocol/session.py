@@ -23,13 +23,13 @@ from optio_agents.protocol.parser import (
     validate_deliverable_path,
 )
 from optio_agents.protocol.protocol import Protocol, get_protocol
-from optio_agents.session.crew import CALLER_MESSAGE_QUEUE_BOUND, DELIVERABLE_QUEUE_BOUND
 from optio_agents.session.deliverable import DeliverableFile
 from optio_agents.session.driver import Session
-from optio_agents.session.journal import Journal
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import DeliverableRecord, Ending, SessionFailed, SessionOutcome
 from optio_agents.session.plan import Hooks, Plan
+from optio_agents.session.recorder import Journal
+from optio_agents.session.topology import CALLER_MESSAGE_QUEUE_BOUND, DELIVERABLE_QUEUE_BOUND
 
 __all__ = [
     "CALLER_MESSAGE_QUEUE_BOUND",

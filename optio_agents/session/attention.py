@@ -7,7 +7,7 @@ from typing import Any
 
 from optio_agents.bridge.border import Border
 from optio_agents.protocol.display import display_text
-from optio_agents.session.journal import Journal
+from optio_agents.session.recorder import Journal
 
 
 class Attention:

@@ -11,8 +11,8 @@ import actors
 from optio_agents.bridge.border import Border
 from optio_agents.context import HookContext
 from optio_agents.protocol.payload import read_json_lines
-from optio_agents.session.journal import Journal
 from optio_agents.session.outbox import Outbox
+from optio_agents.session.recorder import Journal
 
 
 class Callers:

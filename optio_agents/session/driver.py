@@ -14,13 +14,13 @@ import trio
 import actors
 from optio_agents.bridge.border import Abandoned
 from optio_agents.hosts.base import LogLost
-from optio_agents.session.crew import Crew
-from optio_agents.session.edge import Edge
+from optio_agents.session.cancel_watch import is_cancelled, watch
+from optio_agents.session.conclusion import Edge
 from optio_agents.session.outcome import Ending, SessionFailed, SessionOutcome
 from optio_agents.session.plan import Plan
 from optio_agents.session.resolver import Resolver
+from optio_agents.session.topology import Crew
 from optio_agents.session.verdict import CancelAsked, Judge
-from optio_agents.session.watch import is_cancelled, watch
 
 NO_RESTARTS = actors.Intensity(restarts=0, seconds=1.0)
 """An actor of a session holds work in progress: its failure ends the session instead of being papered over."""

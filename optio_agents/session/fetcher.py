@@ -16,10 +16,10 @@ from optio_agents.hosts.base import DeliverableRejected, RejectionKind, SessionH
 from optio_agents.protocol import replies
 from optio_agents.protocol.paths import locate
 from optio_agents.session.deliverable import DeliverableFile
-from optio_agents.session.journal import Journal
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outbox import Outbox
 from optio_agents.session.outcome import DeliverableRecord
+from optio_agents.session.recorder import Journal
 
 GROUP_ITEMS = 64
 GROUP_BYTES = 1024 * 1024

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import actors
-from optio_agents.session.journal import Journal
+from optio_agents.session.recorder import Journal
 
 
 class Outbox:

@@ -17,6 +17,7 @@ from optio_agents.hosts.base import LINE_LIMIT, DeliverableRejected, Window
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.folding import ProgressFold
+from optio_agents.protocol.line_run import Run, message_of
 from optio_agents.protocol.messages import CallerMessages
 from optio_agents.protocol.near_miss import near_miss
 from optio_agents.protocol.parser import (
@@ -32,7 +33,6 @@ from optio_agents.protocol.parser import (
     line_parser,
 )
 from optio_agents.protocol.paths import locate
-from optio_agents.protocol.run import Run, message_of
 from optio_agents.protocol.scanner import Scanner
 from optio_agents.session.events import (
     AttentionAsked,
@@ -41,9 +41,9 @@ from optio_agents.session.events import (
     ClientMessage,
     LineHinted,
 )
-from optio_agents.session.journal import Journal
-from optio_agents.session.lane import Lane
+from optio_agents.session.recorder import Journal
 from optio_agents.session.verdict import DoneSeen, ErrorSeen, Fact, LogEnded
+from optio_agents.session.work_queue import Lane
 
 HINT_WINDOW = 16 * 1024
 """Near misses are looked for in windows up to this many bytes: what an agent writes by hand, not a flood. Of a larger

@@ -10,8 +10,8 @@ from optio_agents.bridge.border import Border
 from optio_agents.context import HookContext
 from optio_agents.hosts.base import SessionHost
 from optio_agents.protocol.protocol import Protocol
-from optio_agents.session.journal import Journal
 from optio_agents.session.options import SessionOptions
+from optio_agents.session.recorder import Journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

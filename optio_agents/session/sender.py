@@ -10,7 +10,7 @@ from outcome import Error, Outcome, Value
 import actors
 from optio_agents.bridge.border import Border
 from optio_agents.context import HookContext
-from optio_agents.session.journal import Journal
+from optio_agents.session.recorder import Journal
 from optio_agents.session.verdict import Trouble
 
 NO_CHANNEL = "The agent has no input channel: replies to it are only kept in the outcome"

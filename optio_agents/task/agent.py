@@ -10,7 +10,7 @@ from typing import Any
 
 from optio_agents.bridge import run_in_trio
 from optio_agents.hosts import shell
-from optio_agents.hosts.process_tree import MARKER_VARIABLE, ProcessTree, end_tree
+from optio_agents.hosts.processes.process_tree import MARKER_VARIABLE, ProcessTree, end_tree
 
 TAIL = 2000
 """Bytes of the agent's output that are kept for the report of its failure."""

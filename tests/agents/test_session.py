@@ -9,7 +9,7 @@ import trio
 
 from optio_agents import HookContext, run_log_protocol_session
 from optio_agents.conversation import PermissionDecision, PermissionRequest
-from optio_agents.conversation.session import REMINDER, AgentBody
+from optio_agents.conversation.agent_body import REMINDER, AgentBody
 from optio_agents.hosts.local import LocalHost
 from optio_agents.session.outcome import Ending, SessionFailed
 from tests.support.agent_lab import HANG_GUARD, PATIENT, Lab

@@ -472,8 +472,8 @@ finally:
 TRIO_CRASHES = """
 import asyncio, os, sys, tempfile, trio
 from optio_agents.bridge import run_in_trio
-from optio_agents.hosts.directory import Directory
-from optio_agents.hosts.log_reader import open_log_reader
+from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.log.local_reader import open_log_reader
 
 place = tempfile.mkdtemp()
 log = os.path.join(place, "optio.log")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import ExitCode
-from optio_agents.cli.happenings import AgentStarted, Happening, Interrupted, RunEnded
+from optio_agents.cli.run.output.events import AgentStarted, Happening, Interrupted, RunEnded
 from optio_agents.hosts.base import RejectionKind
 from optio_agents.session.events import (
     AttentionAsked,

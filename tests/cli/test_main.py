@@ -54,7 +54,7 @@ def test_exceptions_become_exit_codes(
     def fail(args: object) -> int:
         raise raised
 
-    monkeypatch.setattr("optio_agents.cli.run.run", fail)
+    monkeypatch.setattr("optio_agents.cli.run.command.run", fail)
     assert main_function(["run", "--", "sh"]) == code
     assert shown in capsys.readouterr().err
 

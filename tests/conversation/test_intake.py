@@ -8,8 +8,8 @@ import pytest
 
 from actors import ActorStopped
 from optio_agents.conversation import ConversationClosed, ConversationOptions, SendQueueFull
+from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.commands import Send
-from optio_agents.conversation.core import Core
 from optio_agents.conversation.intake import Intake
 from tests.support.simulated_agent import SimulatedCodec
 from tests.support.simulated_transport import simulated

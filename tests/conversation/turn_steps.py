@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from optio_agents.conversation.effects import Effect, Receipted, SendEnded
-from optio_agents.conversation.standing import Standing
-from optio_agents.conversation.turns import Turns
+from optio_agents.conversation.turns.effects import Effect, Receipted, SendEnded
+from optio_agents.conversation.turns.owner_commands import Turns
+from optio_agents.conversation.turns.turn_state import Standing
 from optio_agents.conversation.values import InterruptReceipt, SendEnd, State
 from tests.support.simulated_agent import SimulatedCodec
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from optio_agents.conversation.effects import (
+from optio_agents.conversation.turns.effects import (
     Effect,
     EndBackend,
     InterruptStarted,
@@ -18,8 +18,8 @@ from optio_agents.conversation.effects import (
     Settled,
     TurnEnded,
 )
-from optio_agents.conversation.standing import Standing
-from optio_agents.conversation.turns import CLOSED_EVENT, Turns
+from optio_agents.conversation.turns.owner_commands import CLOSED_EVENT, Turns
+from optio_agents.conversation.turns.turn_state import Standing
 from optio_agents.conversation.values import (
     Event,
     Fate,

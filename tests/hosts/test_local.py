@@ -14,9 +14,9 @@ import optio_host.host
 import pytest
 import trio
 
-from optio_agents.hosts.beneath import LeavesDirectory
+from optio_agents.hosts.files.beneath import LeavesDirectory
+from optio_agents.hosts.files.transfer import STEP, Source
 from optio_agents.hosts.local import LocalHost
-from optio_agents.hosts.transfer import STEP, Source
 
 ODD_NAME = "task 'dir\"; touch pwned #$(touch pwned)"
 

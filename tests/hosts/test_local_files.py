@@ -17,8 +17,8 @@ import pytest
 import trio
 
 from optio_agents.hosts.base import LOG_START, DeliverableRejected, RejectionKind
+from optio_agents.hosts.files.page_cache import PIECE
 from optio_agents.hosts.local_files import LocalFiles
-from optio_agents.hosts.page_cache import PIECE
 
 LIMIT = 64 * 1024 * 1024
 

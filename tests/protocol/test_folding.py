@@ -16,7 +16,7 @@ from optio_core import context as optio_context
 
 from optio_agents.protocol.features import DEFAULT_FEATURES
 from optio_agents.protocol.folding import QUIET_LIMIT, WINDOW, Call, ProgressFold
-from optio_agents.protocol.run import Run
+from optio_agents.protocol.line_run import Run
 from optio_agents.protocol.scanner import Scanner
 
 Burst = tuple[float, int]

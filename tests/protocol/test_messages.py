@@ -14,10 +14,10 @@ from optio_agents.protocol import messages, payload
 from optio_agents.protocol.events import CallerMessageEvent, LogEvent
 from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.limits import JSON_DEPTH_LIMIT, JSON_INTEGER_MAX, JSON_INTEGER_MIN, JSON_TEXT_LIMIT
+from optio_agents.protocol.line_run import Run
 from optio_agents.protocol.messages import LARGEST, LONGEST, CallerMessages
 from optio_agents.protocol.parser import parse_log_line
 from optio_agents.protocol.payload import check_json_lines, read_json, read_json_lines
-from optio_agents.protocol.run import Run
 from optio_agents.protocol.scanner import Scanner
 
 FEATURES = ProtocolFeatures(caller_messages=True)

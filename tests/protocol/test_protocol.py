@@ -5,11 +5,11 @@ import sys
 import pytest
 
 import optio_agents.protocol
-from optio_agents import browser_shims
 from optio_agents.protocol import (
     CallerMessageEvent,
     ProtocolFeatures,
     UnknownLine,
+    browser_shims,
     build_log_channel_prompt,
     get_protocol,
 )
@@ -56,7 +56,7 @@ def test_every_promised_name_can_be_imported() -> None:
 
 def test_the_protocol_costs_no_event_loop_until_the_driver_is_asked_for() -> None:
     script = (
-        "import sys, optio_agents.protocol.scanner, optio_agents.browser_shims, optio_agents.protocol as p;"
+        "import sys, optio_agents.protocol.scanner, optio_agents.protocol.browser_shims, optio_agents.protocol as p;"
         "assert not {'trio', 'asyncio', 'motor', 'asyncssh'} & set(sys.modules), sorted(sys.modules);"
         "p.run_log_protocol_session; assert 'trio' in sys.modules"
     )

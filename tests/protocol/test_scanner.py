@@ -15,9 +15,9 @@ from optio_agents.protocol.events import (
     UnknownLine,
 )
 from optio_agents.protocol.features import ALL_FEATURES, DEFAULT_FEATURES, ProtocolFeatures
+from optio_agents.protocol.line_run import Run
 from optio_agents.protocol.messages import CallerMessages
 from optio_agents.protocol.parser import parse_log_line
-from optio_agents.protocol.run import Run
 from optio_agents.protocol.scanner import Record, Scanner
 from tests.support.log_lines import any_features, log_lines
 

@@ -24,7 +24,7 @@ from actors.testing.schedule import _seeded
 from optio_agents.bridge import driver
 from optio_agents.protocol import scanner
 from optio_agents.protocol.session import Ending
-from optio_agents.session import lane
+from optio_agents.session import work_queue as lane
 from tests.support.asyncio_trials import (
     CALLER,
     OPTIO,

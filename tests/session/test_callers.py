@@ -11,8 +11,8 @@ import actors
 from optio_agents.bridge import TrioBorder
 from optio_agents.context import HookContext
 from optio_agents.session.callers import Callers
-from optio_agents.session.journal import Journal
-from optio_agents.session.lane import Lane
+from optio_agents.session.recorder import Journal
+from optio_agents.session.work_queue import Lane
 from tests.support.session import RecordingCtx
 
 BLOCKS = [("1\n[2]", ["a", "a"]), ('{"three": 3}', ["b"])]

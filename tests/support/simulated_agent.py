@@ -13,7 +13,7 @@ import json
 from collections import deque
 from typing import Any, ClassVar
 
-from optio_agents.conversation.codec import (
+from optio_agents.conversation.codecs.base import (
     Codec,
     Folded,
     InterruptAcknowledged,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from optio_agents.conversation.codec import Codec, Signal, TurnBegan, TurnFinished
+from optio_agents.conversation.codecs.base import Codec, Signal, TurnBegan, TurnFinished
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import Event
 

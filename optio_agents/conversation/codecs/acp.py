@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from optio_agents.conversation.codec import (
+from optio_agents.conversation.codecs.base import (
     Answer,
     Key,
     PermissionAsked,

@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from optio_agents.conversation.codec import (
+from optio_agents.conversation.codecs.base import (
     Answer,
     Codec,
     Folded,

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from optio_agents.conversation.codec import Codec, Key, Signal, StartFailed
+from optio_agents.conversation.codecs.base import Codec, Key, Signal, StartFailed
 from optio_agents.conversation.values import Event
 
 METHOD_NOT_FOUND = -32601

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from optio_agents.conversation.codec import (
+from optio_agents.conversation.codecs.acp import CALLS_KEPT, AcpCodec
+from optio_agents.conversation.codecs.base import (
     Codec,
     PermissionAsked,
     Ready,
@@ -15,7 +16,6 @@ from optio_agents.conversation.codec import (
     TurnBegan,
     TurnFinished,
 )
-from optio_agents.conversation.codecs.acp import CALLS_KEPT, AcpCodec
 from optio_agents.conversation.values import Event, TurnStatus
 
 COMMANDS = {"sessionUpdate": "available_commands_update", "availableCommands": []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from optio_agents.conversation.codec import (
+from optio_agents.conversation.codecs.base import (
     Folded,
     InterruptAcknowledged,
     PermissionAsked,

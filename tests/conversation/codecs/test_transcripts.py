@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from optio_agents.conversation.codec import (
+from optio_agents.conversation.codecs.acp import AcpCodec
+from optio_agents.conversation.codecs.base import (
     Codec,
     Folded,
     InterruptAcknowledged,
@@ -19,7 +20,6 @@ from optio_agents.conversation.codec import (
     TurnBegan,
     TurnFinished,
 )
-from optio_agents.conversation.codecs.acp import AcpCodec
 from optio_agents.conversation.codecs.claude import ClaudeCodec
 from optio_agents.conversation.codecs.codex import CodexCodec
 from tests.support.transcripts import TRANSCRIPTS, Replay, load

@@ -1,0 +1,72 @@
+"""`optio-agents chat`: talk to a coding agent, at a terminal or from a program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from optio_agents.cli.exit_codes import Unusable
+
+AGENT_NAMES = ("claude", "codex", "gemini", "opencode")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `chat` and its arguments."""
+    parser = subparsers.add_parser(
+        "chat",
+        help="talk to a coding agent",
+        description="Talk to a coding agent. Enter sends; what is sent while it is busy waits its turn. "
+        "Its questions for permission are answered with y or n. Ctrl-C interrupts it, twice leaves, Ctrl-D leaves "
+        "when everything is answered.",
+        epilog="exit codes: 0 left, 2 the agent cannot be started, 3 the agent ended by itself, 130 left by Ctrl-C",
+    )
+    parser.add_argument(
+        "--agent", choices=AGENT_NAMES, default="claude", help="which agent (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="for programs: one JSON object per line, commands on stdin, events on stdout",
+    )
+    parser.add_argument(
+        "--resume", metavar="SESSION", help="take up an earlier session (its name is shown at the end)"
+    )
+    parser.add_argument("--workdir", default=".", metavar="DIR", help="where the agent works (default: here)")
+    parser.add_argument(
+        "command", nargs="*", metavar="COMMAND", help="after --: how to run the agent, if not by its name"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Talk until either side leaves; return the exit code.
+
+    Raises:
+        Unusable: the agent cannot be started.
+    """
+    import trio
+
+    from optio_agents.conversation import AgentNotStarted
+
+    if not os.path.isdir(args.workdir):
+        raise Unusable(f"there is no directory {args.workdir!r}")
+    try:
+        return trio.run(_main, args)
+    except AgentNotStarted as error:
+        raise Unusable(str(error)) from None
+
+
+async def _main(args: argparse.Namespace) -> int:
+    from optio_agents.conversation import AGENTS, open_conversation
+
+    recipe = AGENTS[args.agent]
+    options = {"resume": args.resume} if args.resume else {}
+    agent = recipe(args.command, **options) if args.command else recipe(**options)
+    async with open_conversation(agent, workdir=args.workdir) as conversation:
+        if args.json:
+            from optio_agents.cli.chat.json_program import ProgramChat
+
+            return await ProgramChat(conversation, sys.stdin.fileno(), sys.stdout).run()
+        from optio_agents.cli.chat.terminal import TerminalChat
+
+        return await TerminalChat(conversation, sys.stdin.fileno()).run()

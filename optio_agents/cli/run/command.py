@@ -1,0 +1,141 @@
+"""`optio-agents run`: the arguments. What is done with them is in `running`, imported when it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.features import add_feature_options, features_of
+from optio_agents.cli.run.settings import RunSettings, Show, check_workdir, find_program
+from optio_agents.cli.run.ssh_target import SshTarget, parse_target
+
+DESCRIPTION = """\
+Run COMMAND as an agent under the optio log protocol: its current directory is the workdir, in which it writes
+optio.log (started anew by each run) and deliverables/. What the harness has to say to it (replies to
+deliverables) comes on its stdin, one message per line. Its own output is kept in a file; the end of it is
+shown when the run fails."""
+
+EPILOG = """\
+examples:
+  optio-agents run --workdir . --timeout 600 -- ./agent.sh --verbose
+  optio-agents run --ssh me@build.example -- /opt/agent/run
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `run` and its arguments."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run a command as an agent, and show and save what it does",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        usage="optio-agents run [options] -- COMMAND [ARG...]",
+    )
+    parser.add_argument(
+        "--ssh",
+        metavar="[USER@]HOST[:PORT]",
+        help="run COMMAND on HOST, in a fresh directory under /tmp that is removed afterwards; "
+        "the host's own key is not checked",
+    )
+    parser.add_argument(
+        "--identity",
+        type=Path,
+        metavar="FILE",
+        help="the private key for --ssh (default: ~/.ssh/id_ed25519, then ~/.ssh/id_rsa)",
+    )
+    parser.add_argument(
+        "--workdir",
+        type=Path,
+        metavar="DIR",
+        help="work in DIR, which is never wiped (default: a fresh temporary directory, removed afterwards)",
+    )
+    parser.add_argument(
+        "--deliverables",
+        type=Path,
+        metavar="DIR",
+        default=Path("deliverables"),
+        help="save deliverables in DIR (default: ./deliverables)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="keep COMMAND's own output in FILE (default: a temporary file, kept only when the run fails)",
+    )
+    parser.add_argument(
+        "--timeout", type=seconds, metavar="SECONDS", help="end COMMAND after so many seconds (exit code 124)"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="DONE is a failure when a deliverable stayed rejected"
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="one JSON object per event on stdout")
+    shown.add_argument("--quiet", action="store_true", help="show nothing unless the run fails")
+    add_feature_options(parser)
+    parser.add_argument("agent", nargs="+", metavar="COMMAND", help="the program, then its arguments")
+
+
+def seconds(text: str) -> float:
+    """A positive, finite number of seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"not a number of seconds: {text!r}") from None
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"must be more than 0 seconds: {text}")
+    return value
+
+
+def settings(args: argparse.Namespace) -> RunSettings:
+    """The checked settings.
+
+    Raises:
+        Unusable: what was given cannot be used; the message says what and why.
+    """
+    ssh = ssh_target(args)
+    workdir = None if args.workdir is None else check_workdir(args.workdir)
+    program = args.agent[0] if ssh is not None else find_program(args.agent[0], workdir)
+    if not program:
+        raise Unusable("COMMAND is empty")
+    return RunSettings(
+        command=(program, *args.agent[1:]),
+        workdir=workdir,
+        deliverables=args.deliverables.absolute(),
+        output=None if args.output is None else args.output.absolute(),
+        timeout=args.timeout,
+        strict=args.strict,
+        show=Show.JSON if args.json else Show.QUIET if args.quiet else Show.AUTO,
+        features=features_of(args),
+        ssh=ssh,
+    )
+
+
+def ssh_target(args: argparse.Namespace) -> SshTarget | None:
+    """The remote host, if there is one.
+
+    Raises:
+        Unusable: it cannot be made out; or options that go with it, or do not, contradict that.
+    """
+    if args.ssh is None:
+        if args.identity is not None:
+            raise Unusable("--identity is of use only with --ssh")
+        return None
+    if args.workdir is not None:
+        raise Unusable("--workdir is a directory here; with --ssh the workdir is a fresh one on the host")
+    return parse_target(args.ssh, args.identity)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run COMMAND; return the exit code."""
+    checked = settings(args)
+    if checked.ssh is not None:
+        from optio_agents.cli.run.ssh_run import run_agent_over_ssh
+
+        return run_agent_over_ssh(checked, checked.ssh)
+    from optio_agents.cli.run.local_run import run_agent
+
+    return run_agent(checked)

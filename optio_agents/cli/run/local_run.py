@@ -1,0 +1,307 @@
+"""The Trio program behind `optio-agents run`: one session, its agent process, its output, what ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+import trio
+
+import actors
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode
+from optio_agents.cli.run.agent_input import AgentNotListening
+from optio_agents.cli.run.deliverable_store import DeliverableStore
+from optio_agents.cli.run.exit_decision import Stop, judge
+from optio_agents.cli.run.local_agent import AgentProcess, Patience, status_text
+from optio_agents.cli.run.log_capture import shown_diagnostics
+from optio_agents.cli.run.output.events import AgentStarted, Happening, Interrupted, RunEnded
+from optio_agents.cli.run.output.plain_text import failure_lines, headline
+from optio_agents.cli.run.output.writers import Output, choose_output
+from optio_agents.cli.run.settings import RunSettings, Show, relative_files
+from optio_agents.cli.run.terminal_context import TerminalContext
+from optio_agents.cli.run.workspace import Places
+from optio_agents.hosts.local import LocalHost
+from optio_agents.protocol.protocol import get_protocol
+from optio_agents.protocol.session import run_log_protocol_session
+from optio_agents.session.deliverable import DeliverableFile
+from optio_agents.session.events import ProblemReported, ProgressReported, SessionEvent
+from optio_agents.session.options import SessionOptions
+from optio_agents.session.outcome import SessionFailed, SessionOutcome
+
+GRACE_SLACK = 2.0
+"""Seconds that the body gets on top of the longest ending of its process."""
+
+
+class RunningAgent(Protocol):
+    """What a run needs of its agent from outside the body that owns it."""
+
+    async def send(self, message: str) -> None:
+        """Put one line on its input. Raises `AgentNotListening`."""
+
+    def hurry(self) -> None:
+        """Let its ending be quick."""
+
+
+Start: TypeAlias = Callable[[RunSettings, Places, DeliverableStore], RunEnded]
+"""Enters an event loop, does the run in it, and leaves it again."""
+
+
+def run_here(settings: RunSettings, places: Places, store: DeliverableStore) -> RunEnded:
+    """The run of an agent on this machine."""
+
+    async def main() -> RunEnded:
+        return await Run(settings, places, store, TerminalContext(trio.Event())).run()
+
+    return trio.run(main)
+
+
+def run_agent(settings: RunSettings, start: Start = run_here) -> int:
+    """Run the agent, show it, save what it delivers; return the exit code.
+
+    Args:
+        settings: what is asked for.
+        start: how the run is done.
+
+    Raises:
+        CommandFailure: it could not even begin.
+    """
+    places = Places(settings)
+    ended: RunEnded | None = None
+    try:
+        store = DeliverableStore(settings.deliverables)
+        try:
+            ended = start(settings, places, store)
+        finally:
+            store.close()
+    finally:
+        left = places.close(keep_output=ended is not None and ended.output is not None)
+    if left is not None:
+        print(f"optio-agents: could not remove {left}", file=sys.stderr)
+    _report_failure(ended, settings)
+    return int(ended.code)
+
+
+def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
+    """On stderr, what the output on stdout has not shown: nothing when all went well."""
+    lines = [] if settings.show is Show.JSON else failure_lines(ended)
+    if ended.code is not ExitCode.DONE and not (settings.show is Show.AUTO and sys.stdout.isatty()):
+        lines.insert(0, f"optio-agents: {headline(ended)}")
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+class Run:
+    """One run, from the first signal handler to the last line of output. `run` is its whole life.
+
+    The first signal stops the session, which ends the agent in order; a second one hurries that; one that comes
+    when only the output is left gives up on the output.
+    """
+
+    def __init__(
+        self, settings: RunSettings, places: Places, store: DeliverableStore, context: TerminalContext
+    ) -> None:
+        self._settings = settings
+        self._places = places
+        self._store = store
+        self._patience = Patience()
+        self._began = trio.current_time()
+        self._context = context
+        self._output = choose_output(settings)
+        self._output_scope = trio.CancelScope()
+        self._session_over = False
+        self._agent: RunningAgent | None = None
+        self._status: str | None = None
+        self._stop: Stop | None = None
+        self._hurried = False
+        self._survivors: tuple[str, ...] = ()
+        self._problem: str | None = None
+        """The problem that was shown last."""
+        self._early: list[Happening] = []
+        """What the log held before we knew that the agent had started: it is shown after that."""
+
+    async def run(self) -> RunEnded:
+        """Run it all."""
+        shown = trio.Event()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._watch_signals)
+            nursery.start_soon(self._show, self._output, shown)
+            if self._settings.timeout is not None:
+                nursery.start_soon(self._watch_clock, self._settings.timeout)
+            with shown_diagnostics(self._observe):
+                ended = await self._session()
+            self._session_over = True
+            self._output.show(ended)
+            await shown.wait()
+            nursery.cancel_scope.cancel("the run is over")
+        return ended
+
+    def stop(self, stop: Stop) -> None:
+        """Let the session end for the reason given. Only the first reason counts."""
+        if self._stop is None and not self._session_over:
+            self._stop = stop
+            self._output.show(Interrupted(stop.reason))
+            self._context.cancellation_flag.set()
+
+    def hurry(self) -> None:
+        """Kill the agent instead of waiting for it; once it has ended, give up on the output."""
+        self._hurried = True
+        if self._agent is not None:
+            self._agent.hurry()
+        if self._session_over:
+            self._output_scope.cancel("hurried")
+
+    async def _watch_signals(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        # Under nohup, the terminal's end is not to be ours.
+        hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, *hangup)
+        with trio.open_signal_receiver(*numbers) as signals:
+            task_status.started()
+            async for number in signals:
+                again = self._stop is not None or self._session_over
+                self.stop(Stop(ExitCode.INTERRUPTED, signal.Signals(number).name))
+                if again or number == signal.SIGQUIT:
+                    self.hurry()
+
+    async def _watch_clock(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+        self.stop(Stop(ExitCode.TIMEOUT, f"not done after {seconds:g} seconds"))
+
+    async def _show(self, output: Output, shown: trio.Event) -> None:
+        try:
+            with self._output_scope:
+                await output.run()
+        except OSError as error:
+            # In a pipeline, Ctrl-C ends our reader, too: then the agent is being ended already.
+            self.stop(Stop(ExitCode.INTERRUPTED, f"nobody reads our output: {error.strerror}"))
+        finally:
+            shown.set()
+
+    def _observe(self, event: SessionEvent) -> None:
+        if isinstance(event, ProblemReported):
+            self._problem = event.text
+        elif self._problem is not None and event == ProgressReported(None, self._problem):
+            self._problem = None
+            return  # the same problem once more, as progress for optio
+        if self._agent is None:
+            self._early.append(event)
+        else:
+            self._output.show(event)
+
+    def _show_early(self) -> None:
+        for happening in self._early:
+            self._output.show(happening)
+        self._early.clear()
+
+    async def _session(self) -> RunEnded:
+        cause: BaseException | None = None
+        try:
+            outcome = await self._outcome()
+        except SessionFailed as failed:
+            outcome, cause = failed.outcome, _first_cause(failed.__cause__)
+        except CommandFailure as failure:
+            return self._ended(Stop(failure.code, failure.message), None)
+        except OSError as error:
+            return self._ended(Stop(ExitCode.IO_ERROR, f"the workdir cannot be used: {error}"), None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours; it is shown in full at the end
+            trace = "".join(traceback.format_exception(error))
+            return self._ended(Stop(ExitCode.BUG, f"{type(error).__name__}: {error}"), None, trace)
+        verdict = judge(
+            outcome, status=self._status, stop=self._stop, unsaved=self._store.unsaved, cause=cause
+        )
+        return self._ended(verdict, outcome)
+
+    async def _outcome(self) -> SessionOutcome:
+        """The session itself, on its host."""
+        host = LocalHost.within(str(self._places.workdir), fresh=self._places.temporary)
+        return await self._session_on(host, self._patience.ending + GRACE_SLACK)
+
+    async def _session_on(self, host: object, grace: float) -> SessionOutcome:
+        """Awaited in the world of `host`. `grace`: seconds that the body gets to end its agent."""
+        features = self._settings.features
+        return await run_log_protocol_session(
+            host,
+            self._context,
+            body=self._body,
+            on_deliverable_file=self._save,
+            on_caller_message=self._hear if features.caller_messages else None,
+            protocol=get_protocol(
+                browser=features.browser,
+                client_messages=features.client_messages,
+                caller_messages=features.caller_messages,
+            ),
+            agent_sender=self._send,
+            options=SessionOptions(strict=self._settings.strict, cancel_grace=grace, on_event=self._observe),
+        )
+
+    def _ended(self, verdict: Stop, outcome: SessionOutcome | None, trace: str = "") -> RunEnded:
+        self._show_early()
+        failed = verdict.code is not ExitCode.DONE
+        hints = [*self._survivors]
+        if verdict.code is ExitCode.ENDED_EARLY:
+            hints += self._path_hints()
+        return RunEnded(
+            code=verdict.code,
+            reason=verdict.reason,
+            elapsed=trio.current_time() - self._began,
+            outcome=outcome,
+            saved=self._store.saves,
+            unsaved=dict(self._store.unsaved),
+            tail=self._places.tail() if failed else (),
+            output=self._places.output if failed and self._places.has_output else None,
+            hints=tuple(hints),
+            trace=trace,
+        )
+
+    def _path_hints(self) -> list[str]:
+        return [
+            f"{name} exists here, but the agent runs in {self._places.workdir}: give an absolute path"
+            for name in relative_files(self._settings.command, self._settings.workdir)
+        ]
+
+    async def _body(self, host: object, hook_context: Any) -> None:
+        """The agent's whole life: started, waited for, ended with everything that it started."""
+        environment: Mapping[str, str] = hook_context.browser_launch_env or {}
+        agent = await AgentProcess.start(
+            self._settings.command,
+            workdir=self._places.workdir,
+            environment={**os.environ, **environment},
+            output=self._places.descriptor,
+            patience=self._patience,
+        )
+        try:
+            self._agent_runs(agent, AgentStarted(self._settings.command, agent.pid, self._places.workdir))
+            self._status = status_text(await agent.wait())
+        finally:
+            end = await agent.end(farewell=self._stop is not None)
+            self._survivors = tuple(
+                f"still running: {entry.name} (pid {entry.pid})" for entry in end.survivors
+            )
+
+    def _agent_runs(self, agent: RunningAgent, started: AgentStarted) -> None:
+        self._agent = agent
+        if self._hurried:
+            agent.hurry()
+        self._output.show(started)
+        self._show_early()
+
+    async def _send(self, message: str) -> None:
+        if self._agent is None:
+            raise AgentNotListening("it has not been started yet")
+        await self._agent.send(message)
+
+    async def _save(self, hook_context: object, file: DeliverableFile) -> None:
+        await self._store.save(file)
+
+    async def _hear(self, hook_context: object, keyword: str, data: object) -> None:
+        """The observer shows it; there is nobody here who would answer."""
+
+
+def _first_cause(error: BaseException | None) -> BaseException | None:
+    """What lies beneath an error that supervisors handed upwards."""
+    while isinstance(error, actors.Escalated):
+        error = error.cause
+    return error

@@ -1,0 +1,129 @@
+"""Each happening as plain lines, for logs and pipes: pure functions.
+
+Agents write what they like; every text of theirs goes through `display_text` before a terminal sees it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from optio_agents.cli.exit_codes import ExitCode
+from optio_agents.cli.run.output.events import AgentStarted, Happening, Interrupted, RunEnded
+from optio_agents.protocol.display import display_text
+from optio_agents.session.events import (
+    AttentionAsked,
+    BrowserAsked,
+    CallerMessage,
+    ClientMessage,
+    DeliverableSettled,
+    Ended,
+    LineHinted,
+    MessageSent,
+    ProblemReported,
+    ProgressReported,
+)
+from optio_agents.session.outcome import DeliverableRecord
+
+LINE_LIMIT = 400
+"""Characters of one shown text; a terminal is no place for more."""
+
+_UNITS = ("KiB", "MiB", "GiB")
+_UNIT = 1024
+
+
+def readable(text: object) -> str:
+    """`text` on one line, harmless for a terminal, cut to `LINE_LIMIT` characters."""
+    return display_text(str(text), LINE_LIMIT)
+
+
+def size_text(size: int | None) -> str:
+    """`size` bytes for humans: `0 bytes`, `17 bytes`, `1.5 KiB`."""
+    if size is None:
+        return "unknown size"
+    if size < _UNIT:
+        return f"{size} byte{'' if size == 1 else 's'}"
+    value, unit = size / _UNIT, 0
+    while value >= _UNIT and unit < len(_UNITS) - 1:
+        value, unit = value / _UNIT, unit + 1
+    return f"{value:.1f} {_UNITS[unit]}"
+
+
+def clock(seconds: float) -> str:
+    """`seconds` as `0:07`, `12:34` or `1:02:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def verdict(record: DeliverableRecord) -> str:
+    """What became of a deliverable, in a few words."""
+    if record.accepted:
+        return f"saved, {size_text(record.size)}"
+    if record.failed:
+        return "could not be saved"
+    return f"rejected: {readable(record.kind.value if record.kind else record.reply)}"
+
+
+def event_line(happening: Happening) -> str | None:
+    """One line without its newline; None for what plain output does not show."""
+    match happening:
+        case AgentStarted(command, pid, _, host):
+            where = f"pid {pid}" if host is None else f"on {readable(host)}"
+            return f"started {readable(Path(command[0]).name)} ({where})"
+        case ProgressReported(percent, message):
+            share = "    " if percent is None else f"{percent:3.0f}%"
+            return f"{share} {readable(message or '')}".rstrip() or None
+        case DeliverableSettled(record):
+            return f"deliverable {readable(record.path)}: {verdict(record)}"
+        case AttentionAsked(reason):
+            return f"attention: {readable(reason)}"
+        case BrowserAsked(url):
+            return f"open in a browser: {readable(url)}"
+        case ClientMessage(keyword, data):
+            return f"client message {readable(keyword)}: {readable(data)}"
+        case CallerMessage(keyword, data):
+            return f"caller message {readable(keyword)}: {readable(data)}"
+        case MessageSent(text, True) if text.startswith("deliverable "):
+            return None  # the deliverable's own line says it
+        case MessageSent(text, delivered):
+            return f"to the agent: {readable(text)}" + ("" if delivered else " (not delivered)")
+        case LineHinted(line, hint):
+            return f"not a keyword: {readable(line)} ({readable(hint)})"
+        case ProblemReported(text):
+            return f"problem: {readable(text)}"
+        case Interrupted(reason):
+            return f"ending the agent: {readable(reason)}"
+        case Ended() | RunEnded():
+            return None
+
+
+def headline(ended: RunEnded) -> str:
+    """How it ended, in one line."""
+    word = {
+        ExitCode.DONE: "done",
+        ExitCode.ERROR: "failed",
+        ExitCode.ENDED_EARLY: "failed",
+        ExitCode.TIMEOUT: "timed out",
+        ExitCode.INTERRUPTED: "interrupted",
+    }.get(ended.code, "failed")
+    count = ended.saved
+    saved = f", {count} deliverable{'' if count == 1 else 's'} saved" if count else ""
+    reason = f": {readable(ended.reason)}" if ended.reason else ""
+    return f"{word} after {clock(ended.elapsed)}{saved}{reason}"
+
+
+def failure_lines(ended: RunEnded) -> list[str]:
+    """What helps with a run that did not end well: what was not saved, the agent's last output, hints."""
+    lines = [f"not saved: {readable(path)}: {readable(why)}" for path, why in ended.unsaved.items()]
+    if ended.code is ExitCode.DONE:
+        return lines
+    if ended.outcome is not None:
+        lines += [f"problem: {readable(problem)}" for problem in dict.fromkeys(ended.outcome.problems)]
+        lines += [f"did not stop in time: {readable(name)}" for name in ended.outcome.abandoned]
+    if ended.tail:
+        lines += ["the end of its output:", *(f"  | {line}" for line in ended.tail)]
+    if ended.output is not None:
+        lines.append(f"its whole output: {ended.output}")
+    lines += [f"hint: {hint}" for hint in ended.hints]
+    lines += ended.trace.splitlines()
+    return lines

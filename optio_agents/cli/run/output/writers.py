@@ -1,0 +1,263 @@
+"""Moving happenings to the user: one writer task, so that a terminal that stands still holds nothing up.
+
+`show` never blocks: it is called from the middle of a session. What a slow reader cannot take is dropped and
+counted, never piled up in memory; the last happening, how the run ended, is always written.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from optio_agents.cli.run.output.events import Happening, RunEnded
+from optio_agents.cli.run.output.json_lines import as_line, dropped_line
+from optio_agents.cli.run.output.plain_text import event_line, headline
+from optio_agents.cli.run.settings import RunSettings, Show
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+    from rich.console import Console
+
+    from optio_agents.cli.run.output.live_display import Display
+    from optio_agents.cli.run.output.live_view import RunView
+
+QUEUE_LIMIT = 4 * 1024 * 1024
+"""How many characters wait for a slow reader before what comes next is dropped."""
+
+FRAME_SECONDS = 0.1
+"""How often the live display is drawn: its clock and its spinner move."""
+
+RESTORE_SECONDS = 1.0
+"""How long a terminal that stands still may take to get its cursor back."""
+
+Write = Callable[[str], None]
+
+
+class Output(ABC):
+    """One way of showing a run. `run` is its task; it ends once `RunEnded` has been shown."""
+
+    @abstractmethod
+    def show(self, happening: Happening) -> None:
+        """Take note of `happening`; never blocks."""
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Write what `show` was given, until `RunEnded` has been.
+
+        Raises:
+            BrokenPipeError: nobody reads it any more.
+        """
+
+
+class QuietOutput(Output):
+    """Shows nothing."""
+
+    def show(self, happening: Happening) -> None:
+        """Nothing."""
+
+    async def run(self) -> None:
+        """Return at once."""
+        await trio.lowlevel.checkpoint()
+
+
+class LineOutput(Output):
+    """One line per happening.
+
+    Args:
+        line: from a happening (and the seconds since the run began) to its line; None leaves it out.
+        dropped: the line that stands for a number of happenings that were dropped.
+        write: writes a text; may block, called in a thread.
+        limit: how many characters wait at the most.
+    """
+
+    def __init__(
+        self,
+        line: Callable[[Happening, float], str | None],
+        dropped: Callable[[int, float], str],
+        write: Write,
+        *,
+        limit: int = QUEUE_LIMIT,
+    ) -> None:
+        self._line = line
+        self._dropped_line = dropped
+        self._write = write
+        self._began = trio.current_time()
+        self._waiting: list[str] = []
+        self._size = 0
+        self._limit = limit
+        self._dropped = 0
+        self._ended = False
+        self._more = trio.Event()
+
+    def show(self, happening: Happening) -> None:
+        """Queue its line."""
+        elapsed = trio.current_time() - self._began
+        self._ended = self._ended or isinstance(happening, RunEnded)
+        line = self._line(happening, elapsed)
+        if line is not None and self._size + len(line) > self._limit and not self._ended:
+            self._dropped += 1
+            return
+        if self._dropped:
+            self._waiting.append(self._dropped_line(self._dropped, elapsed))
+            self._dropped = 0
+        if line is not None:
+            self._waiting.append(line)
+            self._size += len(line)
+        self._more.set()
+
+    async def run(self) -> None:
+        """Write the lines as they come, all that wait in one piece."""
+        while True:
+            await self._more.wait()
+            self._more = trio.Event()
+            text = "".join(self._waiting)
+            self._waiting.clear()
+            self._size = 0
+            ended = self._ended
+            if text:
+                await trio.to_thread.run_sync(self._write, text, abandon_on_cancel=True)
+            if ended:
+                return
+
+
+class LiveOutput(Output):
+    """The live display on a terminal."""
+
+    def __init__(self, view: RunView, display: Display, console: Console) -> None:
+        self._view = view
+        self._display = display
+        self._console = console
+        self._began = trio.current_time()
+        self._ended = trio.Event()
+
+    def show(self, happening: Happening) -> None:
+        """Fold it into the view; the next frame shows it."""
+        self._view.apply(happening)
+        if isinstance(happening, RunEnded):
+            self._ended.set()
+
+    async def run(self) -> None:
+        """Draw a frame every `FRAME_SECONDS`, and a last one that stays."""
+        from rich.live import Live
+
+        live = Live(
+            self._display,
+            console=self._console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+        try:
+            await self._draw(live.start)
+            while not self._ended.is_set():
+                await self._draw(live.refresh)
+                with trio.move_on_after(FRAME_SECONDS):
+                    await self._ended.wait()
+            await self._draw(live.refresh)
+        finally:
+            with trio.move_on_after(RESTORE_SECONDS, shield=True):
+                await trio.to_thread.run_sync(live.stop, abandon_on_cancel=True)
+
+    async def _draw(self, draw: Callable[[], None]) -> None:
+        """Call `draw` in a thread, on a snapshot: the terminal may stand still, the session goes on."""
+        self._display.view = self._view.copy()
+        self._display.elapsed = trio.current_time() - self._began
+        await trio.to_thread.run_sync(draw, abandon_on_cancel=True)
+
+
+class _RawStdout(io.RawIOBase):
+    """stdout without Python's buffer, for rich (see `write_all`)."""
+
+    name = "<stdout>"
+
+    def fileno(self) -> int:
+        return sys.stdout.fileno()
+
+    def isatty(self) -> bool:
+        return sys.stdout.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        write_all(memoryview(data))
+        return memoryview(data).nbytes
+
+
+def write_all(data: memoryview) -> None:
+    """Write `data` to stdout past Python's buffer: a thread stuck in that one keeps Python from exiting."""
+    while data:
+        data = data[os.write(sys.stdout.fileno(), data) :]
+
+
+def write_stdout(text: str) -> None:
+    """Write `text` to stdout (see `write_all`)."""
+    write_all(memoryview(text.encode(sys.stdout.encoding, "replace")))
+
+
+def open_console() -> Console:
+    """A rich console on stdout."""
+    from rich.console import Console
+
+    return Console(
+        file=io.TextIOWrapper(
+            _RawStdout(), encoding=sys.stdout.encoding, errors="replace", write_through=True
+        )
+    )
+
+
+def choose_output(settings: RunSettings) -> Output:
+    """The output that `settings` ask for, on this process's stdout."""
+    if settings.show is Show.QUIET:
+        return QuietOutput()
+    if settings.show is Show.JSON:
+        return LineOutput(json_formatter(settings.deliverables), dropped_line, write_stdout)
+    if sys.stdout.isatty():
+        from optio_agents.cli.run.output.live_display import Display
+        from optio_agents.cli.run.output.live_view import RunView
+
+        console = open_console()
+        if console.is_terminal and not console.is_dumb_terminal:
+            view = RunView(title_of(settings.command))
+            return LiveOutput(view, Display(view.copy()), console)
+    return LineOutput(plain_line, plain_dropped, write_stdout)
+
+
+def json_formatter(store: Path) -> Callable[[Happening, float], str | None]:
+    """The formatter for JSON output; `store` is where deliverables are saved."""
+    return lambda happening, elapsed: as_line(happening, store, elapsed)
+
+
+def plain_line(happening: Happening, elapsed: float) -> str | None:
+    """The formatter for plain output."""
+    del elapsed
+    if isinstance(happening, RunEnded):
+        return None if happening.code else headline(happening) + "\n"
+    line = event_line(happening)
+    return None if line is None else line + "\n"
+
+
+def plain_dropped(count: int, elapsed: float) -> str:
+    """What stands for `count` lines that were dropped."""
+    del elapsed
+    return f"... {count} lines left out: the reader is slow\n"
+
+
+def title_of(command: tuple[str, ...]) -> str:
+    """A short name for `command`: the script rather than its interpreter."""
+    program = Path(command[0]).name
+    if (
+        len(command) > 1
+        and program.startswith(("python", "bash", "sh", "node"))
+        and not command[1].startswith("-")
+    ):
+        return Path(command[1]).name
+    return program

@@ -1,0 +1,117 @@
+"""What `run` was asked to do, checked: a COMMAND that exists, directories that can be used.
+
+Everything that is the user's to fix is found here, before anything is started.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.run.ssh_target import SshTarget
+from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
+
+
+class Show(enum.Enum):
+    """How the run is shown."""
+
+    AUTO = "auto"
+    """Live on a terminal, else plain lines."""
+    JSON = "json"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """One checked `optio-agents run`."""
+
+    command: tuple[str, ...]
+    """The program as an absolute path (with `ssh`: as it was given), then its arguments as they were given."""
+    workdir: Path | None
+    """The user's own directory, absolute; None: a fresh temporary one. With `ssh`: the one on the host."""
+    deliverables: Path
+    output: Path | None = None
+    """Where the agent's own output is kept; None: a temporary file, kept only when the run fails."""
+    timeout: float | None = None
+    """Seconds."""
+    strict: bool = False
+    show: Show = Show.AUTO
+    features: ProtocolFeatures = DEFAULT_FEATURES
+    ssh: SshTarget | None = None
+    """The remote host; None: this machine."""
+
+
+def find_program(name: str, workdir: Path | None) -> str:
+    """The absolute path of the program `name`, looked for as a shell would, from here (then from `workdir`).
+
+    The agent runs in another directory, so a relative path must be resolved before it starts.
+
+    Raises:
+        Unusable: there is no such file, or it cannot be executed.
+    """
+    if not name:
+        raise Unusable("COMMAND is empty")
+    if os.sep not in name:
+        found = shutil.which(name)
+        if found is None:
+            raise Unusable(f"command not found: {name}")
+        return os.path.abspath(found)
+    places = [Path(name).absolute()]
+    if workdir is not None:
+        places.append(workdir / name)
+    for place in places:
+        if place.is_file():
+            if not os.access(place, os.X_OK):
+                raise Unusable(f"command is not executable: {name}")
+            return str(place)
+        if place.exists():
+            raise Unusable(f"command is not a file: {name}")
+    raise Unusable(f"command not found: {name}")
+
+
+def check_workdir(workdir: Path) -> Path:
+    """`workdir`, absolute.
+
+    Raises:
+        Unusable: it is no directory, or cannot be read and written; or its `optio.log` is no regular file.
+    """
+    try:
+        mode = workdir.stat().st_mode
+    except OSError as error:
+        raise Unusable(f"cannot use the workdir {workdir}: {error.strerror}") from error
+    if not stat.S_ISDIR(mode):
+        raise Unusable(f"cannot use the workdir {workdir}: not a directory")
+    if not os.access(workdir, os.R_OK | os.W_OK | os.X_OK):
+        raise Unusable(f"cannot use the workdir {workdir}: it must be readable and writable")
+    workdir = workdir.absolute()
+    for name, wanted, what in (
+        ("optio.log", stat.S_ISREG, "a regular file"),
+        ("deliverables", stat.S_ISDIR, "a directory"),
+    ):
+        try:
+            found = os.lstat(workdir / name).st_mode
+        except FileNotFoundError:
+            continue
+        if not wanted(found):
+            raise Unusable(f"cannot use the workdir {workdir}: its {name} is not {what}")
+    return workdir
+
+
+def relative_files(command: Sequence[str], workdir: Path | None) -> list[str]:
+    """The arguments that name a file here but none in the workdir: most likely meant to be absolute paths.
+
+    A hint for a run that failed, no more: an argument may look like a file by accident.
+    """
+    return [
+        argument
+        for argument in command[1:]
+        if not os.path.isabs(argument)
+        and os.path.isfile(argument)
+        and (workdir is None or not (workdir / argument).exists())
+    ]

@@ -1,0 +1,206 @@
+"""`optio-agents run --ssh`: the agent on a remote host, its session, its deliverables and its display here.
+
+    asyncio.run ─→ Trio as its guest: `SshRun.run` (signals, timeout, output)
+                      └─ border.call ─→ asyncio: connection, session callbacks, agent process
+
+optio-host's `RemoteHost` needs asyncio; all else is what a run on this machine uses. Both worlds share one
+thread, so the callbacks below may touch the run's state and its output directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import optio_host
+import trio
+from optio_host.types import SSHConfig
+
+from optio_agents.bridge import Border, run_in_trio
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode
+from optio_agents.cli.run.deliverable_store import DeliverableStore
+from optio_agents.cli.run.local_agent import status_text
+from optio_agents.cli.run.local_run import GRACE_SLACK, Run, run_agent
+from optio_agents.cli.run.output.events import AgentStarted, RunEnded
+from optio_agents.cli.run.settings import RunSettings
+from optio_agents.cli.run.ssh_agent import REMOTE_SECONDS, TROUBLE, RemoteAgent, insist
+from optio_agents.cli.run.ssh_target import SshTarget
+from optio_agents.cli.run.terminal_context import TerminalContext
+from optio_agents.cli.run.workspace import PREFIX, Places
+from optio_agents.session.deliverable import DeliverableFile
+from optio_agents.session.outcome import SessionOutcome
+
+CONNECT_SECONDS = 30.0
+"""How long connecting may take."""
+
+
+def run_agent_over_ssh(settings: RunSettings, target: SshTarget) -> int:
+    """Run the agent on `target`, show it, save here what it delivers; return the exit code.
+
+    Raises:
+        CommandFailure: it could not even begin.
+    """
+    taskdir = f"/tmp/{PREFIX}{secrets.token_hex(12)}"
+
+    def run_there(settings: RunSettings, places: Places, store: DeliverableStore) -> RunEnded:
+        async def main() -> RunEnded:
+            context = TerminalContext(asyncio.Event())
+            return await run_in_trio(
+                lambda border: SshRun(settings, places, store, context, target, taskdir, border).run()
+            )
+
+        return asyncio.run(main())
+
+    return run_agent(replace(settings, workdir=Path(f"{taskdir}/workdir")), run_there)
+
+
+class SshRun(Run):
+    """One run on a remote host. What is overridden here runs under asyncio, but for `_outcome`."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        places: Places,
+        store: DeliverableStore,
+        context: TerminalContext,
+        target: SshTarget,
+        taskdir: str,
+        border: Border,
+    ) -> None:
+        super().__init__(settings, places, store, context)
+        self._target = target
+        self._taskdir = taskdir
+        self._border = border
+        self._agent_decided = asyncio.Event()
+        """The agent was started, or will not be."""
+
+    async def _outcome(self) -> SessionOutcome:
+        async with self._connected() as host:
+            grace = self._patience.send + self._patience.ending + 2 * REMOTE_SECONDS + GRACE_SLACK
+            return await self._border.call(self._session_on, host, grace, label="the session")
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Any]:
+        """Connect, and in the end remove the task's directory and disconnect."""
+        ssh = SSHConfig(
+            host=self._target.host,
+            user=self._target.user,
+            key_path=str(self._target.identity),
+            port=self._target.port,
+        )
+        host = optio_host.make_host(ssh=ssh, taskdir=self._taskdir)
+        await self._connect(host)
+        try:
+            yield host
+        finally:
+            await self._border.call(self._leave, host, label="the end of the connection")
+
+    async def _connect(self, host: Any) -> None:
+        """Connect to `host`, unless the run is stopped meanwhile.
+
+        Raises:
+            CommandFailure: it could not be, or was not to be.
+        """
+        why: str | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._give_up_when_stopped, nursery.cancel_scope)
+            try:
+                with trio.fail_after(CONNECT_SECONDS):
+                    await self._border.call(_open, host, label="connecting", grace=1.0)
+            except trio.TooSlowError:
+                why = f"no answer within {CONNECT_SECONDS:g} seconds"
+            except asyncssh.PermissionDenied:
+                why = f"permission denied with the key {self._target.identity}"
+            except ConnectionRefusedError:
+                why = "connection refused"
+            except (*TROUBLE, ValueError) as error:  # ValueError: a key that cannot be used
+                why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            nursery.cancel_scope.cancel("connecting is over")
+        if self._stop is not None:
+            raise CommandFailure(self._stop.code, self._stop.reason)
+        if why is not None:
+            raise CommandFailure(ExitCode.IO_ERROR, f"cannot connect to {self._target}: {why}")
+
+    async def _give_up_when_stopped(self, connecting: trio.CancelScope) -> None:
+        await self._border.wait_flag(self._context.cancellation_flag)
+        connecting.cancel("the run is stopped")
+
+    async def _body(self, host: object, hook_context: Any) -> None:
+        try:
+            agent = await RemoteAgent.start(
+                host,
+                self._settings.command,
+                environment=hook_context.browser_launch_env or {},
+                output=self._places.descriptor,
+                patience=self._patience,
+            )
+        except TROUBLE as error:
+            raise self._lost(error) from error
+        finally:
+            self._agent_decided.set()
+        try:
+            started = AgentStarted(self._settings.command, None, self._places.workdir, str(self._target))
+            self._agent_runs(agent, started)
+            status = await agent.wait()
+            if status is None:
+                raise self._lost(None)
+            self._status = status_text(status)
+        finally:
+            left = await agent.end(farewell=self._stop is not None)
+            if left is not None:
+                self._survivors = (f"on {self._target}: {left}",)
+
+    async def _send(self, message: str) -> None:
+        # It may announce something before we know that it runs.
+        await self._agent_decided.wait()
+        await super()._send(message)
+
+    async def _save(self, hook_context: object, file: DeliverableFile) -> None:
+        await run_in_trio(lambda _: self._store.save(file))
+
+    def _path_hints(self) -> list[str]:
+        return [
+            f"{name} exists here, but the agent runs on {self._target}: copy it there, give an absolute path"
+            for name in self._settings.command
+            if not os.path.isabs(name) and os.path.isfile(name)
+        ]
+
+    def _lost(self, error: BaseException | None) -> CommandFailure:
+        why = "" if error is None else f": {str(error) or type(error).__name__}"
+        return CommandFailure(ExitCode.IO_ERROR, f"the connection to {self._target} was lost{why}")
+
+    async def _leave(self, host: Any) -> None:
+        directory = shlex.quote(self._taskdir)
+        # Some tools leave directories that are read-only.
+        remove = f"rm -rf {directory} 2>/dev/null || {{ chmod -R u+rwX {directory}; rm -rf {directory}; }}"
+
+        async def clean_up() -> None:
+            removed = await host.run_command(f"sh -c {shlex.quote(remove)}", cwd="/")
+            if removed.exit_code:
+                raise OSError(removed.stderr.strip())
+
+        try:
+            await insist(host, clean_up)
+        except TROUBLE as error:
+            why = str(error) or type(error).__name__
+            self._survivors += (f"could not remove {self._taskdir} on {self._target}: {why}",)
+        with suppress(*TROUBLE):  # it is gone, which is what was wanted
+            async with asyncio.timeout(REMOTE_SECONDS):
+                await host.disconnect()
+
+
+async def _open(host: Any) -> None:
+    """Connect; what was opened on the way is closed when that fails or is cancelled."""
+    try:
+        await host.connect()
+    except BaseException:
+        await host.disconnect()
+        raise

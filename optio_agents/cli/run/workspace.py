@@ -1,0 +1,117 @@
+"""Where a run happens: its workdir and the file that keeps the agent's own output; and their removal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode, Unusable
+from optio_agents.cli.run.settings import RunSettings
+from optio_agents.protocol.display import display_text
+
+TAIL_BYTES = 16 * 1024
+TAIL_LINES = 15
+TAIL_WIDTH = 300
+"""How much of the agent's output is shown when it fails: the last lines, each cut to so many characters."""
+
+PREFIX = "optio-agents-"
+"""How the names of temporary files and directories begin."""
+
+_KEEP = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+
+
+class Places:
+    """The directories and files of one run. `close` removes what is temporary.
+
+    Attributes:
+        workdir: where COMMAND runs, absolute.
+        temporary: whether the workdir was made for this run, and goes with it.
+        output: the file that keeps COMMAND's stdout and stderr.
+        descriptor: `output`, open for appending.
+    """
+
+    def __init__(self, settings: RunSettings) -> None:
+        """Make them.
+
+        Raises:
+            Unusable: the output file cannot be written.
+            CommandFailure: the system's temporary directory cannot be used.
+        """
+        self.temporary = settings.workdir is None
+        self._own_output = settings.output is None
+        if settings.output is not None:
+            self.output = settings.output
+            try:
+                self.descriptor = os.open(self.output, _KEEP, 0o666)
+            except OSError as error:
+                raise Unusable(f"cannot keep the output in {self.output}: {error.strerror}") from error
+        else:
+            try:
+                self.descriptor, name = tempfile.mkstemp(prefix=PREFIX, suffix=".log")
+            except OSError as error:
+                raise CommandFailure(ExitCode.IO_ERROR, f"no temporary file: {error.strerror}") from error
+            self.output = Path(name)
+        try:
+            self.workdir = settings.workdir or Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        except OSError as error:
+            self._close_output(keep=False)
+            raise CommandFailure(ExitCode.IO_ERROR, f"no temporary directory: {error.strerror}") from error
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the agent wrote anything."""
+        return os.fstat(self.descriptor).st_size > 0
+
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of the agent's output, harmless for a terminal; none if it went to a terminal or pipe."""
+        if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
+            return ()
+        with open(self.output, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - TAIL_BYTES))
+            data = file.read(TAIL_BYTES)
+        lines = [line.rstrip() for line in data.decode("utf-8", "replace").splitlines()]
+        if size > TAIL_BYTES:
+            del lines[:1]  # it began before what was read
+        shown = [line for line in lines if line.strip()][-TAIL_LINES:]
+        return tuple(display_text(line, TAIL_WIDTH) for line in shown)
+
+    def close(self, *, keep_output: bool) -> Path | None:
+        """Remove what is temporary; the output file stays if `keep_output`, or if the user named it.
+
+        Returns:
+            The workdir, if it was to be removed and could not be.
+        """
+        self._close_output(keep=keep_output)
+        return self.workdir if self.temporary and not remove_tree(self.workdir) else None
+
+    def _close_output(self, *, keep: bool) -> None:
+        os.close(self.descriptor)
+        if self._own_output and not keep:
+            self.output.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> bool:
+    """Remove `path` with all that is in it, read-only directories included (some tools leave those).
+
+    Returns:
+        Whether it is gone; what belongs to another user may have to stay.
+    """
+    shutil.rmtree(path, ignore_errors=True)
+    if os.path.lexists(path):
+        _open_up(str(path))
+        for directory, names, _ in os.walk(path):
+            for name in names:
+                _open_up(os.path.join(directory, name))
+        shutil.rmtree(path, ignore_errors=True)
+    return not os.path.lexists(path)
+
+
+def _open_up(directory: str) -> None:
+    if not os.path.islink(directory):
+        with suppress(OSError):
+            os.chmod(directory, stat.S_IRWXU)

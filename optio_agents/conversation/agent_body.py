@@ -1,0 +1,171 @@
+"""Both channels of one agent: it is talked to, and it writes to `optio.log`.
+
+`AgentBody` is the body of a session whose agent is a conversation. What the session has to say to the agent
+(replies to its deliverables) goes through the conversation; the agent's DONE ends the conversation in
+order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from optio_agents.bridge import Border, run_in_trio
+from optio_agents.context import SYSTEM_MESSAGE_PREFIX, HookContext
+from optio_agents.conversation.agents import Agent
+from optio_agents.conversation.client import AgentConversation
+from optio_agents.conversation.from_asyncio import AsyncioConversation
+from optio_agents.conversation.opening import open_conversation
+from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
+from optio_agents.conversation.surface import ConversationClosed, PermissionHandler
+from optio_agents.conversation.values import State
+
+REMINDER = (
+    f"{SYSTEM_MESSAGE_PREFIX}you have stopped, but the session goes on until ./optio.log says how it ended. "
+    "If the work is finished, append DONE to it; if it cannot be finished, append ERROR and the reason; "
+    "otherwise go on."
+)
+
+CLOSE_SECONDS = 3.0
+"""How long the agent may take to end in order once the session is over; less than the session waits for its body."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentBody:
+    """`body=` for `run_log_protocol_session`, under Trio or asyncio, on a host that is this machine.
+
+    Args:
+        agent: The agent; it works in the session's workdir.
+        prompt: Its first message: the protocol's documentation and the task.
+        on_permission_request: Who decides its permission requests. Without one they wait for ever.
+        home, environment, options: As for `open_conversation`.
+        idle_seconds: How long the agent may be idle (nothing running, nothing queued) before it is reminded
+            that the session goes on. Long enough for the log to be read and a deliverable to be answered.
+        reminders: How many times; after them the body returns, which is a failure unless the log says DONE.
+    """
+
+    agent: Agent
+    prompt: str
+    on_permission_request: PermissionHandler | None = None
+    home: str | os.PathLike[str] | None = None
+    environment: Mapping[str, str] | None = None
+    options: ConversationOptions = DEFAULT_OPTIONS
+    idle_seconds: float = 30.0
+    reminders: int = 2
+
+    async def __call__(self, host: Any, hook_context: HookContext) -> None:
+        """Run the agent until the session ends it, it ends, or it idles in spite of the reminders.
+
+        Raises:
+            AgentNotStarted: it could not be started.
+            ConversationClosed: it ended by itself.
+        """
+
+        async def within_trio(border: Border) -> None:
+            await _in_order(lambda over: self._converse(border, host.workdir, hook_context, over))
+
+        await run_in_trio(within_trio)
+
+    async def _converse(
+        self, border: Border, workdir: str, hook_context: HookContext, over: trio.Event
+    ) -> None:
+        inherited = os.environ if self.environment is None else self.environment
+        async with open_conversation(
+            self.agent,
+            workdir=workdir,
+            home=self.home,
+            environment={**inherited, **(hook_context.browser_launch_env or {})},
+            options=self.options,
+            border=border,
+        ) as conversation:
+            if self.on_permission_request is not None:
+                conversation.on_permission_request(self.on_permission_request)
+            hook_context._agent_sender = _sender(conversation)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._attend, conversation, nursery.cancel_scope)
+                await over.wait()
+                nursery.cancel_scope.cancel(reason="the session is over")
+            ended = conversation.closed_reason
+            await conversation.close()
+        if ended is not None:
+            raise ConversationClosed(f"{conversation.name} ended before the session did: {ended}")
+
+    async def _attend(self, conversation: AgentConversation, attending: trio.CancelScope) -> None:
+        """See the agent through its turns; cancels `attending` when it has ended or idles in spite of everything."""
+        with suppress(ConversationClosed):
+            await conversation.send(self.prompt)
+            for reminders_left in reversed(range(self.reminders + 1)):
+                await self._wait_idle(conversation)
+                if reminders_left:
+                    await conversation.send(REMINDER)
+        attending.cancel(reason="the agent has nothing more to do")
+
+    async def _wait_idle(self, conversation: AgentConversation) -> None:
+        """Wait until it has been idle for long enough.
+
+        Raises:
+            ConversationClosed: it has ended.
+        """
+        while True:
+            await conversation.settled()
+            if await conversation.wait_state(State.IDLE, State.CLOSED) is State.CLOSED:
+                raise ConversationClosed
+            with trio.move_on_after(self.idle_seconds) as idle:
+                await conversation.wait_state(*(state for state in State if state is not State.IDLE))
+            if idle.cancelled_caught:
+                return
+
+
+async def _in_order(life: Callable[[trio.Event], Awaitable[None]]) -> None:
+    """Run `life` so that a cancellation reaches it as an event first, with time to end the agent in order.
+
+    A cancellation would otherwise stop the conversation's own tasks, which an orderly end is made of.
+    """
+    over, ended = trio.Event(), trio.Event()
+    shielded = trio.CancelScope(shield=True)
+    failure: Exception | None = None
+
+    async def live() -> None:
+        nonlocal failure
+        with shielded:
+            try:
+                await life(over)
+            except Exception as error:  # noqa: BLE001 - raised below, outside of the nursery
+                failure = error
+        ended.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(live)
+        try:
+            await ended.wait()
+        finally:
+            over.set()
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS):
+                await ended.wait()
+            shielded.cancel(reason="the agent did not end in order")
+    if failure is not None:
+        raise failure
+
+
+async def deliver(conversation: AgentConversation | AsyncioConversation, message: str) -> None:
+    """Say `message` as early as the backend allows: an agent waits for its replies before it says DONE.
+
+    Raises:
+        ConversationClosed, SendQueueFull: as for `send`.
+    """
+    verb = conversation.steer if conversation.capabilities.steer else conversation.send
+    await verb(message)
+
+
+def _sender(conversation: AgentConversation) -> Any:
+    """The session's way to the agent, from whichever world the session is called in."""
+
+    async def sender(message: str) -> None:
+        await run_in_trio(lambda border: deliver(conversation, message))
+
+    return sender

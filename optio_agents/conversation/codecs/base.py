@@ -1,0 +1,203 @@
+"""What a codec is: the one file that knows how a backend speaks. Sans-IO.
+
+Commands go in as method calls and come out as bytes (`take_output`); bytes go in (`receive`) and come out
+as a list, in order, of `Event`s (each the backend's own dict) and `Signal`s (what it means, in words that
+every backend shares). Each signal follows the event it was read from. A codec never decides anything about
+a turn; the rules that all backends share are in `turns.py` and `rules.py`.
+
+The codec numbers the turns, because only it knows which event belongs to which: `prompt` returns the number
+of the turn that it begins, and a backend may begin one by itself (`TurnBegan` with a new number).
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+from optio_agents.conversation.codecs.json_lines import JsonLines
+from optio_agents.conversation.surface import PermissionDecision
+from optio_agents.conversation.values import Capabilities, Event, TurnStatus
+
+TEXT_LIMIT = 16 * 1024 * 1024
+"""The most characters of a turn's answer that are kept."""
+
+Key = str | int
+"""A backend's own name for a permission request."""
+
+
+class Ready(NamedTuple):
+    """The backend takes prompts now. `session` is what a later process resumes."""
+
+    session: str | None
+
+
+class SessionNamed(NamedTuple):
+    """The backend told its session's name later than `Ready`."""
+
+    session: str
+
+
+class StartFailed(NamedTuple):
+    """The backend refuses to work; it says why."""
+
+    reason: str
+
+
+class TurnBegan(NamedTuple):
+    """The backend works on this turn now: from here on an interrupt reaches it.
+
+    An earlier interrupt may have been lost, so it is said again. `sends` are the sends that the turn
+    answers, where the backend began it by itself (with messages that were meant to steer the turn before).
+    """
+
+    turn: int
+    sends: tuple[int, ...] = ()
+
+
+class TurnFinished(NamedTuple):
+    """A turn has ended; `raw` is the event that said so."""
+
+    turn: int
+    status: TurnStatus
+    text: str
+    error: str | None
+    raw: dict[str, Any]
+
+
+class Folded(NamedTuple):
+    """A send that was to steer has reached the turn."""
+
+    send: int
+    turn: int
+
+
+class Refused(NamedTuple):
+    """The backend did not take a send. `lost_race`: only because no turn was running any more."""
+
+    send: int
+    reason: str
+    lost_race: bool = False
+
+
+class PermissionAsked(NamedTuple):
+    """The backend waits for a decision. It belongs to `turn`."""
+
+    key: Key
+    turn: int | None
+    tool_name: str
+    input: dict[str, Any]
+    raw: dict[str, Any]
+
+
+class PermissionWithdrawn(NamedTuple):
+    """The backend no longer waits for this decision."""
+
+    key: Key
+
+
+class InterruptAcknowledged(NamedTuple):
+    """The backend confirms an interrupt (the turn's end follows by itself)."""
+
+    turn: int
+
+
+Signal = (
+    Ready
+    | SessionNamed
+    | StartFailed
+    | TurnBegan
+    | TurnFinished
+    | Folded
+    | Refused
+    | PermissionAsked
+    | PermissionWithdrawn
+    | InterruptAcknowledged
+)
+
+
+class Codec(ABC):
+    """One backend's language. One object per conversation; the commands are called by the turn rules only."""
+
+    name: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+
+    def __init__(self) -> None:
+        self._lines = JsonLines()
+        self._output = bytearray()
+        self._turns = 0
+
+    # Commands. Each puts what it has to say into the output.
+
+    @abstractmethod
+    def start(self) -> None:
+        """Say what must be said first; `Ready` or `StartFailed` follows."""
+
+    @abstractmethod
+    def prompt(self, send: int, text: str) -> int:
+        """Begin a turn with `text`; returns the turn's number. Only while no turn is running."""
+
+    def steer(self, send: int, text: str) -> None:
+        """Add `text` to the running turn; `Folded`, `Refused` or a `TurnBegan` that names `send` follows."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Ask for the end of the running turn."""
+
+    @abstractmethod
+    def decide(self, key: Key, decision: PermissionDecision) -> None:
+        """Answer a permission request."""
+
+    @abstractmethod
+    def cancel_permission(self, key: Key) -> None:
+        """Answer a permission request that nobody will decide any more."""
+
+    # Bytes.
+
+    def take_output(self) -> bytes:
+        """What must be written to the backend now; empties it."""
+        output = bytes(self._output)
+        self._output.clear()
+        return output
+
+    def receive(self, data: bytes) -> list[Event | Signal]:
+        """What the backend said; `b""` is the end of its output."""
+        out: list[Event | Signal] = []
+        for record in self._lines.feed(data) if data else self._lines.finish():
+            self._record(record, out)
+        return out
+
+    @abstractmethod
+    def _record(self, record: dict[str, Any], out: list[Event | Signal]) -> None:
+        """Add one object's event and signals to `out`. Whatever it does not know passes through as an event."""
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self._output += json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+    def _new_turn(self) -> int:
+        self._turns += 1
+        return self._turns
+
+
+class Answer:
+    """The text of an answer while it arrives in pieces, up to `TEXT_LIMIT` characters."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._size = 0
+
+    def add(self, text: str) -> None:
+        """Append a piece."""
+        if self._size < TEXT_LIMIT:
+            self._parts.append(text[: TEXT_LIMIT - self._size])
+            self._size += len(self._parts[-1])
+
+    def restart(self, text: str = "") -> None:
+        """Forget what came before: an answer is what follows the last tool call."""
+        self._parts, self._size = [], 0
+        if text:
+            self.add(text)
+
+    def __str__(self) -> str:
+        return "".join(self._parts)

@@ -1,0 +1,177 @@
+"""The turn rules that all backends share: what a send, an interrupt, a permission and an end mean. Sans-IO.
+
+One turn at a time. A backend's number of answers is never the number of messages it was sent (it merges,
+folds, answers late or swapped), so the machine keeps one prompt outstanding and queues the rest itself;
+that is also what makes "still queued" and "hand back what was never sent" true answers. Commands and
+bytes go in, `Effect`s come out, and the bytes to write are in the codec's output.
+
+```
+ owner ──commands──> Turns ─────┐
+                                ├──> Standing (what is true now, and the steps that change it) ──> effects
+ backend ─bytes─> Codec ─signals─> RULES ─┘
+```
+
+What always holds, whatever the backend says, in whatever order (each is a property that the tests check):
+
+1. each accepted send ends exactly once; 2. what is stale is refused; 3. each interrupt gets one receipt, by
+its deadline; 4. interrupts and the end overtake what is queued; 5. no turn gets another turn's end; 6. each
+permission request is settled exactly once; 7. after the end nothing is open.
+"""
+
+from __future__ import annotations
+
+from optio_agents.conversation.surface import PermissionDecision
+from optio_agents.conversation.turns.backend_signals import INTERRUPTED_UNSENT, RULES
+from optio_agents.conversation.turns.effects import Effect, EndBackend, InterruptStarted, Receipted, SendEnded
+from optio_agents.conversation.turns.turn_state import Queued, Standing
+from optio_agents.conversation.values import Event, Fate, InterruptKind, InterruptReceipt, SendEnd
+
+CLOSED_EVENT = "x-optio-closed"
+
+
+class Turns:
+    """The machine. Every method returns what must be done, in order; then write `codec.take_output()`.
+
+    Sends, interrupts and permissions are named by numbers: the caller's for sends and interrupts, ours for
+    permissions.
+    """
+
+    def __init__(self, standing: Standing) -> None:
+        self.standing = standing
+        self._codec = standing.codec
+
+    # What the owner wants.
+
+    def start(self) -> list[Effect]:
+        """Begin to talk to the backend."""
+        self._codec.start()
+        return []
+
+    def send(self, send: int, text: str, *, first: bool = False) -> list[Effect]:
+        """Queue `text`, behind what waits or (`first`) before it."""
+        standing = self.standing
+        if standing.closed is not None:
+            return [SendEnded(send, SendEnd(Fate.UNSENT, reason=standing.closed))]
+        if first:
+            standing.queue.appendleft(Queued(send, text))
+        else:
+            standing.queue.append(Queued(send, text))
+        standing.begin_next()
+        return []
+
+    def steer(self, send: int, text: str) -> list[Effect]:
+        """Add `text` to the running turn; where none can take it, it is sent next."""
+        turn = self.standing.running
+        over = self.standing.closed is not None or turn is None or turn.interrupting
+        if over or not self._codec.capabilities.steer:
+            return self.send(send, text, first=True)
+        self.standing.steering.add(send, text)
+        self._codec.steer(send, text)
+        return []
+
+    def stop_and_send(self, send: int, text: str, interrupt: int, seconds: float) -> list[Effect]:
+        """Interrupt the running turn and send `text` before everything that waits."""
+        # Queued first: the turn may end within the interrupt, and then this is the next one.
+        if self.standing.running is None and not self.standing.steering:
+            return [*self.send(send, text, first=True), *self._nothing_running(interrupt)]
+        return [*self.send(send, text, first=True), *self.interrupt(interrupt, seconds)]
+
+    def withdraw(self, send: int) -> list[Effect]:
+        """Take back a send that still waits; does nothing to one that was written."""
+        for queued in self.standing.queue:
+            if queued.send == send:
+                self.standing.queue.remove(queued)
+                return [SendEnded(send, SendEnd(Fate.UNSENT, reason="withdrawn"))]
+        return []
+
+    def withdraw_or_interrupt(self, send: int, interrupt: int, seconds: float) -> list[Effect]:
+        """Nobody wants this send's answer any more: take it back, or interrupt the turn that it began."""
+        turn = self.standing.running
+        if turn is not None and turn.sends[0] == send:
+            return self.interrupt(interrupt, seconds)
+        return [*self.withdraw(send), *self._nothing_running(interrupt)]
+
+    def interrupt(self, interrupt: int, seconds: float) -> list[Effect]:
+        """Stop the running turn; `seconds` is how long it may take to end before its process is ended."""
+        standing = self.standing
+        if standing.closed is not None:
+            return [Receipted(interrupt, None)]
+        if standing.running is not None or standing.steering:
+            if self._codec.capabilities.interrupt:
+                return [InterruptStarted(interrupt, seconds), *self._interrupt(interrupt)]
+            return [Receipted(interrupt, self._receipt(InterruptKind.UNSUPPORTED))]
+        if not standing.ready and standing.queue:
+            # Its turn would have been the first one: it is stopped before it began.
+            head = standing.queue.popleft()
+            unsent = SendEnd(Fate.UNSENT, reason=INTERRUPTED_UNSENT)
+            receipt = self._receipt(InterruptKind.INTERRUPTED, acknowledged=True)
+            return [SendEnded(head.send, unsent), Receipted(interrupt, receipt)]
+        return self._nothing_running(interrupt)
+
+    def decide(self, permission: int, decision: PermissionDecision) -> list[Effect]:
+        """Answer a permission request. One that is settled already stays as it was: no effect."""
+        return self.standing.permissions.decide(permission, decision)
+
+    def close(self, reason: str = "closed by its owner") -> list[Effect]:
+        """End the conversation: hand back what waits, stop what runs, then end the backend. Idempotent."""
+        standing = self.standing
+        if standing.closed is not None:
+            return []
+        out = standing.end(reason)
+        if standing.running is not None and self._codec.capabilities.interrupt:
+            self._codec.interrupt()
+        return [*out, *standing.permissions.cancel("closed"), EndBackend(True, reason)]
+
+    def fail(self, reason: str) -> list[Effect]:
+        """The conversation cannot go on: end it and its backend without asking. Idempotent."""
+        return self.standing.fail(reason)
+
+    # What happens.
+
+    def receive(self, data: bytes) -> list[Effect]:
+        """What the backend printed (`b""`: it will print no more)."""
+        out: list[Effect] = []
+        for item in self._codec.receive(data):
+            if type(item) is Event:
+                out.append(item)
+            else:
+                out += RULES[type(item)](self.standing, item)
+        return out
+
+    def interrupt_expired(self, interrupt: int) -> list[Effect]:
+        """The deadline of an interrupt has passed."""
+        standing, turn = self.standing, self.standing.running
+        waiting = standing.steering.interrupts if turn is None else turn.interrupts
+        if standing.closed is not None or interrupt not in waiting:
+            return []
+        acknowledged = turn is not None and turn.acknowledged
+        receipt = self._receipt(InterruptKind.UNANSWERED, acknowledged=acknowledged)
+        out: list[Effect] = [Receipted(each, receipt) for each in waiting]
+        waiting.clear()
+        return out + standing.fail("the agent did not stop its turn when it was interrupted")
+
+    def gone(self, reason: str) -> list[Effect]:
+        """The backend's process has ended. Everything that is open ends now."""
+        standing = self.standing
+        if standing.over:
+            return []
+        standing.over = True
+        out = standing.end(reason) if standing.closed is None else []
+        return [*out, *standing.lose(reason), Event({"type": CLOSED_EVENT, "reason": standing.closed})]
+
+    # What several of them do.
+
+    def _interrupt(self, interrupt: int) -> list[Effect]:
+        turn = self.standing.running
+        if turn is None:
+            # What was steered came too late for its turn; the backend will say what becomes of it.
+            self.standing.steering.interrupts.append(interrupt)
+            return []
+        turn.interrupts.append(interrupt)
+        return [] if turn.interrupting else self.standing.stop(turn)
+
+    def _nothing_running(self, interrupt: int) -> list[Effect]:
+        return [Receipted(interrupt, self._receipt(InterruptKind.NOTHING_RUNNING))]
+
+    def _receipt(self, kind: InterruptKind, *, acknowledged: bool = False) -> InterruptReceipt:
+        return InterruptReceipt(kind, queued=self.standing.queued, acknowledged=acknowledged)

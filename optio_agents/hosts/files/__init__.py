@@ -1,0 +1,6 @@
+"""Files on a local host: paths opened beneath a directory, copies, archives.
+
+beneath     opens paths that never leave a directory    directory   removes and makes directories
+task_paths  the paths of copy and read calls            transfer    copies files into the workdir
+archive     the workdir as an archive                   page_cache  drops pages that were read once
+"""

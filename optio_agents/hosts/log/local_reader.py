@@ -1,0 +1,394 @@
+"""Following a log file on this machine: every complete line once, across truncation, replacement and
+restarts.
+
+The rules, in the order in which they are applied:
+
+1. A read begins a little before the offset. Unless the same bytes still stand there, the file was truncated
+   or rewritten, and everything in it is new: reading begins anew at 0. So a log that is shorter than what was
+   read from it is a new log, and what is left in it counts as not handled yet, even if it reads the same
+   (telling an agent twice is better than never answering a line that it wrote with `>` instead of `>>`). A
+   log that was rewritten longer, with the same bytes before the offset, is the same log.
+2. At the end of the file, the name is looked up again. If it is another inode, the open one is read to its
+   end first (late writes included), then the new one: from the offset if the same bytes stand before it (an
+   editor saved the log anew, with a line more), else from 0. While the name is missing, the open one is still
+   followed.
+3. Bytes that are known to be gone (they were read but completed no line before their file was truncated,
+   rewritten or replaced) are counted in the next window's `lost`.
+
+Nothing is opened through a symlink, nothing but a regular file is read, and opening never blocks. Reads are
+made inline, without a thread: a log that is followed was written just now and is in the page cache, where a
+read of 256 KiB takes about 20 µs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from enum import Enum, auto
+from functools import partial
+from struct import Struct
+
+import trio
+
+from optio_agents.hosts.base import LOG_START, WINDOW_LIMIT, LogLost, LogPosition, Take, Window
+from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.log.framer import Frame, Framer
+from optio_agents.hosts.log.inotify import Watch, open_watch
+
+QUIET = 2.0
+"""Seconds for which an unterminated last line must not have changed before `settled` is asked about it."""
+
+CONTEXT = 1024
+"""Bytes before the offset that must still be the same for the file to be the same log."""
+
+_FIRST_READ = 32 * 1024
+"""Bytes asked for where little is expected: a buffer this small costs no system call of its own, which counts when
+an agent writes a line at a time.
+"""
+
+_IDENTITY = Struct("<QQ")  # device and inode; a position's fingerprint is this, and the context of its offset
+
+
+class _Step(Enum):
+    """What one look at the file came to, when it came to no window."""
+
+    AGAIN = auto()  # there may be more to read at once
+    IDLE = auto()  # everything that is there has been read
+
+
+class LocalLogReader:
+    """Follows one log file; see `open_log_reader`. Implements `hosts.base.LogReader`."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        name: str,
+        position: LogPosition,
+        watch: Watch,
+        settled: Callable[[bytes], bool],
+    ) -> None:
+        self._directory = directory
+        self._name = name
+        self._path = os.path.join(directory.path, name)
+        self._watch = watch
+        self._settled = settled
+        self._resume_at = position if position.offset else None
+        self._file: int | None = None
+        self._identity = b""  # of the open file
+        self._superseded = False  # the name belongs to another inode by now
+        self._offset = 0  # just past the last line handed out
+        self._at = 0  # where the next read begins; past the offset only while a line is being skipped
+        self._context = b""  # the bytes before `_at`, at most CONTEXT
+        self._anchor = b""  # the bytes before `_offset`
+        self._seen = 0  # the end of what was read of this file
+        self._size = _FIRST_READ  # how much the next read asks for
+        self._framer = Framer()
+        self._ready: deque[Window] = deque()
+        self._lost = 0
+        self._finishing = False
+        self._quiet = (b"", 0, 0.0)  # the unterminated line, the file's end with it, since when
+        self._refused = False  # `settled` has said no to that line
+
+    async def read(self, take: Take | None = None) -> Window | None:
+        """See `hosts.base.LogReader.read`. A cancelled call has taken nothing that was not offered."""
+        await trio.lowlevel.checkpoint()  # whoever got the last window goes first
+        while True:
+            if self._ready:
+                return self._ready.popleft()
+            self._watch.clear()
+            step = self._step()
+            if self._ready:
+                continue
+            if step is _Step.AGAIN:
+                await trio.lowlevel.checkpoint()
+            elif self._finishing:
+                self._flush()
+                if not self._ready:
+                    return self._last_word()
+            else:
+                await self._wait(None if take is None else partial(self._offer, take))
+
+    def finish(self) -> None:
+        """See `hosts.base.LogReader.finish`."""
+        self._finishing = True
+        self._watch.wake()
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        if self._file is not None:
+            self._watch.follow(None)
+            os.close(self._file)
+            self._file = None
+
+    async def _wait(self, offer: Callable[[], bool] | None) -> None:
+        """Wait for a change, or for the moment at which an unterminated last line has been quiet for long
+        enough. While there is no such line, changes are offered at once.
+        """
+        partial = self._framer.partial
+        line, seen, since = self._quiet
+        if (line, seen) != (partial, self._seen):
+            self._quiet = (partial, self._seen, since := trio.current_time())
+            self._refused = False
+        if not partial:
+            await self._watch.wait(offer)
+            return
+        if self._refused:
+            await self._watch.wait()
+            return
+        with trio.move_on_at(since + QUIET):
+            await self._watch.wait()
+            return
+        if self._settled(partial):
+            self._flush()
+        else:
+            self._refused = True
+
+    def _offer(self, take: Take) -> bool:
+        """The open file was written to: offer what is new, if it is simple. Returns whether it was taken.
+
+        If not, nothing has changed: `read` goes on and finds the same. What is done here is done with cold caches, an
+        agent having thought for a while, so that each step costs ten times what it does in a flood.
+        """
+        context = self._context
+        assert self._file is not None
+        try:
+            chunk = os.pread(self._file, _FIRST_READ, self._at - len(context))
+        except OSError:
+            return False
+        lines = chunk[len(context) :]
+        if not (chunk.startswith(context) and self._framer.passes(lines)) or self._lost:
+            return False
+        offset, context = self._offset + len(lines), chunk[-CONTEXT:]
+        if len(chunk) == _FIRST_READ or not take(
+            Window(lines, LogPosition(offset, self._identity + context))
+        ):
+            return False
+        self._offset = self._at = self._seen = offset
+        self._context = self._anchor = context
+        return True
+
+    def _step(self) -> _Step:
+        """Read one piece, or take one step towards another file."""
+        try:
+            if self._file is None and not self._open():
+                return _Step.IDLE
+            assert self._file is not None
+            self._framer.unread()
+            chunk = _read(self._file, self._size, self._at - len(self._context))
+            if not chunk.startswith(self._context):
+                self._go_back()
+                return _Step.AGAIN
+            if self._frame(chunk) or self._ready:
+                return _Step.AGAIN
+            return self._look_up_name()
+        except OSError as error:
+            raise LogLost(f"{self._path}: {error.strerror or error}") from error
+
+    def _frame(self, chunk: bytes | bytearray) -> bool:
+        """Cut a chunk, which begins with the context, into windows. Returns whether more may follow at
+        once.
+        """
+        base = self._at - len(self._context)
+        end = base + len(chunk)
+        if end < self._seen:
+            self._lost += self._seen - end  # the torn last line has become shorter
+        self._seen = end
+        for frame in self._framer.feed(chunk, len(self._context)):
+            end = self._offset + frame.size - base
+            self._hand_out(frame, bytes(chunk[max(0, end - CONTEXT) : end]))
+        # An unterminated tail is read again together with what will follow it, unless it is being skipped.
+        if self._framer.skipping:
+            self._at = self._seen
+            self._context = bytes(chunk[-CONTEXT:])
+        else:
+            self._at, self._context = self._offset, self._anchor
+        full = len(chunk) == self._size
+        self._size = WINDOW_LIMIT if full else _FIRST_READ
+        return full
+
+    def _hand_out(self, frame: Frame, context: bytes) -> None:
+        """Make a window of a frame; `context` is what stands before its end."""
+        self._offset += frame.size
+        self._anchor = context
+        if frame.data:
+            end = LogPosition(self._offset, self._identity + context)
+            self._ready.append(Window(frame.data, end, frame.cut, self._lost))
+            self._lost = 0
+
+    def _flush(self) -> None:
+        """Hand out the unterminated last line, if there is one."""
+        if not self._framer.skipping:
+            self._context = (self._context + self._framer.partial)[-CONTEXT:]
+        frame = self._framer.flush()
+        if frame is not None:
+            self._hand_out(frame, self._context)
+            self._at = self._offset
+
+    def _last_word(self) -> Window | None:
+        """The end, or before it a window without lines that tells of bytes lost since the last one."""
+        if not self._lost:
+            return None
+        lost, self._lost = self._lost, 0
+        return Window(b"", LogPosition(self._offset, self._identity + self._context), lost=lost)
+
+    def _look_up_name(self) -> _Step:
+        """At the end of the open file: is it still the one that has the name?"""
+        try:
+            status = os.lstat(self._path)
+        except FileNotFoundError:
+            self._directory.check()
+            return _Step.IDLE
+        if _identity(status) == self._identity:
+            self._superseded = False
+            return _Step.IDLE
+        if not self._superseded:
+            self._superseded = True  # once more to the end of the old one, which may have got late writes
+            return _Step.AGAIN
+        self.close()
+        return _Step.AGAIN
+
+    def _open(self) -> bool:
+        """Open the file that has the name now and find the place in it; return False while there is none."""
+        position = self._resume_at
+        with self._directory.open() as directory:
+            file = self._open_name(self._name, directory)
+            if position is not None and (file is None or not self._stands_in(file, position)):
+                # The reader before us was in another file. It may still be here under another name (rotated).
+                renamed = self._find_renamed(directory, position)
+                if renamed is None:
+                    if file is None:
+                        return False
+                    position = None
+                else:
+                    if file is not None:
+                        os.close(file)
+                    file = renamed
+        if file is None:
+            return False
+        self._resume_at = None
+        status = os.fstat(file)
+        self._file = file
+        self._identity = _identity(status)
+        self._superseded = False
+        self._watch.follow(file)
+        if position is not None:
+            self._set_place(position.offset, _bytes_before(file, position.offset))
+        return True
+
+    def _open_name(self, name: str, directory: int) -> int | None:
+        """Open a regular file without following a symlink or waiting for anybody; `None` if it is missing."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            file = os.open(name, flags, dir_fd=directory)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise LogLost(f"{self._path} is a symbolic link") from error
+            raise
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise LogLost(f"{self._path} is not a regular file")
+        return file
+
+    def _find_renamed(self, directory: int, position: LogPosition) -> int | None:
+        """Look in the directory for the inode that a position was taken in."""
+        device, inode = _IDENTITY.unpack_from(position.fingerprint)
+        with os.scandir(directory) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if entry.inode() == inode and entry.is_file(follow_symlinks=False)
+            ]
+        for name in names:
+            file = self._open_name(name, directory)
+            if file is None:
+                continue
+            if os.fstat(file).st_dev == device and self._stands_in(file, position):
+                return file
+            os.close(file)
+        return None
+
+    @staticmethod
+    def _stands_in(file: int, position: LogPosition) -> bool:
+        """Whether the bytes before a position are those that stood there when it was taken."""
+        return _bytes_before(file, position.offset) == position.fingerprint[_IDENTITY.size :]
+
+    def _go_back(self) -> None:
+        """What was read last is not there any more: back to the offset, and if that is not to be found, to 0."""
+        self._lost += self._seen - self._offset
+        if self._framer.skipping:
+            self._set_place(self._offset, self._anchor)
+        else:
+            self._set_place(0, b"")
+
+    def _set_place(self, offset: int, context: bytes) -> None:
+        self._offset = self._at = self._seen = offset
+        self._context = self._anchor = context
+        self._framer = Framer(context)
+
+
+class _Scratch(threading.local):
+    """Where large pieces are read into, one for each thread.
+
+    A new 256 KiB object for each piece, beside the window that is made of it, would be more than what the allocator
+    keeps: it would give the memory back to the kernel, and get it again page by page. That costs as much as reading.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(WINDOW_LIMIT)
+
+
+_scratch = _Scratch()
+
+
+def _read(file: int, size: int, offset: int) -> bytes | bytearray:
+    """Read up to `size` bytes. The result is valid until the next read of this thread."""
+    if size < WINDOW_LIMIT:
+        return os.pread(file, size, offset)
+    count = os.preadv(file, [_scratch.buffer], offset)
+    return _scratch.buffer if count == WINDOW_LIMIT else bytes(_scratch.buffer[:count])
+
+
+def _bytes_before(file: int, offset: int) -> bytes:
+    """The context of an offset (fewer bytes if the file ends before it)."""
+    size = min(CONTEXT, offset)
+    return os.pread(file, size, offset - size)
+
+
+def _identity(status: os.stat_result) -> bytes:
+    return _IDENTITY.pack(status.st_dev, status.st_ino)
+
+
+@contextmanager
+def open_log_reader(
+    directory: Directory,
+    name: str,
+    position: LogPosition = LOG_START,
+    *,
+    settled: Callable[[bytes], bool] = lambda partial: False,
+) -> Iterator[LocalLogReader]:
+    """Follow the file `name` in `directory` from `position`. The file may not exist yet.
+
+    Holds one file descriptor while the file exists; no task of its own, no thread. `settled` is explained in
+    `hosts.base.SessionHost.open_log`.
+
+    Raises:
+        LogLost: the directory cannot be opened, or the position is not one of ours.
+    """
+    if position.offset and len(position.fingerprint) <= _IDENTITY.size:
+        raise LogLost(f"{position} was not made by a reader of local files")
+    with ExitStack() as stack:
+        try:
+            with directory.open() as descriptor:
+                watch = stack.enter_context(open_watch(descriptor, name))
+        except OSError as error:
+            raise LogLost(f"{directory.path}: {error.strerror}") from error
+        reader = LocalLogReader(directory, name, position, watch, settled)
+        stack.callback(reader.close)
+        yield reader

@@ -1,0 +1,209 @@
+"""Following a log that lies on another machine: from a stream of bytes to windows of whole lines.
+
+The stream comes from the program in `follower` (or, where there is no Python 3, from `tail -F`, which tells
+nothing of a log that was truncated and rewritten longer). It begins at our offset, so that after a dropped
+connection a new reader goes on where the last one stopped, if the same bytes still stand before that
+offset.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from hashlib import blake2b
+from struct import Struct
+from typing import Protocol
+
+import trio
+
+from optio_agents.hosts.base import LogLost, LogPosition, Take, Window
+from optio_agents.hosts.log.framer import Frame, Framer
+from optio_agents.hosts.log.local_reader import QUIET
+from optio_agents.hosts.log.remote_follower import CONTEXT
+
+_FINGERPRINT = Struct(">H8sB")  # how many bytes before the offset the digest is of, the digest, the last byte
+_RECORD = Struct(">cI")
+
+FRAMED, PLAIN = b"P", b"T"
+"""The first byte of the stream: records of the follower, or the bytes of the log themselves."""
+
+
+class Channel(Protocol):
+    """The remote process that streams the log."""
+
+    async def receive(self) -> bytes:
+        """Wait for some bytes; `b""` at the end. Raises `LogLost`."""
+
+    async def size(self) -> int:
+        """How long the log is now, in bytes. Raises `LogLost`."""
+
+    def nothing_more_will_be_written(self) -> None:
+        """Ask the follower to send the rest and end."""
+
+    async def complaint(self) -> str:
+        """What the process wrote to its standard error, once its output has ended."""
+
+
+class RemoteLogReader:
+    """Implements `hosts.base.LogReader`.
+
+    Args:
+        channel: streams from `position` on.
+        position: as given to `start_arguments`.
+        settled: see `hosts.base.SessionHost.open_log`.
+    """
+
+    def __init__(self, channel: Channel, position: LogPosition, settled: Callable[[bytes], bool]) -> None:
+        self._channel = channel
+        self._settled = settled
+        self._offset = position.offset  # just past the last line handed out
+        self._received = position.offset  # just past the last byte received
+        self._before = b""  # up to CONTEXT bytes before `_received`
+        self._framer = Framer(_last_byte(position))
+        self._windows: deque[Window] = deque()
+        self._input = bytearray()
+        self._mode = b""
+        self._lost = 0
+        self._finishing = False
+        self._finish_asked = False
+        self._refused = b""  # the unterminated line that `settled` said no to
+        self._ended = False
+
+    async def read(self, take: Take | None = None) -> Window | None:
+        """See `hosts.base.LogReader.read`."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            if self._windows:
+                return self._windows.popleft()
+            if self._ended:
+                return self._last_word()
+            if self._finishing and self._mode == PLAIN:
+                await self._read_plain_rest()
+            else:
+                await self._read_more()
+
+    def finish(self) -> None:
+        """See `hosts.base.LogReader.finish`."""
+        self._finishing = True
+        self._pass_finish_on()
+
+    async def _read_more(self) -> None:
+        partial = self._framer.partial
+        if not partial or partial == self._refused:
+            self._take(await self._receive())
+            return
+        with trio.move_on_after(QUIET):
+            self._take(await self._receive())
+            return
+        if self._settled(partial):
+            self._flush()
+        else:
+            self._refused = partial
+
+    async def _read_plain_rest(self) -> None:
+        size = await self._channel.size()
+        while self._received < size:
+            self._take(await self._receive())
+        self._end()
+
+    async def _receive(self) -> bytes:
+        data = await self._channel.receive()
+        if not data:
+            raise LogLost(f"the remote log's reader has ended: {await self._channel.complaint()}")
+        return data
+
+    def _take(self, data: bytes) -> None:
+        if not self._mode:
+            self._mode, data = data[:1], data[1:]
+            if self._mode not in (FRAMED, PLAIN):
+                raise LogLost(f"the remote host answered {(self._mode + data)[:200]!r}")
+            self._pass_finish_on()
+        if self._mode == PLAIN:
+            self._frame(data)
+            return
+        self._input += data
+        while len(self._input) >= _RECORD.size:
+            kind, length = _RECORD.unpack_from(self._input)
+            end = _RECORD.size + length
+            if len(self._input) < end:
+                break
+            payload = bytes(memoryview(self._input)[_RECORD.size : end])
+            del self._input[:end]
+            self._take_record(kind, payload)
+
+    def _take_record(self, kind: bytes, payload: bytes) -> None:
+        if kind == b"D":
+            self._frame(payload)
+        elif kind == b"R":
+            self._lost += self._framer.held
+            self._offset = self._received = 0
+            self._before = b""
+            self._framer = Framer()
+        elif kind == b"E":
+            self._end()
+        else:
+            raise LogLost(f"the remote log cannot be read: {payload.decode('utf-8', 'replace')}")
+
+    def _frame(self, data: bytes) -> None:
+        held = self._before + data
+        base = self._received - len(self._before)
+        for frame in self._framer.feed(data):
+            end = self._offset + frame.size - base
+            self._hand_out(frame, held[max(0, end - CONTEXT) : end])
+        self._received += len(data)
+        self._before = held[-CONTEXT:]
+
+    def _flush(self) -> None:
+        frame = self._framer.flush()
+        if frame is not None:
+            self._hand_out(frame, self._before)
+
+    def _hand_out(self, frame: Frame, context: bytes) -> None:
+        self._offset += frame.size
+        if frame.data:
+            self._windows.append(Window(frame.data, self._position(context), frame.cut, self._lost))
+            self._lost = 0
+
+    def _end(self) -> None:
+        self._flush()
+        self._ended = True
+
+    def _last_word(self) -> Window | None:
+        """The end, or before it a window without lines that tells of bytes lost since the last one."""
+        if not self._lost:
+            return None
+        lost, self._lost = self._lost, 0
+        return Window(b"", self._position(self._before), lost=lost)
+
+    def _position(self, context: bytes) -> LogPosition:
+        last = context[-1] if context else 0
+        return LogPosition(self._offset, _FINGERPRINT.pack(len(context), _digest(context), last))
+
+    def _pass_finish_on(self) -> None:
+        if self._finishing and self._mode == FRAMED and not self._finish_asked:
+            self._finish_asked = True
+            self._channel.nothing_more_will_be_written()
+
+
+def start_arguments(position: LogPosition) -> tuple[str, str, str]:
+    """The offset, the digest and its length, as `follower` takes them.
+
+    Raises:
+        LogLost: the position was made by another kind of reader.
+    """
+    if not position.offset:
+        return "0", "", "0"
+    if len(position.fingerprint) != _FINGERPRINT.size:
+        raise LogLost(f"{position} was not made by a reader of remote logs")
+    size, digest, _ = _FINGERPRINT.unpack(position.fingerprint)
+    return str(position.offset), digest.hex(), str(size)
+
+
+def _last_byte(position: LogPosition) -> bytes:
+    if len(position.fingerprint) != _FINGERPRINT.size:
+        return b""
+    return bytes([_FINGERPRINT.unpack(position.fingerprint)[2]])
+
+
+def _digest(context: bytes) -> bytes:
+    return blake2b(context, digest_size=8).digest()

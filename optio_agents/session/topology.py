@@ -1,0 +1,212 @@
+"""The crew: a session's actors, how they are linked, and the order in which they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Never
+
+import actors
+from optio_agents.protocol.folding import ProgressFold
+from optio_agents.protocol.scanner import Scanner
+from optio_agents.session.attention import Attention
+from optio_agents.session.body import run_body
+from optio_agents.session.callers import Callers
+from optio_agents.session.cancel_watch import is_cancelled
+from optio_agents.session.context_calls import Requests
+from optio_agents.session.fetcher import Fetcher
+from optio_agents.session.parser import Lanes, Parser
+from optio_agents.session.plan import Plan
+from optio_agents.session.sender import Sender, send
+from optio_agents.session.tailer import READER_RESTARTS, Cursor, tail
+from optio_agents.session.verdict import CancelAsked, Fact
+from optio_agents.session.work_queue import Lane, work_off
+
+DELIVERABLE_QUEUE_BOUND = 64
+"""Announced deliverables that are in the fetcher's hands at once, at the most."""
+
+CALLER_MESSAGE_QUEUE_BOUND = 64
+"""A name of the published surface. Here the lane is the queue, and what waits in it is bounded in bytes."""
+
+MESSAGE_BATCH = 256
+"""Caller messages, to the next whole block, that cross to the user's world at once: a crossing costs as much as ten
+calls."""
+
+
+class Crew:
+    """Starts the actors of one session and ends them in order.
+
+    ```
+     optio.log ─bytes→ tailer (parser) ─→ the resolver
+                                       ├→ fetcher  ─→ on_deliverable ─→ sender ─→ the agent
+                                       ├→ callers  ─→ on_caller_message ─┘
+                                       ├→ requests, attention ─→ ctx
+                                       └→ progress (a plain call) ─→ ctx
+    ```
+
+    Args:
+        plan: what the session runs with.
+        supervisor: owns the actors.
+        tell: lets the resolver hear a fact; never waits.
+    """
+
+    def __init__(self, plan: Plan, supervisor: actors.Supervisor, tell: Callable[[Fact], None]) -> None:
+        self._plan = plan
+        self._supervisor = supervisor
+        self._tell = tell
+        self.cursor = Cursor()
+        self._deliverables: Lane[str] = Lane()
+        self._callers: Lane[tuple[str, list[str]]] = Lane()
+        self._requests: Lane[list[Any]] = Lane()
+        self._attention: Lane[str] = Lane()
+        self._lanes: tuple[Lane[Any], ...] = (
+            self._deliverables,
+            self._callers,
+            self._requests,
+            self._attention,
+        )
+        self._sender: actors.Ref[str] | None = None
+        self._tailer: actors.Ref[Never] | None = None
+        self._body: actors.Ref[Any] | None = None
+
+    async def start(self) -> None:
+        """Start everything, from the far end of the channels to the near one, the body last.
+
+        The agent is not launched for a session that is to end: optio's wish is looked at once more here, because the
+        actor that waits for it may not have run yet.
+        """
+        plan = self._plan
+        if plan.keywords:
+            await self._start_reading()
+        if is_cancelled(plan.ctx):
+            self._tell(CancelAsked())
+            return
+        self._body = self._supervisor.start_soon(
+            actors.actor(
+                run_body,
+                plan.border,
+                plan.hooks.body,
+                (plan.host, plan.hook_context),
+                self._tell,
+                plan.options.cancel_grace,
+            ),
+            name="body",
+            restart=actors.TRANSIENT,
+        )
+
+    @property
+    def unsettled(self) -> int:
+        """Announced things that have not been dealt with, and messages that the agent has not been told."""
+        return sum(lane.unsettled for lane in self._lanes) + self._plan.journal.unsaid
+
+    def stop_reading(self) -> None:
+        """What the log holds from here on does not count."""
+        if self._tailer is not None:
+            self._tailer.cancel("the outcome is decided")
+
+    @property
+    def is_working(self) -> bool:
+        """Whether there is anybody who may have something to deal with yet."""
+        return self._sender is not None or any(lane.ref is not None for lane in self._lanes)
+
+    async def drain(self) -> None:
+        """Let the lanes finish, and then the sender. It is the caller who limits the time."""
+        manned = [lane.ref for lane in self._lanes if lane.ref is not None]
+        for ref in manned:
+            ref.stop("the outcome is decided")
+        for ref in manned:
+            await ref.wait()
+        if self._sender is not None:
+            self._sender.stop("the outcome is decided")
+            await self._sender.wait()
+
+    def end(self) -> None:
+        """Cancel whoever is left, all at once; the supervisor waits for their ends, bounded by the grace of each call.
+
+        Cancelled, not stopped: a stop would wait for a body that goes on working.
+        """
+        for ref in (self._tailer, *(lane.ref for lane in self._lanes), self._sender, self._body):
+            if ref is not None:
+                ref.cancel("the session ends")
+
+    async def _man(self, lane: Lane[Any]) -> None:
+        """Start the actor of a lane that has got its first item."""
+        plan = self._plan
+        grace = plan.options.cancel_grace
+        if lane is self._deliverables:
+            fetcher = Fetcher(
+                plan.border,
+                plan.session_host,
+                plan.hook_context,
+                plan.journal,
+                await self._channel(),
+                plan.options,
+                on_text=plan.hooks.on_deliverable,
+                on_file=plan.hooks.on_deliverable_file,
+            )
+            await self._start_lane("fetcher", lane, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
+        elif lane is self._callers:
+            callback, channel = plan.hooks.on_caller_message, await self._channel()
+            callers = Callers(plan.border, plan.hook_context, plan.journal, callback, channel, grace)
+            await self._start_lane("callers", lane, callers.handle, MESSAGE_BATCH)
+        elif lane is self._requests:
+            requests = Requests(plan.border, plan.ctx, plan.journal, plan.hooks.browser_url_rewrite, grace)
+            await self._start_lane("requests", lane, requests.handle, 1)
+        else:
+            attention = Attention(plan.border, plan.ctx, plan.journal, grace)
+            await self._start_lane("attention", lane, attention.handle, 1)
+
+    async def _channel(self) -> actors.Ref[str]:
+        """The sender, started when somebody has something to say."""
+        if self._sender is None:
+            plan = self._plan
+            sender = Sender(plan.border, plan.hook_context, plan.journal, plan.options.cancel_grace)
+            self._sender = await self._supervisor.start(
+                actors.actor(send, sender, self._tell), name="sender", capacity=64, restart=actors.TRANSIENT
+            )
+        return self._sender
+
+    async def _start_lane(self, name: str, lane: Lane[Any], handle: Any, batch: int) -> None:
+        lane.man(
+            await self._supervisor.start(
+                actors.actor(work_off, lane, handle, self._tell, batch=batch),
+                name=name,
+                capacity=1,
+                restart=actors.TRANSIENT,
+            )
+        )
+
+    async def _start_reading(self) -> None:
+        plan = self._plan
+        every = plan.options.progress == "every"
+        parser = Parser(
+            Scanner(plan.protocol.features, every=every),
+            plan.protocol.features,
+            ProgressFold(every=every),
+            Lanes(
+                deliverables=self._deliverables,
+                requests=self._requests,
+                callers=self._callers,
+                attention=self._attention,
+                man=self._man,
+                hint=self._hint,
+            ),
+            plan.journal,
+            plan.session_host.workdir,
+            self._tell,
+        )
+        self._tailer = await self._supervisor.start(
+            actors.actor(tail, plan.session_host, self.cursor, parser),
+            name="tailer",
+            restart=actors.TRANSIENT,
+            intensity=READER_RESTARTS,
+        )
+
+    async def _hint(self, text: str) -> bool:
+        """Tell the agent something if that is possible at once; return whether it was."""
+        channel = await self._channel()
+        try:
+            channel.try_tell(text)
+        except actors.MailboxFull:
+            return False
+        self._plan.journal.unsaid += 1
+        return True

@@ -1,0 +1,472 @@
+"""Following a log: each fault by its name. Any interleaving of them is `test_log_reader_model`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import socket
+from pathlib import Path
+
+import pytest
+import trio
+
+from optio_agents.hosts.base import (
+    LINE_LIMIT,
+    LOG_NAME,
+    LOG_START,
+    WINDOW_LIMIT,
+    LogLost,
+    LogPosition,
+    Window,
+)
+from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.log.framer import CUT_MARK
+from optio_agents.hosts.log.local_reader import CONTEXT, QUIET, open_log_reader
+from tests.support.following import following
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def test_lines_arrive_as_they_are_written_and_torn_ones_when_they_are_whole(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\ntw")
+        await log.look()
+        assert log.lines == [b"one"]
+        log.append(b"o\nthree\n")
+        await log.look()
+        assert log.lines == [b"one", b"two", b"three"]
+        assert log.position.offset == log.path.stat().st_size
+
+
+async def test_a_log_that_does_not_exist_yet_is_waited_for(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        assert log.lines == []
+        log.append(b"late\n")
+        await log.look()
+        assert log.lines == [b"late"]
+
+
+async def test_progress_with_bare_carriage_returns_is_seen_at_once(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"STATUS: 1% a\rSTATUS: 2% b\r")
+        await log.look()
+        assert log.lines == [b"STATUS: 1% a", b"STATUS: 2% b"]
+        log.append(b"\nnext\r\n")
+        await log.look()
+        assert log.lines[2:] == [b"next"]
+
+
+@pytest.mark.parametrize("size", [0, 4, 6], ids=["nothing", "a line", "a line and a torn one"])
+async def test_a_log_that_shrank_is_a_new_log(tmp_path: Path, size: int) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\ntwo\ntorn")
+        await log.look()
+        os.truncate(log.path, size)
+        await log.look()
+        log.append(b"new\n")
+        await log.look()
+        assert log.lines == [b"one", b"two", *(b"one\ntwo\ntorn"[:size] + b"new\n").split(b"\n")[:-1]]
+        assert log.lost == len(b"torn")
+
+
+@pytest.mark.parametrize("torn", [b"torn", b"x" * (LINE_LIMIT + 1)], ids=["short", "too long"])
+async def test_a_log_that_only_lost_its_torn_last_line_goes_on(tmp_path: Path, torn: bytes) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\ntwo\n" + torn)
+        await log.look()
+        os.truncate(log.path, len(b"one\ntwo\nt"))
+        await log.look()
+        log.append(b"hree\n")
+        await log.look()
+        assert log.lines == [b"one", b"two", b"three" if torn == b"torn" else b"xhree"]
+        assert log.lost in (len(torn) - 1, len(torn))
+
+
+async def test_a_log_rewritten_longer_before_anybody_looked_is_a_new_log(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\ntwo\n")
+        await log.look()
+        log.path.write_bytes(b"eins\nzwei\ndrei\n")
+        await log.look()
+        assert log.lines == [b"one", b"two", b"eins", b"zwei", b"drei"]
+
+
+async def test_a_log_rewritten_longer_far_behind_its_beginning_is_a_new_log(tmp_path: Path) -> None:
+    """The last bytes before the offset decide, not the first of the file."""
+    head = b"the same\n" * 1000
+    async with following(tmp_path) as log:
+        log.append(head + b"old\n")
+        await log.look()
+        log.path.write_bytes(head + b"new\n" + b"more\n")
+        await log.look()
+        assert log.lines[1001:] == [*head.split(b"\n")[:-1], b"new", b"more"]
+
+
+async def test_a_log_replaced_by_rename_is_read_to_its_end_before_the_new_one(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\n")
+        await log.look()
+        log.append(b"late\n")
+        log.replace(b"new\n")
+        await log.look()
+        assert log.lines == [b"one", b"late", b"new"]
+        log.append(b"newer\n")
+        await log.look()
+        assert log.lines[3:] == [b"newer"]
+
+
+async def test_a_write_that_comes_between_the_last_read_and_the_replacement_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with following(tmp_path, wants=lambda window: False) as log:
+        log.append(b"one\n")
+        await log.look()
+
+        def at_the_worst_moment(path: str) -> os.stat_result:
+            monkeypatch.undo()
+            log.append(b"late\n")
+            log.replace(b"new\n")
+            return os.lstat(path)
+
+        monkeypatch.setattr(os, "lstat", at_the_worst_moment)
+        log.append(b"two\n")
+        await log.look()
+        assert log.lines == [b"one", b"two", b"late", b"new"]
+
+
+async def test_what_was_read_is_handed_out_before_trouble_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: str) -> os.stat_result:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with following(tmp_path) as log:
+        log.append(b"one\n")
+        monkeypatch.setattr(os, "lstat", fail)
+        await log.ended.wait()
+        assert log.lines == [b"one"]
+        assert "Input/output error" in str(log.failure)
+
+
+async def test_writes_to_a_renamed_log_are_followed_while_no_other_has_the_name(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\n")
+        await log.look()
+        with log.path.open("ab", buffering=0) as writer:
+            log.path.rename(tmp_path / "optio.log.1")
+            writer.write(b"two\n")
+            await log.look()
+            assert log.lines == [b"one", b"two"]
+            writer.write(b"three\n")
+            log.append(b"new\n")
+            await log.look()
+        assert log.lines == [b"one", b"two", b"three", b"new"]
+
+
+async def test_a_log_saved_anew_with_a_line_more_goes_on_where_it_was(tmp_path: Path) -> None:
+    """An agent's edit tool writes the whole file and renames it: nothing is handled twice."""
+    async with following(tmp_path) as log:
+        log.append(b"one\ntwo\n")
+        await log.look()
+        log.replace(b"one\ntwo\nthree\n")
+        await log.look()
+        assert log.lines == [b"one", b"two", b"three"]
+
+
+async def test_a_line_torn_by_the_replacement_is_counted_as_lost(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\ntorn")
+        await log.look()
+        log.replace(b"new\n")
+        await log.look()
+        assert log.lines == [b"one", b"new"]
+        assert log.lost == len(b"torn")
+
+
+async def test_loss_that_no_line_follows_is_told_at_the_end(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"torn")
+        await log.look()
+        os.truncate(log.path, 0)
+        await log.look()
+        await log.finish()
+        assert log.lines == []
+        assert log.lost == len(b"torn")
+
+
+async def test_finish_reads_to_the_end_and_counts_an_unterminated_last_line(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\nDONE")
+        await log.finish()
+        assert log.lines == [b"one", b"DONE"]
+        assert log.position.offset == len(b"one\nDONE")
+
+
+async def test_finish_without_a_log_ends(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        await log.finish()
+        assert log.windows == []
+
+
+async def test_everything_is_read_when_finish_comes_before_the_reader_has_begun(tmp_path: Path) -> None:
+    """However far behind the reader is: no grace timer."""
+    size = 40 * WINDOW_LIMIT
+    line = b"STATUS: 50% of a log that is much longer than one window\n"
+    (tmp_path / LOG_NAME).write_bytes(line * (size // len(line)) + b"DONE")
+    lines = size_read = 0
+    with open_log_reader(Directory(str(tmp_path)), LOG_NAME) as reader:
+        reader.finish()
+        while (window := await reader.read()) is not None:
+            lines += window.data.count(b"\n")
+            size_read += len(window.data)
+    assert lines == size // len(line) + 1
+    assert size_read == (tmp_path / LOG_NAME).stat().st_size + 1
+
+
+async def test_an_unterminated_line_counts_once_it_was_quiet_and_is_the_kind_that_ends_a_log(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    asked = []
+
+    def settled(partial: bytes) -> bool:
+        asked.append(partial)
+        return partial == b"DONE"
+
+    async with following(tmp_path, settled=settled) as log:
+        log.append(b"DO")
+        await trio.sleep(QUIET * 0.9)
+        log.append(b"NE")  # it changed: the time begins anew
+        await trio.sleep(QUIET * 0.9)
+        assert asked == []
+        await trio.sleep(QUIET * 0.2)
+        assert asked == [b"DONE"]
+        assert log.lines == [b"DONE"]
+        log.append(b"\nmore\n")  # the newline that was missing begins no line of its own
+        await log.look()
+        assert log.lines == [b"DONE", b"more"]
+
+
+async def test_an_unterminated_line_that_is_refused_is_asked_about_once(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    asked: list[bytes] = []
+
+    def settled(partial: bytes) -> bool:
+        asked.append(partial)
+        return False
+
+    async with following(tmp_path, settled=settled) as log:
+        log.append(b"STATUS: thinking")
+        await trio.sleep(100 * QUIET)
+        assert asked == [b"STATUS: thinking"]
+        log.append(b" hard")
+        await trio.sleep(100 * QUIET)
+        assert asked == [b"STATUS: thinking", b"STATUS: thinking hard"]
+        assert log.lines == []
+
+
+async def test_a_line_without_an_end_is_held_in_flat_memory_and_cut(tmp_path: Path) -> None:
+    """A sparse file: half a gibibyte of NULs that take no room on the disk, then the newline."""
+    size = 1 << 29
+    async with following(tmp_path) as log:
+        log.append(b"before\n")
+        os.truncate(log.path, size)
+        await log.look()
+        assert log.lines == [b"before"]
+        log.append(b"\nafter\n")
+        await log.look()
+        before, cut, after = log.lines
+        assert (before, after) == (b"before", b"after")
+        assert len(cut) == LINE_LIMIT
+        assert cut.endswith(CUT_MARK)
+        assert sum(window.cut for window in log.windows) == 1
+
+
+async def test_a_hundred_restarts_at_random_places_handle_every_line_once(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    generator = random.Random(seed)
+    lines = [b"%d %s" % (number, b"x" * generator.randrange(3 * CONTEXT)) for number in range(2000)]
+    (tmp_path / LOG_NAME).write_bytes(b"".join(line + b"\n" for line in lines[:1000]))
+    writes = iter([lines[at : at + 10] for at in range(1000, 2000, 10)])
+    async with following(tmp_path) as log:
+        for _ in range(100):
+            for _ in range(generator.randrange(4)):
+                await trio.lowlevel.checkpoint()
+            await log.stop()
+            data = b"".join(line + b"\n" for line in next(writes))
+            torn = generator.randrange(len(data))
+            log.append(data[:torn])
+            log.start()
+            for _ in range(generator.randrange(6)):
+                await trio.lowlevel.checkpoint()
+            log.append(data[torn:])
+        await log.look()
+        assert log.lines == lines, f"seed {seed}"
+
+
+async def test_a_new_reader_finds_the_rotated_log_that_the_last_one_was_in(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\n")
+        await log.look()
+        await log.stop()
+        log.append(b"two\n")
+        log.path.rename(tmp_path / "optio.log.1")
+        log.append(b"new\n")
+        log.start()
+        await log.look()
+        assert log.lines == [b"one", b"two", b"new"]
+
+
+async def test_a_new_reader_begins_anew_when_the_log_it_was_in_is_gone(tmp_path: Path) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\n")
+        await log.look()
+        await log.stop()
+        log.replace(b"new and longer\n")
+        log.start()
+        await log.look()
+        assert log.lines == [b"one", b"new and longer"]
+
+
+def plant_symlink(path: Path) -> None:
+    secret = path.with_name("secret")
+    secret.write_bytes(b"DONE\n")
+    path.symlink_to(secret)
+
+
+def plant_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    ("plant", "text"),
+    [
+        (plant_symlink, "symbolic link"),
+        (os.mkfifo, "not a regular file"),
+        (Path.mkdir, "not a regular file"),
+        (plant_socket, "optio.log"),
+    ],
+    ids=["symlink", "FIFO", "directory", "socket"],
+)
+@pytest.mark.parametrize("when", ["before", "while followed"])
+async def test_what_is_not_a_regular_file_is_never_read(tmp_path: Path, plant, text: str, when: str) -> None:  # type: ignore[no-untyped-def]
+    if when == "before":
+        plant(tmp_path / LOG_NAME)
+    async with following(tmp_path) as log:
+        if when != "before":
+            log.append(b"one\n")
+            await log.look()
+            log.append(b"late\n")
+            log.path.unlink()
+            plant(log.path)
+        await log.ended.wait()
+        assert text in str(log.failure)
+        assert log.lines == ([] if when == "before" else [b"one", b"late"])
+
+
+@pytest.mark.parametrize("swap", [True, False], ids=["swapped for a symlink", "removed"])
+async def test_a_workdir_that_is_taken_away_is_lost(tmp_path: Path, swap: bool) -> None:
+    workdir, elsewhere = tmp_path / "workdir", tmp_path / "elsewhere"
+    workdir.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / LOG_NAME).write_bytes(b"DONE\n")
+    async with following(workdir) as log:
+        workdir.rename(tmp_path / "away")
+        if swap:
+            workdir.symlink_to(elsewhere)
+        await log.ended.wait()
+        assert log.failure is not None
+        assert log.lines == []
+
+
+async def test_a_position_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LogLost),
+        open_log_reader(Directory(str(tmp_path)), LOG_NAME, LogPosition(7, b"strange")),
+    ):
+        pass
+
+
+async def test_what_is_written_while_a_read_waits_is_offered_and_what_is_refused_is_read(
+    tmp_path: Path,
+) -> None:
+    async with following(tmp_path, wants=lambda window: window.data.islower()) as log:
+        log.append(b"")
+        await log.look()
+        log.append(b"one\n")
+        await log.look()
+        assert (log.taken, log.lines) == (1, [b"one"])
+        log.append(b"TWO\n")
+        await log.look()
+        assert (log.taken, log.lines) == (1, [b"one", b"TWO"])
+        log.append(b"thr")
+        await log.look()
+        log.append(b"ee\n")
+        await log.look()
+        assert log.lines[2:] == [b"three"], "a torn line is not offered before it is whole"
+        log.replace(b"one\nTWO\nthree\nfour\n")
+        await log.look()
+        log.append(b"five\n")
+        await log.look()
+        assert log.lines == [b"one", b"TWO", b"three", b"four", b"five"]
+
+
+async def test_what_the_taker_raises_the_read_raises(tmp_path: Path) -> None:
+    def want(window: Window) -> bool:
+        raise LookupError(window.data)
+
+    with pytest.RaisesGroup(pytest.RaisesExc(LookupError, match="one")):
+        async with following(tmp_path, wants=want) as log:
+            log.append(b"")
+            await log.look()
+            log.append(b"one\n")
+            await trio.sleep_forever()
+
+
+async def test_a_cancelled_read_takes_nothing(tmp_path: Path) -> None:
+    (tmp_path / LOG_NAME).write_bytes(b"one\n")
+    with open_log_reader(Directory(str(tmp_path)), LOG_NAME) as reader:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await reader.read()
+        window = await reader.read()
+    assert window is not None
+    assert window.data == b"one\n"
+
+
+async def test_readers_leave_no_descriptor(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    before = open_descriptors()
+    for number in range(50):
+        (tmp_path / LOG_NAME).write_bytes(b"%d\n" % number)
+        async with following(tmp_path) as log:
+            log.replace(b"other\n")
+            await log.look()
+            await (log.finish() if number % 2 else log.stop())
+    await trio.sleep(1)  # the dispatcher may keep its descriptor for a moment, for the next reader
+    assert open_descriptors() == before
+
+
+async def test_other_tasks_run_between_windows(tmp_path: Path) -> None:
+    """A long log does not hold up the other sessions of the process."""
+    (tmp_path / LOG_NAME).write_bytes(b"x\n" * (20 * WINDOW_LIMIT // 2))
+    turns = 0
+
+    async def neighbour() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(neighbour)
+        with open_log_reader(Directory(str(tmp_path)), LOG_NAME, LOG_START) as reader:
+            reader.finish()
+            windows = 0
+            while await reader.read() is not None:
+                windows += 1
+        nursery.cancel_scope.cancel()
+    assert turns >= windows - 1 >= 19
