@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,48 +13,126 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-MAY_IMPORT = {
+PUBLISHED_PATHS = (
+    "optio_agents/browser_shims.py",
+    "optio_agents/conversation/session.py",
+    "optio_agents/protocol/session.py",
+)
+"""Modules that only re-export names from the place where they live now, for those who import the published path."""
+
+LAYERS: dict[str, set[str]] = {
     "actors": set(),
+    "optio_agents.protocol": set(),
     "optio_agents.bridge": {"actors"},
-    "optio_agents.protocol": {"optio_agents.hosts", "optio_agents.protocol.browser_shims"},
     "optio_agents.hosts": {"actors", "optio_agents.bridge", "optio_agents.protocol"},
+    "optio_agents.context": {"optio_agents.protocol"},
+    "optio_agents.session": {
+        "actors",
+        "optio_agents.bridge",
+        "optio_agents.context",
+        "optio_agents.hosts",
+        "optio_agents.protocol",
+    },
+    "optio_agents.conversation": {
+        "actors",
+        "optio_agents.bridge",
+        "optio_agents.context",
+        "optio_agents.hosts",
+        "optio_agents.protocol",
+        "optio_agents.session",
+    },
+    "optio_agents.task": {
+        "optio_agents.bridge",
+        "optio_agents.context",
+        "optio_agents.conversation",
+        "optio_agents.hosts",
+        "optio_agents.protocol",
+        "optio_agents.session",
+    },
+    "optio_agents.cli": {
+        "actors",
+        "optio_agents.bridge",
+        "optio_agents.context",
+        "optio_agents.conversation",
+        "optio_agents.hosts",
+        "optio_agents.protocol",
+        "optio_agents.session",
+        "optio_agents.task",
+    },
 }
-"""Project packages (beside itself) that each layer may import. `hosts.base` and `protocol` share values only."""
+"""Each package, and the packages beneath it that it may import, imports for types included."""
 
 
 def modules(package: str) -> Iterator[Path]:
-    return (ROOT / package.replace(".", "/")).rglob("*.py")
+    path = ROOT / package.replace(".", "/")
+    return path.rglob("*.py") if path.is_dir() else iter([path.with_suffix(".py")])
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The modules that `path` imports, type-checking imports left out."""
+    """The modules that `path` imports, wherever in the file, imports for types included."""
     tree = ast.parse(path.read_text())
-    skipped = {
-        id(child)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for child in ast.walk(node)
-    }
     package = ".".join(path.relative_to(ROOT).with_suffix("").parts[:-1])
     for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            yield ".".join([*base, *([node.module] if node.module else [])])
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield f"{base}.{alias.name}" if is_module(f"{base}.{alias.name}") else base
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def is_ours(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] in ("actors", "optio_agents")
+
+
+def is_public_face(path: Path) -> bool:
+    """Whether `path` holds names only: a package's `__init__.py`, or a published path."""
+    return path.name in ("__init__.py", "api.py") or str(path.relative_to(ROOT)) in PUBLISHED_PATHS
+
+
+def test_each_package_has_a_row() -> None:
+    packages = {f"optio_agents.{path.parent.name}" for path in (ROOT / "optio_agents").glob("*/__init__.py")}
+    assert packages <= set(LAYERS)
+
+
+@pytest.mark.parametrize("package", LAYERS)
 def test_imports_go_one_way(package: str) -> None:
-    allowed = MAY_IMPORT[package] | {package}
+    allowed = LAYERS[package] | {package}
     for path in modules(package):
-        if path == ROOT / "optio_agents/protocol/session.py":
-            continue  # the public face of the driver, placed where its users import it from
-        for name in imported(path):
-            if name.split(".")[0] in ("actors", "optio_agents"):
-                assert any(name == each or name.startswith(each + ".") for each in allowed), f"{path}: {name}"
+        if (
+            str(path.relative_to(ROOT)) in PUBLISHED_PATHS
+            or path == ROOT / "optio_agents/protocol/__init__.py"
+        ):
+            continue
+        for name in filter(is_ours, imported(path)):
+            assert any(name == each or name.startswith(each + ".") for each in allowed), f"{path}: {name}"
+
+
+@pytest.mark.parametrize("path", PUBLISHED_PATHS)
+def test_a_published_path_only_exports_names(path: str) -> None:
+    for node in ast.parse((ROOT / path).read_text()).body:
+        assert isinstance(node, ast.Import | ast.ImportFrom | ast.Assign | ast.Expr), ast.unparse(node)
+
+
+def test_no_modules_import_each_other() -> None:
+    graph = {
+        name_of(path): {name for name in imported(path) if is_ours(name)}
+        for package in ("optio_agents",)
+        for path in modules(package)
+        if not is_public_face(path)
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
 
 
 def test_the_runtime_needs_trio_only() -> None:

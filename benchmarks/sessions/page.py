@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.sessions.chart import Panel, draw
 from benchmarks.sessions.numbers import median, percentile
-from benchmarks.sessions.rows import border, database, latency, memory, profiles, sessions, throughput
+from benchmarks.sessions.rows import boundary, database, latency, memory, profiles, sessions, throughput
 from benchmarks.sessions.sections import Section
 
 INTRODUCTION = """
@@ -89,7 +89,7 @@ GROUPS: dict[str, Any] = {
     "database": database,
     "memory": memory,
     "latency": latency,
-    "border": border,
+    "boundary": boundary,
     "sessions": sessions,
     "profiles": profiles,
 }

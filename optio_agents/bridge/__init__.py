@@ -1,8 +1,8 @@
 """Trio inside asyncio, and back.
 
-border.py          what a session needs of the user's world: the protocol, its errors
-trio_border.py     ... when that world is Trio
-asyncio_border.py  ... when it is asyncio
+boundary.py          what a session needs of the user's world: the protocol, its errors
+trio_boundary.py     ... when that world is Trio
+asyncio_boundary.py  ... when it is asyncio
 guest.py           the Trio run that all sessions of an asyncio loop share
 driver.py          steps that Trio run from the loop's callbacks
 host_loop.py       which loop that is, for those who know only Trio
@@ -10,17 +10,17 @@ entry.py           run_in_trio: the way in, from either world
 place.py           where a suspended coroutine stands, for reports
 """
 
-from optio_agents.bridge.asyncio_border import AsyncioBorder, HostLoopClosed
-from optio_agents.bridge.border import Abandoned, Border, StrayCancellation
+from optio_agents.bridge.asyncio_boundary import AsyncioBoundary, HostLoopClosed
+from optio_agents.bridge.boundary import Abandoned, Boundary, StrayCancellation
 from optio_agents.bridge.entry import run_in_trio
-from optio_agents.bridge.trio_border import TrioBorder
+from optio_agents.bridge.trio_boundary import TrioBoundary
 
 __all__ = [
     "Abandoned",
-    "AsyncioBorder",
-    "Border",
+    "AsyncioBoundary",
+    "Boundary",
     "HostLoopClosed",
     "StrayCancellation",
-    "TrioBorder",
+    "TrioBoundary",
     "run_in_trio",
 ]

@@ -7,15 +7,15 @@ from typing import TypeVar
 
 import trio
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.bridge.guest import run_as_guest
-from optio_agents.bridge.trio_border import TrioBorder
+from optio_agents.bridge.trio_boundary import TrioBoundary
 
 T = TypeVar("T")
 
 
-async def run_in_trio(main: Callable[[Border], Awaitable[T]]) -> T:
-    """Run `await main(border)` under Trio and return or raise what it does.
+async def run_in_trio(main: Callable[[Boundary], Awaitable[T]]) -> T:
+    """Run `await main(boundary)` under Trio and return or raise what it does.
 
     Awaited under Trio it calls `main` directly. Awaited under asyncio, `main` runs as a session of its own
     in the Trio guest that all sessions of this loop share. Cancelling the awaiting asyncio task cancels
@@ -26,5 +26,5 @@ async def run_in_trio(main: Callable[[Border], Awaitable[T]]) -> T:
         RuntimeError: under asyncio, when something else already runs Trio in this thread.
     """
     if trio.lowlevel.in_trio_task():
-        return await main(TrioBorder())
+        return await main(TrioBoundary())
     return await run_as_guest(main)

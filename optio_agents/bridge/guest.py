@@ -6,7 +6,7 @@ asyncio task that awaits it (`run_as_guest`) and that, if it is the last, awaits
 asyncio itself waits for awaiting tasks, or cancels them when `asyncio.run` ends, and thereby nothing of
 Trio outlives the loop:
 
-    asyncio task ──joins──→ Guest ──spawns──→ session ──border.call──→ asyncio task of user code
+    asyncio task ──joins──→ Guest ──spawns──→ session ──boundary.call──→ asyncio task of user code
         │  cancelled                             ▲
         └──────────── scope.cancel() ────────────┘   (and then waits for the session's end)
 
@@ -32,8 +32,8 @@ from typing import Any, Generic, TypeVar
 import trio
 from outcome import Error, Outcome, Value
 
-from optio_agents.bridge.asyncio_border import AsyncioBorder, HostLoopClosed
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.asyncio_boundary import AsyncioBoundary, HostLoopClosed
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.bridge.driver import Driver
 from optio_agents.bridge.host_loop import set_host_loop
 
@@ -56,8 +56,8 @@ class Guest:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.is_closing = False
-        self._sessions: set[Session[Any]] = set()
-        self._unspawned: list[Session[Any]] = []
+        self._sessions: set[GuestTask[Any]] = set()
+        self._unspawned: list[GuestTask[Any]] = []
         self._nursery: trio.Nursery | None = None
         self._last_session_ended: trio.Event | None = None
         self._over = loop.create_future()
@@ -84,7 +84,7 @@ class Guest:
             raise RuntimeError("another event loop of this thread has sessions that are still running")
         return guest
 
-    def spawn(self, session: Session[Any]) -> None:
+    def spawn(self, session: GuestTask[Any]) -> None:
         """Start a session, in a copy of the context variables around the call."""
         self._sessions.add(session)
         if self._nursery is None:
@@ -92,7 +92,7 @@ class Guest:
         else:
             self._spawn(session)
 
-    def leave(self, session: Session[Any]) -> None:
+    def leave(self, session: GuestTask[Any]) -> None:
         """The session has ended (called by itself)."""
         self._sessions.discard(session)
         if not self._sessions:
@@ -124,7 +124,7 @@ class Guest:
                 except KeyboardInterrupt as interrupt:
                     self.loop.call_soon(_raise, interrupt)
 
-    def _spawn(self, session: Session[Any]) -> None:
+    def _spawn(self, session: GuestTask[Any]) -> None:
         assert self._nursery is not None
         session.context.run(self._nursery.start_soon, session.run)
 
@@ -138,7 +138,7 @@ class Guest:
             self.loop.call_soon(_raise, failure)
         for session in tuple(self._sessions):
             if is_exit_request:
-                session.border.note_raised_by_loop(failure)
+                session.boundary.note_raised_by_loop(failure)
             session.finish(Error(failure))
         if not self.loop.is_closed() and not self._over.done():
             self._over.set_result(None)
@@ -151,12 +151,12 @@ class Guest:
         _this_thread.guest = None
 
 
-class Session(Generic[T]):
+class GuestTask(Generic[T]):
     """One `main` in the guest, and what the asyncio task that awaits it needs."""
 
-    def __init__(self, guest: Guest, main: Callable[[Border], Awaitable[T]]) -> None:
+    def __init__(self, guest: Guest, main: Callable[[Boundary], Awaitable[T]]) -> None:
         self.context = copy_context()
-        self.border = AsyncioBorder(guest.loop)
+        self.boundary = AsyncioBoundary(guest.loop)
         self.outcome: Outcome[T] | None = None
         self._guest = guest
         self._main = main
@@ -168,7 +168,7 @@ class Session(Generic[T]):
         outcome: Outcome[T]
         try:
             with self._scope:
-                outcome = Value(await self._main(self.border))
+                outcome = Value(await self._main(self.boundary))
             if self._scope.cancelled_caught:
                 outcome = Error(asyncio.CancelledError())
         except trio.Cancelled:
@@ -181,7 +181,7 @@ class Session(Generic[T]):
         """Set the outcome, wake the awaiting task."""
         self.outcome = outcome
         self._guest.leave(self)
-        if isinstance(outcome, Error) and self.border.was_raised_by_loop(outcome.error):
+        if isinstance(outcome, Error) and self.boundary.was_raised_by_loop(outcome.error):
             # Whoever runs the loop again, to end what is left, goes first: else the awaiting task would raise Ctrl-C
             # once more out of it.
             if not self._guest.loop.is_closed():
@@ -196,7 +196,7 @@ class Session(Generic[T]):
     def host_loop_closed(self) -> None:
         """End without a loop: nothing of the user's asyncio code will run any more."""
         self._scope.cancel(reason=str(HostLoopClosed()))
-        self.border.give_up()
+        self.boundary.give_up()
 
     async def wait(self) -> T:
         """Return or raise what `main` does, once all of it has ended.
@@ -235,13 +235,13 @@ class Session(Generic[T]):
             self._waiter.set_result(None)
 
     def _was_seen(self, failure: BaseException) -> bool:
-        return isinstance(failure, asyncio.CancelledError) or self.border.was_raised_by_loop(failure)
+        return isinstance(failure, asyncio.CancelledError) or self.boundary.was_raised_by_loop(failure)
 
 
-async def run_as_guest(main: Callable[[Border], Awaitable[T]]) -> T:
+async def run_as_guest(main: Callable[[Boundary], Awaitable[T]]) -> T:
     """Run `main` under Trio inside the running asyncio loop (see `run_in_trio`)."""
     guest = await Guest.join(asyncio.get_running_loop())
-    session = Session(guest, main)
+    session = GuestTask(guest, main)
     guest.spawn(session)
     return await session.wait()
 

@@ -19,7 +19,7 @@ def place(awaitable: object) -> str:
     """Name the innermost frame of user code in a chain of awaits: `name (file.py:12)`.
 
     Follows coroutines, generators and async generators from the outermost to the innermost one that has a
-    frame; frames of the two event loops and of this package's border are passed over unless there is
+    frame; frames of the two event loops and of this package's boundary are passed over unless there is
     nothing else.
     """
     best = innermost = None

@@ -4,11 +4,11 @@
 `run` is made of:
 
     run             its arguments            settings        what was asked for, checked
-    running         the Trio program         places          its workdir and the file for the agent's output
+    running         the Trio program         workspace          its workdir and the file for the agent's output
     agent_process   owns COMMAND and all     agent_input     one message per line to COMMAND's stdin
                     that it started
     store           saves deliverables       context         what stands in for optio's ctx
-    happenings      what can be shown        plain, json_lines, view + display: the ways of showing it
+    events      what can be shown        plain, json_lines, view + display: the ways of showing it
     output          brings it to stdout      diagnostics     what our parts log, brought there, too
     judgement       the exit code
 

@@ -8,9 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.features import add_feature_options, features_of
-from optio_agents.hosts.base import DeliverableRejected
 from optio_agents.hosts.log.framer import Framer
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.events import (
@@ -28,6 +27,7 @@ from optio_agents.protocol.events import (
 from optio_agents.protocol.near_miss import near_miss
 from optio_agents.protocol.parser import line_parser
 from optio_agents.protocol.paths import locate
+from optio_agents.protocol.rejections import DeliverableRejected
 from optio_agents.protocol.replies import rejected_reply
 
 NEAR_MISS = 1
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Print one line for each line that is not blank; return the exit code.
 
     Raises:
-        Unusable: the log cannot be read.
+        UsageError: the log cannot be read.
     """
     features = features_of(args)
     parse = line_parser(features)
@@ -133,6 +133,6 @@ def _lines(log: Path) -> Iterator[tuple[str, bool]]:
                     for line in frame.data.split(b"\n")[:-1]:
                         yield line.decode(errors="replace"), True
     except OSError as error:
-        raise Unusable(f"cannot read {str(log)!r}: {error.strerror or error}") from None
+        raise UsageError(f"cannot read {str(log)!r}: {error.strerror or error}") from None
     if (last := framer.flush()) is not None:
         yield last.data.removesuffix(b"\n").decode(errors="replace"), False

@@ -36,7 +36,7 @@ class CommandFailure(Exception):  # noqa: N818 - a base for what is reported to 
         self.message = message
 
 
-class Unusable(CommandFailure):
+class UsageError(CommandFailure):
     """Something that the user gave cannot be used (a missing command, an unreadable directory)."""
 
     def __init__(self, message: str) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 
 DEFAULT_DATABASE = "optio"
 """The database, when the URL names none."""
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Work until a signal ends it; return the exit code.
 
     Raises:
-        Unusable: there is no such function, or no server.
+        UsageError: there is no such function, or no server.
     """
     import asyncio
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         asyncio.run(_work(args, get_tasks))
     except _server_errors() as error:
-        raise Unusable(f"no server: {error}") from error
+        raise UsageError(f"no server: {error}") from error
     return 0
 
 
@@ -88,19 +88,19 @@ def _find(name: str) -> Callable[..., Any]:
     """Import `MODULE:FUNCTION`; the current directory counts, as for `python -m`."""
     module, colon, function = name.partition(":")
     if not colon or not module or not function:
-        raise Unusable(f"{name!r} is not of the form MODULE:FUNCTION")
+        raise UsageError(f"{name!r} is not of the form MODULE:FUNCTION")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as error:
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
-            raise Unusable(f"there is no module {module!r}") from error
+            raise UsageError(f"there is no module {module!r}") from error
         raise
     except AttributeError as error:
-        raise Unusable(f"module {module!r} has no {function!r}") from error
+        raise UsageError(f"module {module!r} has no {function!r}") from error
     if not callable(found):
-        raise Unusable(f"{name} is not a function")
+        raise UsageError(f"{name} is not a function")
     return found  # type: ignore[no-any-return]
 
 

@@ -6,10 +6,10 @@ values.py       events, states, turn results, receipts: what a conversation tell
 framing.py      bytes into JSON objects
 codec.py        what a codec is; codecs/ has one file per language
 turns.py        the turn rules that all backends share, sans-IO: what the owner's commands mean
-rules.py        what the backend's signals mean; both change standing.py, whose parts are running_turn.py,
-                steering.py and permission_book.py; effects.py is what they want done
+rules.py        what the backend's signals mean; both change turn_state.py, whose parts are running_turn.py,
+                steering.py and pending_permissions.py; effects.py is what they want done
 core.py         what one conversation owns; commands.py are its messages, actor.py its tasks
-outbox.py, subscribers.py, handlers.py, permission_desk.py, states.py, waiting.py    what the core is made of
+outbox.py, subscribers.py, handlers.py, permission_dispatcher.py, states.py, waiting.py    what the core is made of
 transport.py, process.py    bytes to a process tree, and its end
 client.py       the conversation as its owner holds it, over intake.py (its mailbox) and listeners.py (its handlers)
 opening.py      the block that owns it

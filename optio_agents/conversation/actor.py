@@ -1,7 +1,7 @@
 """The tasks of one conversation: its actor, and those that move bytes for it.
 
 ```
- agent ──stdout──> listen ──Heard──> converse (the actor: Core) ──> subscribers, waiters, permission desk
+ agent ──stdout──> listen ──Heard──> converse (the actor: Core) ──> subscribers, waiters, permission dispatcher
    ^                                    │  ^
    └──stdin── Outbox.write_to <─────────┘  └── the owner's commands
    └──ended by── end_when_asked <── Core.ending
@@ -28,7 +28,7 @@ async def converse(me: actors.Me[Command], core: Core) -> None:
     me.ready()
     async for message in me:
         core.handle(message, me.timers)
-        if core.standing.over:
+        if core.turn_state.over:
             return
 
 

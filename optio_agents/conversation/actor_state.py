@@ -16,7 +16,7 @@ from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.codecs.json_lines import UNPARSEABLE
 from optio_agents.conversation.options import ConversationOptions
 from optio_agents.conversation.outbox import Outbox
-from optio_agents.conversation.permission_dispatch import PermissionDesk
+from optio_agents.conversation.permission_dispatch import PermissionDispatcher
 from optio_agents.conversation.promises import PendingInterrupt, Promise, Sent
 from optio_agents.conversation.states import ObservedState
 from optio_agents.conversation.subscribers import Subscribers
@@ -31,7 +31,7 @@ from optio_agents.conversation.turns.effects import (
     TurnEnded,
 )
 from optio_agents.conversation.turns.owner_commands import Turns
-from optio_agents.conversation.turns.turn_state import Standing
+from optio_agents.conversation.turns.turn_state import TurnState
 from optio_agents.conversation.values import Event, Fate, SendEnd, State, TurnResult
 
 FIRST_WORDS = 5
@@ -42,13 +42,13 @@ class Core:
     """The state of one conversation. Changed by its actor only."""
 
     def __init__(self, codec: Codec, options: ConversationOptions) -> None:
-        self.standing = Standing(codec)
-        self.turns = Turns(self.standing)
+        self.turn_state = TurnState(codec)
+        self.turns = Turns(self.turn_state)
         self.options = options
         self.outbox = Outbox(options.outbox_bytes)
         self.events: Subscribers[Event] = Subscribers(options.backlog_events, options.backlog_bytes)
         self.results: Subscribers[TurnResult] = Subscribers(options.backlog_events, options.backlog_bytes)
-        self.desk: PermissionDesk | None = None
+        self.dispatcher: PermissionDispatcher | None = None
         self.state = ObservedState()
         self.running: Any = AsyncValue(False)
         self.ending: Promise[EndBackend] = Promise()
@@ -109,7 +109,7 @@ class Core:
             case commands.InterruptExpired(interrupted):
                 self._perform(turns.interrupt_expired(interrupted), timers)
             case commands.StartExpired():
-                if self.standing.state is State.STARTING:
+                if self.turn_state.state is State.STARTING:
                     reason = f"the agent was not ready after {self.options.start_seconds:g} s"
                     self._perform(turns.fail(reason), timers)
             case commands.Probe(done):
@@ -121,7 +121,7 @@ class Core:
 
     def abandon(self, how: str, timers: Timers | None = None) -> None:
         """The agent is gone, or nobody looks after it any more: everything that is open ends now. Idempotent."""
-        if not self.standing.over:
+        if not self.turn_state.over:
             self._perform(self.turns.gone(how), timers)
         self.events.end()
         self.results.end()
@@ -130,7 +130,7 @@ class Core:
 
     def unhandled(self, message: commands.Command) -> None:
         """A message that the actor did not come to: whoever waits for it learns that it was not done."""
-        reason = self.standing.closed or "the conversation has ended"
+        reason = self.turn_state.closed or "the conversation has ended"
         match message:
             case commands.Send(sent) | commands.Steer(sent):
                 self._end_send(sent.number, SendEnd(Fate.UNSENT, reason=reason))
@@ -146,7 +146,7 @@ class Core:
 
     def publish_own(self, kind: str, **fields: Any) -> None:
         """Publish an event of ours."""
-        self.events.publish([Event({"type": f"x-optio-{kind}", **fields}, self.standing.turn)])
+        self.events.publish([Event({"type": f"x-optio-{kind}", **fields}, self.turn_state.turn)])
 
     def _perform(self, effects: list[Effect], timers: Timers | None, size: int = 0) -> None:
         batch: list[Event] = []
@@ -159,12 +159,12 @@ class Core:
             if self.state.now is State.STARTING:
                 self._note_first_words(batch)
             self.events.publish(batch, size)
-        if not self.outbox.put(self.standing.codec.take_output()):
+        if not self.outbox.put(self.turn_state.codec.take_output()):
             limit = self.options.outbox_bytes
             reason = f"the agent does not read its input: more than {limit} bytes wait to be written to it"
             self._perform(self.turns.fail(reason), timers)
-        self.state.show(self.standing.state)
-        self.running.value = self.standing.turn is not None
+        self.state.show(self.turn_state.state)
+        self.running.value = self.turn_state.turn is not None
 
     def _do(self, effect: Effect, timers: Timers | None) -> None:
         match effect:
@@ -180,18 +180,18 @@ class Core:
                 if timers is not None:
                     timers.start(("interrupt", number), seconds, commands.InterruptExpired(number))
             case Offered(permission, request):
-                if self.desk is not None:
-                    self.desk.offer(permission, request)
+                if self.dispatcher is not None:
+                    self.dispatcher.offer(permission, request)
             case Settled(permission):
-                if self.desk is not None:
-                    self.desk.settle(permission)
+                if self.dispatcher is not None:
+                    self.dispatcher.settle(permission)
             case EndBackend():
                 self.ending.settle(effect)
 
     def _end_send(self, number: int, end: SendEnd) -> None:
         sent = self._sents.pop(number, None)
         if sent is not None:
-            if end.fate is Fate.UNSENT and self.standing.closed is not None:
+            if end.fate is Fate.UNSENT and self.turn_state.closed is not None:
                 self.unsent.append(sent.text)
             sent.settle(end)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import trio
 
-from optio_agents.bridge import Border, run_in_trio
+from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.context import SYSTEM_MESSAGE_PREFIX, HookContext
 from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.client import AgentConversation
@@ -66,13 +66,13 @@ class AgentBody:
             ConversationClosed: it ended by itself.
         """
 
-        async def within_trio(border: Border) -> None:
-            await _in_order(lambda over: self._converse(border, host.workdir, hook_context, over))
+        async def within_trio(boundary: Boundary) -> None:
+            await _in_order(lambda over: self._converse(boundary, host.workdir, hook_context, over))
 
         await run_in_trio(within_trio)
 
     async def _converse(
-        self, border: Border, workdir: str, hook_context: HookContext, over: trio.Event
+        self, boundary: Boundary, workdir: str, hook_context: HookContext, over: trio.Event
     ) -> None:
         inherited = os.environ if self.environment is None else self.environment
         async with open_conversation(
@@ -81,7 +81,7 @@ class AgentBody:
             home=self.home,
             environment={**inherited, **(hook_context.browser_launch_env or {})},
             options=self.options,
-            border=border,
+            boundary=boundary,
         ) as conversation:
             if self.on_permission_request is not None:
                 conversation.on_permission_request(self.on_permission_request)
@@ -166,6 +166,6 @@ def _sender(conversation: AgentConversation) -> Any:
     """The session's way to the agent, from whichever world the session is called in."""
 
     async def sender(message: str) -> None:
-        await run_in_trio(lambda border: deliver(conversation, message))
+        await run_in_trio(lambda boundary: deliver(conversation, message))
 
     return sender

@@ -8,12 +8,12 @@ from contextlib import suppress
 import trio
 
 import actors
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.conversation import commands
 from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.intake import Intake
 from optio_agents.conversation.listeners import Listeners
-from optio_agents.conversation.permission_dispatch import PermissionDesk
+from optio_agents.conversation.permission_dispatch import PermissionDispatcher
 from optio_agents.conversation.promises import Promise, Sent
 from optio_agents.conversation.subscribers import Backlog, Subscription
 from optio_agents.conversation.surface import (
@@ -47,14 +47,19 @@ class AgentConversation:
     """
 
     def __init__(
-        self, name: str, core: Core, ref: actors.Ref[commands.Command], nursery: trio.Nursery, border: Border
+        self,
+        name: str,
+        core: Core,
+        ref: actors.Ref[commands.Command],
+        nursery: trio.Nursery,
+        boundary: Boundary,
     ) -> None:
         self.name = name
         self.core = core
         """For the block that owns the conversation; not part of the interface."""
         self._intake = Intake(name, core, ref)
-        self._desk = core.desk = PermissionDesk(nursery, border, self._decided)
-        self._listeners = Listeners(core, self._desk, nursery, border)
+        self._dispatcher = core.dispatcher = PermissionDispatcher(nursery, boundary, self._decided)
+        self._listeners = Listeners(core, self._dispatcher, nursery, boundary)
 
     def __repr__(self) -> str:
         return f"<AgentConversation {self.name} {self.state.value}, {len(self.queued)} queued>"
@@ -157,12 +162,12 @@ class AgentConversation:
     @property
     def closed(self) -> bool:
         """Whether it has ended, or is ending."""
-        return self.core.standing.closed is not None
+        return self.core.turn_state.closed is not None
 
     @property
     def closed_reason(self) -> str | None:
         """Why it has ended; `None` while it has not."""
-        return self.core.standing.closed
+        return self.core.turn_state.closed
 
     async def wait_closed(self) -> str:
         """Wait until it has ended and its processes are gone; why."""
@@ -194,17 +199,17 @@ class AgentConversation:
     @property
     def capabilities(self) -> Capabilities:
         """What its backend can do."""
-        return self.core.standing.codec.capabilities
+        return self.core.turn_state.codec.capabilities
 
     @property
     def session(self) -> str | None:
         """The name under which a later conversation can resume this one, once the backend has told it."""
-        return self.core.standing.session
+        return self.core.turn_state.session
 
     @property
     def queued(self) -> tuple[str, ...]:
         """The texts that wait, the next one first."""
-        return self.core.standing.queued
+        return self.core.turn_state.queued
 
     async def settled(self) -> None:
         """Wait until everything that was told to the conversation so far has reached it (its queue shows it)."""
@@ -252,11 +257,11 @@ class AgentConversation:
     @property
     def permission_requests(self) -> tuple[PermissionRequest, ...]:
         """The requests that wait for a decision, the oldest first."""
-        return self._desk.open
+        return self._dispatcher.open
 
     async def decide(self, request: PermissionRequest, decision: PermissionDecision) -> bool:
         """Decide an open request without a handler. Returns `False` if it was settled already."""
-        number = self._desk.number(request)
+        number = self._dispatcher.number(request)
         if number is None:
             await trio.lowlevel.checkpoint()
             return False

@@ -1,4 +1,4 @@
-"""A conversation for asyncio programs: the same one, in the loop's Trio guest, called across the border."""
+"""A conversation for asyncio programs: the same one, in the loop's Trio guest, called across the boundary."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from os import PathLike
 from typing import Any, TypeVar
 
-from optio_agents.bridge import Border, run_in_trio
+from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.opening import open_conversation
@@ -33,8 +33,8 @@ from optio_agents.conversation.values import (
 
 T = TypeVar("T")
 
-Opening = Callable[[Border], Any]
-"""Makes the context manager of the conversation (a Trio one) over a border."""
+Opening = Callable[[Boundary], Any]
+"""Makes the context manager of the conversation (a Trio one) over a boundary."""
 
 
 class AsyncioConversation:
@@ -141,7 +141,7 @@ class AsyncioConversation:
 
     @staticmethod
     async def _within(function: Callable[[], Awaitable[T]]) -> T:
-        async def call(border: Border) -> T:
+        async def call(boundary: Boundary) -> T:
             return await function()
 
         return await run_in_trio(call)
@@ -158,9 +158,9 @@ async def open_asyncio_conversation(
 ) -> AsyncGenerator[AsyncioConversation]:
     """`open_conversation`, under asyncio."""
 
-    def opening(border: Border) -> Any:
+    def opening(boundary: Boundary) -> Any:
         return open_conversation(
-            agent, workdir=workdir, home=home, environment=environment, options=options, border=border
+            agent, workdir=workdir, home=home, environment=environment, options=options, boundary=boundary
         )
 
     async with converse_from_asyncio(opening) as conversation:
@@ -173,11 +173,11 @@ async def converse_from_asyncio(opening: Opening) -> AsyncGenerator[AsyncioConve
     opened: asyncio.Future[AgentConversation] = asyncio.get_running_loop().create_future()
     left = asyncio.Event()
 
-    async def own(border: Border) -> None:
-        async with opening(border) as conversation:
+    async def own(boundary: Boundary) -> None:
+        async with opening(boundary) as conversation:
             if not opened.done():
                 opened.set_result(conversation)
-            await border.wait_flag(left)
+            await boundary.wait_flag(left)
 
     owner = asyncio.ensure_future(run_in_trio(own))
     try:

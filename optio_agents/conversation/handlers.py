@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import trio
 from outcome import Error, Outcome
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.conversation.subscribers import DROPPED, Backlog
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class HandlerTask(Generic[T]):
-    """Calls one handler with one item after another, in order, across the border in batches.
+    """Calls one handler with one item after another, in order, across the boundary in batches.
 
     What it raises is logged the first time (and counted always), told to `failed`, and keeps nothing from
     it: the next item comes all the same.
@@ -29,7 +29,7 @@ class HandlerTask(Generic[T]):
         self,
         handler: Callable[[T], Any],
         backlog: Backlog[T],
-        border: Border,
+        boundary: Boundary,
         *,
         label: str,
         gap: Callable[[int], T] | None = None,
@@ -37,7 +37,7 @@ class HandlerTask(Generic[T]):
     ) -> None:
         self._handler = handler
         self._backlog = backlog
-        self._border = border
+        self._boundary = boundary
         self._label = label
         self._gap = gap
         self._failed = failed
@@ -56,7 +56,7 @@ class HandlerTask(Generic[T]):
                     )
                     if self._gap is not None:
                         items = [self._gap(dropped), *batch]
-                await self._border.call_each(
+                await self._boundary.call_each(
                     self._call, [(item,) for item in items], label=self._label, on_result=self._note
                 )
 

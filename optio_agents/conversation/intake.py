@@ -33,7 +33,7 @@ class Intake:
             ConversationClosed: it has ended, or is ending.
             SendQueueFull: too many sends wait already.
         """
-        if self._core.standing.closed is not None:
+        if self._core.turn_state.closed is not None:
             raise self.closed_error()
         if self._core.waiting >= self._core.options.queue_limit:
             raise SendQueueFull(f"{self._core.waiting} sends wait already")
@@ -78,7 +78,7 @@ class Intake:
 
     def closed_error(self) -> ConversationClosed:
         """What is raised by everything that an ended conversation cannot do."""
-        reason = self._core.standing.closed
+        reason = self._core.turn_state.closed
         return ConversationClosed(f"the conversation with {self._name} has ended: {reason}")
 
     def _next_number(self) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 
 import trio
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.handlers import HandlerTask
-from optio_agents.conversation.permission_dispatch import PermissionDesk
+from optio_agents.conversation.permission_dispatch import PermissionDispatcher
 from optio_agents.conversation.subscribers import DROPPED, Subscription
 from optio_agents.conversation.surface import EventHandler, MessageHandler, PermissionHandler, Unsubscribe
 from optio_agents.conversation.values import Event, TurnResult, TurnStatus
@@ -22,11 +22,13 @@ class Listeners:
     Connecting and disconnecting are plain calls, which an asyncio program makes from outside of the Trio run.
     """
 
-    def __init__(self, core: Core, desk: PermissionDesk, nursery: trio.Nursery, border: Border) -> None:
+    def __init__(
+        self, core: Core, dispatcher: PermissionDispatcher, nursery: trio.Nursery, boundary: Boundary
+    ) -> None:
         self._core = core
-        self._desk = desk
+        self._dispatcher = dispatcher
         self._nursery = nursery
-        self._border = border
+        self._boundary = boundary
         self._token = trio.lowlevel.current_trio_token()
         self._running = 0
         self._one_is_done = trio.Event()
@@ -45,7 +47,7 @@ class Listeners:
         task = HandlerTask[Event](
             lambda event: handler(event.raw),
             backlog,
-            self._border,
+            self._boundary,
             label=f"event handler {_name(handler)}",
             gap=gap,
             failed=self._failed,
@@ -60,13 +62,13 @@ class Listeners:
             return None if result.status is TurnStatus.LOST else handler(result.text)
 
         label = f"message handler {_name(handler)}"
-        task = HandlerTask[TurnResult](call, backlog, self._border, label=label, failed=self._failed)
+        task = HandlerTask[TurnResult](call, backlog, self._boundary, label=label, failed=self._failed)
         return self._serve(task, lambda: self._core.results.remove(backlog))
 
     def on_permission_request(self, handler: PermissionHandler) -> Unsubscribe:
         """Let `handler` decide permission requests."""
-        self._within_trio(lambda: self._desk.set_handler(handler))
-        return lambda: self._within_trio(lambda: self._desk.remove_handler(handler))
+        self._within_trio(lambda: self._dispatcher.set_handler(handler))
+        return lambda: self._within_trio(lambda: self._dispatcher.remove_handler(handler))
 
     async def done(self) -> None:
         """Wait until the handlers have been called with everything there was (after the end)."""

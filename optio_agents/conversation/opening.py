@@ -10,8 +10,8 @@ from functools import partial
 import trio
 
 import actors
-from optio_agents.bridge.border import Border
-from optio_agents.bridge.trio_border import TrioBorder
+from optio_agents.bridge.boundary import Boundary
+from optio_agents.bridge.trio_boundary import TrioBoundary
 from optio_agents.conversation.actor import MAILBOX_CAPACITY, converse, end_when_asked, listen
 from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.agents import Agent
@@ -37,7 +37,7 @@ async def open_conversation(
     home: str | os.PathLike[str] | None = None,
     environment: Mapping[str, str] | None = None,
     options: ConversationOptions = DEFAULT_OPTIONS,
-    border: Border | None = None,
+    boundary: Boundary | None = None,
 ) -> AsyncGenerator[AgentConversation]:
     """Start `agent` in `workdir` and talk to it for the length of the block, from when it is ready.
 
@@ -50,7 +50,7 @@ async def open_conversation(
         home: Its HOME. By default ours, where it finds its login and its settings.
         environment: Instead of our own environment variables.
         options: How long things may take.
-        border: How handlers are called; by default as Trio coroutines.
+        boundary: How handlers are called; by default as Trio coroutines.
 
     Raises:
         AgentNotStarted: it is missing, cannot be run, refuses, or was not ready in time. The text has its words.
@@ -67,7 +67,7 @@ async def open_conversation(
         options=options,
     )
     async with open_conversation_over(
-        connect, agent.codec(cwd), name=agent.name, options=options, border=border
+        connect, agent.codec(cwd), name=agent.name, options=options, boundary=boundary
     ) as conversation:
         yield conversation
 
@@ -79,7 +79,7 @@ async def open_conversation_over(
     *,
     name: str,
     options: ConversationOptions = DEFAULT_OPTIONS,
-    border: Border | None = None,
+    boundary: Boundary | None = None,
 ) -> AsyncGenerator[AgentConversation]:
     """Like `open_conversation`, over whatever `connect` connects to; it may put tasks into the nursery."""
     failure: BaseException | None = None
@@ -87,7 +87,7 @@ async def open_conversation_over(
         async with trio.open_nursery() as nursery:
             try:
                 async with _talking(
-                    nursery, connect, codec, name, options, border or TrioBorder()
+                    nursery, connect, codec, name, options, boundary or TrioBoundary()
                 ) as conversation:
                     try:
                         await _ready(conversation, conversation.core)
@@ -113,7 +113,7 @@ async def _talking(
     codec: Codec,
     name: str,
     options: ConversationOptions,
-    border: Border,
+    boundary: Boundary,
 ) -> AsyncGenerator[AgentConversation]:
     """The actor and its tasks around a transport; in the end the transport is finished and everything resolved."""
     transport = await connect(nursery)
@@ -134,7 +134,7 @@ async def _talking(
             nursery.start_soon(core.outbox.write_to, transport, name=f"writer to {name}")
             nursery.start_soon(listen, transport, ref, name=f"listener to {name}")
             nursery.start_soon(end_when_asked, transport, core, ref, name=f"end of {name}")
-            conversation = AgentConversation(name, core, ref, nursery, border)
+            conversation = AgentConversation(name, core, ref, nursery, boundary)
             yield conversation
     finally:
         await transport.finish()
@@ -152,7 +152,7 @@ async def _ready(conversation: AgentConversation, core: Core) -> None:
     if await core.state.wait_not(State.STARTING) is not State.CLOSED:
         return
     how = await core.over.wait()
-    reason = core.standing.closed or how
+    reason = core.turn_state.closed or how
     text = f"{conversation.name} was not ready: {reason}"
     if how not in text:
         text += f" ({how})"

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.conversation.surface import (
     PermissionAnswer,
     PermissionDecision,
@@ -26,17 +26,17 @@ logger = logging.getLogger(__name__)
 HANDLER_FAILED = "The permission handler failed, so the request is denied."
 
 
-class PermissionDesk:
+class PermissionDispatcher:
     """Brings requests and the newest handler together. `decided` is told each decision that a handler made."""
 
     def __init__(
         self,
         nursery: trio.Nursery,
-        border: Border,
+        boundary: Boundary,
         decided: Callable[[int, PermissionDecision], Awaitable[object]],
     ) -> None:
         self._nursery = nursery
-        self._border = border
+        self._boundary = boundary
         self._decided = decided
         self._handler: PermissionHandler | None = None
         self._open: dict[int, PermissionRequest] = {}
@@ -109,7 +109,7 @@ class PermissionDesk:
             return await answer if inspect.isawaitable(answer) else answer
 
         try:
-            answer = await self._border.call(ask, label="permission handler")
+            answer = await self._boundary.call(ask, label="permission handler")
         except Exception:
             logger.exception("the permission handler failed on %s", request.tool_name)
             return PermissionDecision("deny", message=HANDLER_FAILED)

@@ -21,7 +21,7 @@ EOF_SECONDS = 1.0
 only a process that escaped the tree can hold the pipe open, and nobody waits for that one."""
 
 
-class Murmur:
+class StderrExcerpt:
     """What an agent wrote to stderr: the beginning (where it says what is wrong) and the end, nothing between."""
 
     HEAD = 4 * 1024
@@ -51,7 +51,7 @@ class Murmur:
         return text if len(text) <= 2 * limit else f"{text[:limit]} ... {text[-limit:]}"
 
 
-class AgentProcess:
+class ConversationProcess:
     """A `Transport` over the stdio of a process tree. Made by `start_process`, ended by `finish`."""
 
     def __init__(
@@ -74,7 +74,7 @@ class AgentProcess:
         self._name = name
         self._temporary = temporary
         self._options = options
-        self.murmur = Murmur()
+        self.stderr_excerpt = StderrExcerpt()
         self._output_ended = trio.Event()
         self._stderr_ended = trio.Event()
         self._gone = trio.Event()
@@ -140,7 +140,7 @@ class AgentProcess:
     async def _drain_stderr(self) -> None:
         try:
             async for data in self._stderr:
-                self.murmur.add(bytes(data))
+                self.stderr_excerpt.add(bytes(data))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         self._stderr_ended.set()
@@ -158,7 +158,7 @@ class AgentProcess:
 
     def _note_gone(self, how: str) -> None:
         if not self._gone.is_set():
-            words = self.murmur.excerpt()
+            words = self.stderr_excerpt.excerpt()
             self._how = f"{how}; its stderr: {words}" if words else how
             self._gone.set()
 
@@ -181,7 +181,7 @@ async def start_process(
     environment: Mapping[str, str],
     home: str | None,
     options: ConversationOptions,
-) -> AgentProcess:
+) -> ConversationProcess:
     """Run an agent; its owner must `finish` it. `nursery` gets the tasks that look after it.
 
     It gets a TMPDIR of its own (agents leave sockets and caches there), removed at the end, and `home` as
@@ -218,6 +218,6 @@ async def start_process(
             reason = error.strerror or error
             raise AgentNotStarted(f"{name}: {program} cannot be run: {reason}") from error
         raise
-    agent = AgentProcess(process, ProcessTree(process.pid, marker), name, temporary, options)
+    agent = ConversationProcess(process, ProcessTree(process.pid, marker), name, temporary, options)
     nursery.start_soon(agent.look_after, name=f"looking after {name}")
     return agent

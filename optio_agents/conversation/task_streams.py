@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import trio
 
-from optio_agents.bridge import Border
+from optio_agents.bridge import Boundary
 from optio_agents.context import AgentSender, HookContext
 from optio_agents.conversation.agent_body import deliver
 from optio_agents.conversation.agents import Agent
@@ -42,18 +42,20 @@ class AgentStreams(Protocol):
 
 
 class StreamTransport:
-    """A `Transport` over asyncio streams: every chunk crosses the border once."""
+    """A `Transport` over asyncio streams: every chunk crosses the boundary once."""
 
-    def __init__(self, agent: AgentStreams, border: Border, options: ConversationOptions) -> None:
+    def __init__(self, agent: AgentStreams, boundary: Boundary, options: ConversationOptions) -> None:
         self._agent = agent
-        self._border = border
+        self._boundary = boundary
         self._options = options
         self._output_ended = trio.Event()
 
     async def receive(self) -> bytes:
         """See `Transport.receive`."""
         try:
-            data = await self._border.call(self._agent.stdout.read, READ_SIZE, label="reading from the agent")
+            data = await self._boundary.call(
+                self._agent.stdout.read, READ_SIZE, label="reading from the agent"
+            )
         except OSError:
             data = b""
         if not data:
@@ -68,7 +70,7 @@ class StreamTransport:
             await self._agent.stdin.drain()
 
         try:
-            await self._border.call(write, label="writing to the agent")
+            await self._boundary.call(write, label="writing to the agent")
         except OSError as error:
             raise trio.BrokenResourceError from error
 
@@ -76,9 +78,9 @@ class StreamTransport:
         """See `Transport.end`."""
         if ask and not self._output_ended.is_set():
             with trio.move_on_after(self._options.ask_seconds):
-                await self._border.call(self._close_input, label="closing the agent's input")
+                await self._boundary.call(self._close_input, label="closing the agent's input")
                 await self._output_ended.wait()
-        await self._border.call(self._agent.end, label="ending the agent")
+        await self._boundary.call(self._agent.end, label="ending the agent")
         self._output_ended.set()
 
     async def wait(self) -> str:
@@ -117,13 +119,13 @@ def conversing(
 
     @asynccontextmanager
     async def converse(streams: AgentStreams, hook_context: HookContext) -> AsyncGenerator[AgentSender]:
-        def opening(border: Border) -> Any:
+        def opening(boundary: Boundary) -> Any:
             async def connect(nursery: trio.Nursery) -> StreamTransport:
                 await trio.lowlevel.checkpoint()
-                return StreamTransport(streams, border, options)
+                return StreamTransport(streams, boundary, options)
 
             codec = agent.codec(hook_context._host.workdir)
-            return open_conversation_over(connect, codec, name=agent.name, options=options, border=border)
+            return open_conversation_over(connect, codec, name=agent.name, options=options, boundary=boundary)
 
         async with converse_from_asyncio(opening) as conversation:
             if on_permission_request is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, cast
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts.base import SessionHost
 from optio_agents.hosts.foreign import ForeignHost
 from optio_agents.hosts.optio_local import OptioLocalHost
@@ -15,7 +15,7 @@ _SPEAK_FOR_THEMSELVES = ("tail_file", "fetch_bytes_from_host")
 """Methods that we pass by on hosts that we know. A host that has its own is asked."""
 
 
-def adapt_host(host: Any, border: Border) -> SessionHost:
+def adapt_host(host: Any, boundary: Boundary) -> SessionHost:
     """Return `host` as what a session needs.
 
     A host that is a `SessionHost` already is returned as it is. optio-host's `LocalHost` and `RemoteHost` are
@@ -27,10 +27,10 @@ def adapt_host(host: Any, border: Border) -> SessionHost:
     optio_host = sys.modules.get("optio_host.host")
     if optio_host is not None:
         if _is_plain(host, optio_host.LocalHost):
-            return OptioLocalHost(host, border)
+            return OptioLocalHost(host, boundary)
         if _is_plain(host, optio_host.RemoteHost):
-            return RemoteSessionHost(host, border)
-    return ForeignHost(host, border)
+            return RemoteSessionHost(host, boundary)
+    return ForeignHost(host, boundary)
 
 
 def _is_plain(host: Any, known: type) -> bool:

@@ -7,14 +7,10 @@ All coroutines here are Trio coroutines.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
-
-LOG_NAME = "optio.log"
-"""The log's file name in the workdir."""
 
 WINDOW_LIMIT = 256 * 1024
 """The most bytes that one `Window` of a log holds."""
@@ -80,30 +76,6 @@ class LogReader(Protocol):
 
 class LogLost(Exception):  # noqa: N818 - named for what happened, as trio does
     """The log could not be read on (I/O error, connection gone). The environment's fault; a restart may help."""
-
-
-class RejectionKind(enum.Enum):
-    """Why a deliverable was refused. The values are what outcomes and JSON output show."""
-
-    INVALID_PATH = "invalid-path"
-    OUTSIDE = "outside"
-    MISSING = "missing"
-    NOT_REGULAR = "not-a-regular-file"
-    UNREADABLE = "unreadable"
-    TOO_LARGE = "too-large"
-    NOT_UTF8 = "not-utf8"
-
-
-class DeliverableRejected(Exception):  # noqa: N818
-    """The agent announced something that cannot be delivered: the agent's fault, and it can be told so.
-
-    `kind` says which of the seven reasons, `detail` what exactly (a size, an error's text), for humans.
-    """
-
-    def __init__(self, kind: RejectionKind, detail: str) -> None:
-        super().__init__(f"{kind.value}: {detail}")
-        self.kind = kind
-        self.detail = detail
 
 
 class OpenDeliverable(Protocol):

@@ -14,27 +14,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts import shell
-from optio_agents.hosts.base import (
-    LOG_NAME,
-    WINDOW_LIMIT,
-    DeliverableRejected,
-    LogPosition,
-    LogReader,
-    OpenDeliverable,
-    RejectionKind,
-)
-from optio_agents.hosts.beside import running_beside
+from optio_agents.hosts.background import running_in_background
+from optio_agents.hosts.base import WINDOW_LIMIT, LogPosition, LogReader, OpenDeliverable
 from optio_agents.hosts.log.tailed_reader import ForeignLogReader
+from optio_agents.protocol.paths import LOG_NAME
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 
 class ForeignHost:
     """Implements `hosts.base.SessionHost` with what the wrapped object offers."""
 
-    def __init__(self, host: Any, border: Border) -> None:
+    def __init__(self, host: Any, boundary: Boundary) -> None:
         self._host = host
-        self._border = border
+        self._boundary = boundary
 
     @property
     def workdir(self) -> str:
@@ -44,7 +38,7 @@ class ForeignHost:
     async def setup_workdir(self) -> None:
         """See `hosts.base.SessionHost.setup_workdir`. A host without the method has its workdir already."""
         if (method := self._method("setup_workdir")) is not None:
-            await self._border.call(method, label="setup_workdir")
+            await self._boundary.call(method, label="setup_workdir")
 
     async def prepare_channel(self) -> None:
         """See `hosts.base.SessionHost.prepare_channel`.
@@ -55,7 +49,7 @@ class ForeignHost:
         if self._method("run_command") is not None:
             await self._shell(shell.prepare_channel(self.workdir))
         elif (write_text := self._method("write_text")) is not None:
-            await self._border.call(write_text, LOG_NAME, "", label="write_text")
+            await self._boundary.call(write_text, LOG_NAME, "", label="write_text")
 
     @asynccontextmanager
     async def open_log(
@@ -64,12 +58,12 @@ class ForeignHost:
         """See `hosts.base.SessionHost.open_log`. `settled` is never asked: only whole lines are seen."""
         path = f"{self.workdir}/{LOG_NAME}"
         reader = ForeignLogReader(
-            self._border,
+            self._boundary,
             lambda: self._host.tail_file(path),
             position,
             fetch=None if self._method("fetch_bytes_from_host") is None else lambda: self._fetch(path),
         )
-        async with running_beside(reader.follow):
+        async with running_in_background(reader.follow):
             yield reader
 
     @asynccontextmanager
@@ -96,13 +90,13 @@ class ForeignHost:
         """See `hosts.base.SessionHost.search_path`."""
         if (run_command := self._method("run_command")) is None:
             return ""
-        answer = await self._border.call(run_command, shell.SEARCH_PATH, label="run_command")
+        answer = await self._boundary.call(run_command, shell.SEARCH_PATH, label="run_command")
         return str(getattr(answer, "stdout", ""))
 
     async def _read_deliverable(self, path: str, limit: int) -> bytes:
         program = shell.read_deliverable(self.workdir, path, limit=limit, encoded=True)
         if (run_command := self._method("run_command")) is not None:
-            answer = await self._border.call(run_command, program, label="run_command")
+            answer = await self._boundary.call(run_command, program, label="run_command")
             header, _, content = str(getattr(answer, "stdout", "")).partition("\n")
             try:
                 shell.parse_header(header.encode("utf-8", "replace"))
@@ -122,11 +116,11 @@ class ForeignHost:
 
     async def _fetch(self, path: str) -> bytes:
         fetch = self._host.fetch_bytes_from_host
-        content: bytes = await self._border.call(fetch, path, label="fetch_bytes_from_host")
+        content: bytes = await self._boundary.call(fetch, path, label="fetch_bytes_from_host")
         return content
 
     async def _shell(self, command: str) -> None:
-        answer = await self._border.call(self._host.run_command, command, label="run_command")
+        answer = await self._boundary.call(self._host.run_command, command, label="run_command")
         status = getattr(answer, "exit_code", 0)
         if isinstance(status, int) and status != 0:
             raise OSError(f"the host's shell failed ({status}): {getattr(answer, 'stderr', '')!s:.500}")

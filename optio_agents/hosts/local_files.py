@@ -10,18 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
-from optio_agents.hosts.base import (
-    LOG_NAME,
-    DeliverableRejected,
-    LogPosition,
-    LogReader,
-    OpenDeliverable,
-    RejectionKind,
-)
+from optio_agents.hosts.base import LogPosition, LogReader, OpenDeliverable
 from optio_agents.hosts.files.beneath import LeavesDirectory, open_file, replacing, write_all
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.files.page_cache import PIECE, read_piece
 from optio_agents.hosts.log.local_reader import open_log_reader
+from optio_agents.protocol.paths import LOG_NAME
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 DELIVERABLES = "deliverables"
 """The directory, in the workdir, from which an agent delivers."""

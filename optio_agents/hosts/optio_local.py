@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts.local_files import LocalFiles
 
 
 class OptioLocalHost(LocalFiles):
     """Implements `hosts.base.SessionHost`. Only `setup_workdir` is left to the wrapped host."""
 
-    def __init__(self, host: Any, border: Border) -> None:
+    def __init__(self, host: Any, boundary: Boundary) -> None:
         super().__init__(os.path.abspath(host.workdir))
         self._host = host
-        self._border = border
+        self._boundary = boundary
 
     @property
     def workdir(self) -> str:
@@ -24,5 +24,5 @@ class OptioLocalHost(LocalFiles):
 
     async def setup_workdir(self) -> None:
         """See `hosts.base.SessionHost.setup_workdir`."""
-        await self._border.call(self._host.setup_workdir, label="setup_workdir")
+        await self._boundary.call(self._host.setup_workdir, label="setup_workdir")
         self.directory.forget()

@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts import shell
-from optio_agents.hosts.base import LOG_NAME, WINDOW_LIMIT, LogLost, LogPosition, LogReader, OpenDeliverable
+from optio_agents.hosts.base import WINDOW_LIMIT, LogLost, LogPosition, LogReader, OpenDeliverable
 from optio_agents.hosts.log import remote_follower as follower
 from optio_agents.hosts.log.remote_reader import FRAMED, PLAIN, RemoteLogReader, start_arguments
 from optio_agents.hosts.remote_connection import ConnectionGone, RemoteConnection, RemoteProcess
 from optio_agents.hosts.remote_deliverable import RemoteDeliverable
+from optio_agents.protocol.paths import LOG_NAME
 
 _FOLLOW = f"""
 if command -v python3 >/dev/null 2>&1; then
@@ -33,10 +34,10 @@ exec tail -c +$(($3 + 1)) -F "$2" 2>/dev/null
 class RemoteSessionHost:
     """Implements `hosts.base.SessionHost`."""
 
-    def __init__(self, host: Any, border: Border) -> None:
+    def __init__(self, host: Any, boundary: Boundary) -> None:
         self._host = host
-        self._border = border
-        self._connection = RemoteConnection(host, border)
+        self._boundary = boundary
+        self._connection = RemoteConnection(host, boundary)
 
     @property
     def workdir(self) -> str:
@@ -45,7 +46,7 @@ class RemoteSessionHost:
 
     async def setup_workdir(self) -> None:
         """See `hosts.base.SessionHost.setup_workdir`."""
-        await self._border.call(self._host.setup_workdir, label="setup_workdir")
+        await self._boundary.call(self._host.setup_workdir, label="setup_workdir")
 
     async def prepare_channel(self) -> None:
         """See `hosts.base.SessionHost.prepare_channel`."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 
 RECONNECT = 30.0
 """Seconds for which a lost connection is tried to be made again, before the log counts as lost."""
@@ -29,9 +29,9 @@ class ConnectionGone(OSError):  # noqa: N818 - named for what happened
 class RemoteProcess:
     """A command that runs on the host. Bytes in, bytes out."""
 
-    def __init__(self, process: Any, border: Border) -> None:
+    def __init__(self, process: Any, boundary: Boundary) -> None:
         self._process = process
-        self._border = border
+        self._boundary = boundary
 
     async def receive(self, limit: int) -> bytes:
         """Wait for output, at most `limit` bytes of it; `b""` at its end.
@@ -54,7 +54,7 @@ class RemoteProcess:
 
     async def _read(self, stream: Any, limit: int) -> bytes:
         try:
-            data: bytes = await self._border.call(stream.read, limit, label="reading over SSH")
+            data: bytes = await self._boundary.call(stream.read, limit, label="reading over SSH")
         except _ssh_errors() as error:
             raise ConnectionGone(f"the SSH connection was lost: {error!r}") from error
         return data
@@ -67,9 +67,9 @@ class RemoteConnection:
     replaced in it: a second one, made with the same settings, serves until its last user has gone.
     """
 
-    def __init__(self, host: Any, border: Border) -> None:
+    def __init__(self, host: Any, boundary: Boundary) -> None:
         self._host = host
-        self._border = border
+        self._boundary = boundary
         self._spare: Any = None
         self._users = 0
         self._connecting = trio.Lock()
@@ -85,11 +85,11 @@ class RemoteConnection:
         try:
             process = await self._create(program)
             try:
-                yield RemoteProcess(process, self._border)
+                yield RemoteProcess(process, self._boundary)
             finally:
                 process.close()
                 with trio.move_on_after(_FAREWELL, shield=True):
-                    await self._border.call(process.wait_closed, label="the end of a channel", grace=0.5)
+                    await self._boundary.call(process.wait_closed, label="the end of a channel", grace=0.5)
         finally:
             self._users -= 1
             await self._drop_spare()
@@ -105,7 +105,7 @@ class RemoteConnection:
             output = b""
             while data := await process.receive(64 * 1024):
                 output += data
-            await self._border.call(process._process.wait, label="the end of a command")
+            await self._boundary.call(process._process.wait, label="the end of a command")
             if process._process.exit_status != 0:
                 raise OSError(f"the remote shell failed: {await process.complaint()}")
             return output
@@ -114,7 +114,7 @@ class RemoteConnection:
         while True:
             connection = await self._live()
             try:
-                return await self._border.call(
+                return await self._boundary.call(
                     partial(connection.create_process, program, encoding=None), label="a remote process"
                 )
             except _ssh_errors() as error:
@@ -140,7 +140,7 @@ class RemoteConnection:
             host = kind(self._host._ssh, self._host.taskdir)
             try:
                 with trio.fail_after(max(0.0, deadline - trio.current_time())):
-                    await self._border.call(host.connect, label="the SSH connection", grace=1.0)
+                    await self._boundary.call(host.connect, label="the SSH connection", grace=1.0)
             except _failed_attempt() as error:
                 if trio.current_time() + pause > deadline:
                     text = f"no SSH connection to {self._host._ssh.host} within {RECONNECT:g} s: {error!r}"
@@ -156,7 +156,7 @@ class RemoteConnection:
         spare, self._spare = self._spare, None
         with trio.move_on_after(_FAREWELL, shield=True):
             try:
-                await self._border.call(spare.disconnect, label="the SSH connection's end", grace=0.5)
+                await self._boundary.call(spare.disconnect, label="the SSH connection's end", grace=0.5)
             except _ssh_errors():
                 pass  # it is gone, which is what was wanted
 

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from optio_agents.hosts import shell
-from optio_agents.hosts.base import WINDOW_LIMIT, DeliverableRejected, RejectionKind
+from optio_agents.hosts.base import WINDOW_LIMIT
 from optio_agents.hosts.remote_connection import ConnectionGone, RemoteConnection, RemoteProcess
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 ATTEMPTS = 5
 """How often a connection may be lost while one deliverable is read."""

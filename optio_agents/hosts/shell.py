@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from optio_agents.hosts.base import LOG_NAME, DeliverableRejected, RejectionKind
+from optio_agents.protocol.paths import LOG_NAME
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 NAME_BYTES = 255
 """The longest file name on Linux."""

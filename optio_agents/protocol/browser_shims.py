@@ -16,9 +16,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
-from optio_agents.hosts.base import LOG_NAME
 from optio_agents.protocol.features import BrowserMode
 from optio_agents.protocol.limits import URL_LIMIT
+from optio_agents.protocol.paths import LOG_NAME
 
 SHIM_DIRECTORY: Final = "bin"
 """The directory, in the workdir, that holds the scripts."""

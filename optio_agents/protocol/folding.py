@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol, TypeAlias
 
 from optio_agents.protocol.display import display_text
-from optio_agents.protocol.line_run import Message, Run
+from optio_agents.protocol.line_run import LineRun, Message
 
 Call: TypeAlias = tuple[float | None, str]
 """The arguments of one call of `ctx.report_progress`: a percentage or `None`, and a text."""
@@ -85,7 +85,7 @@ class ProgressFold:
         self.dropped = 0
         """How many messages were not passed on, over all."""
 
-    def add(self, run: Run, now: float) -> list[Call]:
+    def add(self, run: LineRun, now: float) -> list[Call]:
         """Take in a run of lines; return the calls to make at once."""
         if self._every:
             return [_call(message) for message in run.first]

@@ -12,10 +12,10 @@ Message: TypeAlias = tuple[int | None, str]
 """What one line of a run says: a percentage or `None`, and a text."""
 
 FIRST_LIMIT = 11
-"""How many messages `Run.first` holds: one more than optio-core passes on within a tenth of a second."""
+"""How many messages `LineRun.first` holds: one more than optio-core passes on within a tenth of a second."""
 
 
-class Run:
+class LineRun:
     """Neighbouring STATUS and plain lines, blank ones not counted.
 
     A run is a view: it keeps the window's bytes alive and decodes only the lines that somebody asks for,
@@ -68,7 +68,7 @@ class Run:
         return event
 
     def __repr__(self) -> str:
-        return f"<Run of {self.count} lines>"
+        return f"<LineRun of {self.count} lines>"
 
 
 def message_of(line: StatusEvent | UnknownLine) -> Message:

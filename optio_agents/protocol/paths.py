@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import posixpath
 
-from optio_agents.hosts.base import DeliverableRejected, RejectionKind
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.limits import NAME_LIMIT, PATH_LIMIT
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
+
+LOG_NAME = "optio.log"
+"""The file name of the log in the workdir."""
 
 DELIVERABLES_SUBDIR = "deliverables"
 """The directory, in the workdir, from which files may be delivered."""

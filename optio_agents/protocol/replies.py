@@ -8,9 +8,9 @@ from __future__ import annotations
 import posixpath
 from typing import Final
 
-from optio_agents.hosts.base import DeliverableRejected, RejectionKind
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.paths import DELIVERABLES_SUBDIR
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 ACCEPTED: Final = "accepted"
 """The first word of the reply to a deliverable that needs nothing more."""

@@ -2,7 +2,7 @@ r"""Whole lines of a log in, ordered records out: the hot path of a session.
 
 A log is mostly STATUS and plain lines, of which a session shows a few and counts the rest. So the scanner
 does not go through the lines. It asks one question of a whole window of bytes, "where is a line that needs
-more than counting?", and turns only those lines into objects; what lies between two of them is one `Run`,
+more than counting?", and turns only those lines into objects; what lies between two of them is one `LineRun`,
 counted where it stands: with `stringzilla`, 5 GB/s; where that is missing, with `bytes.count`, 1 to 2 GB/s.
 
 Lines that need more than counting begin with a control keyword, or are blank (a blank line is no message,
@@ -30,7 +30,7 @@ from optio_agents.protocol.byte_strings import count
 from optio_agents.protocol.events import DoneEvent, ErrorEvent, LogEvent, StatusEvent, UnknownLine
 from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.keywords import enabled_keywords
-from optio_agents.protocol.line_run import Run
+from optio_agents.protocol.line_run import LineRun
 from optio_agents.protocol.messages import CallerMessages, find_block, read_block
 from optio_agents.protocol.parser import line_parser
 
@@ -39,7 +39,7 @@ try:
 except ImportError:
     ahocorasick_rs = None
 
-Record = Run | CallerMessages | LogEvent
+Record = LineRun | CallerMessages | LogEvent
 """What `Scanner.scan` returns in order: runs, blocks of messages to the caller, and the events of other control
 lines."""
 
@@ -61,7 +61,7 @@ class Scanner:
 
     Args:
         features: which of the optional keywords are on.
-        every: make each `Run.first` hold every line, for callers who want them all.
+        every: make each `LineRun.first` hold every line, for callers who want them all.
     """
 
     def __init__(self, features: ProtocolFeatures, *, every: bool = False) -> None:
@@ -174,7 +174,7 @@ class Scanner:
 
     def _close_run(self, records: list[Record], data: bytes, start: int, end: int, blanks: int) -> None:
         if lines := count(data, b"\n", start, end) - blanks:
-            records.append(Run(data, start, end, lines, self._parse, every=self._every))
+            records.append(LineRun(data, start, end, lines, self._parse, every=self._every))
 
 
 def _control_prefixes(features: ProtocolFeatures) -> list[bytes]:

@@ -8,13 +8,13 @@ from typing import Any, Never
 import trio
 
 import actors
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.session.verdict import BodyEnded
 
 
 async def run_body(
     me: actors.Me[Never],
-    border: Border,
+    boundary: Boundary,
     body: Any,
     arguments: tuple[Any, ...],
     tell: Callable[[BodyEnded], None],
@@ -23,7 +23,7 @@ async def run_body(
     """Run `body(*arguments)` and report how it ended; whatever it raises is a fact, not this actor's failure."""
     me.ready()
     try:
-        await border.call(body, *arguments, label="body", grace=grace)
+        await boundary.call(body, *arguments, label="body", grace=grace)
     except trio.Cancelled:
         raise
     except BaseException as error:  # noqa: BLE001 - passed on to the one place that decides

@@ -8,11 +8,11 @@ from typing import Any
 from outcome import Error, Outcome
 
 import actors
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.context import HookContext
 from optio_agents.protocol.payload import read_json_lines
-from optio_agents.session.outbox import Outbox
-from optio_agents.session.recorder import Journal
+from optio_agents.session.recorder import Recorder
+from optio_agents.session.reply_queue import ReplyQueue
 
 
 class Callers:
@@ -20,16 +20,16 @@ class Callers:
 
     def __init__(
         self,
-        border: Border,
+        boundary: Boundary,
         hook_context: HookContext,
-        journal: Journal,
+        recorder: Recorder,
         callback: Any,
         sender: actors.Ref[str],
         grace: float,
     ) -> None:
-        self._border = border
+        self._boundary = boundary
         self._hook_context = hook_context
-        self._journal = journal
+        self._recorder = recorder
         self._callback = callback
         self._sender = sender
         self._grace = grace
@@ -41,7 +41,7 @@ class Callers:
             blocks: texts and keywords of `CallerMessages`, decoded one block at a time: see there.
             settle: called for each message.
         """
-        outbox = Outbox(self._sender, self._journal)
+        outbox = ReplyQueue(self._sender, self._recorder)
         keyword = ""  # of the message that is being handed over
 
         def calls() -> Iterator[tuple[HookContext, str, object]]:
@@ -57,9 +57,9 @@ class Callers:
 
         def report(_: int, outcome: Outcome[object]) -> None:
             if isinstance(outcome, Error):
-                self._journal.problem(f"on_caller_message failed for {keyword}: {outcome.error!r}")
+                self._recorder.problem(f"on_caller_message failed for {keyword}: {outcome.error!r}")
 
-        await self._border.call_each(
+        await self._boundary.call_each(
             self._callback,
             calls(),
             label="on_caller_message",

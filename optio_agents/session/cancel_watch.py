@@ -8,14 +8,16 @@ from typing import Any, Never
 import trio
 
 import actors
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.session.verdict import CancelAsked
 
 POLL_INTERVAL = 0.05
 """Seconds between two looks at a ctx that has `should_continue()` and no flag to wait for."""
 
 
-async def watch(me: actors.Me[Never], border: Border, ctx: Any, tell: Callable[[CancelAsked], None]) -> None:
+async def watch(
+    me: actors.Me[Never], boundary: Boundary, ctx: Any, tell: Callable[[CancelAsked], None]
+) -> None:
     """Wait until optio asks for the end, then say so once.
 
     A ctx with a `cancellation_flag` is waited for as an event. One without is asked `should_continue()` at intervals;
@@ -25,7 +27,7 @@ async def watch(me: actors.Me[Never], border: Border, ctx: Any, tell: Callable[[
     flag = getattr(ctx, "cancellation_flag", None)
     should_continue = getattr(ctx, "should_continue", None)
     if flag is not None:
-        await border.wait_flag(flag)
+        await boundary.wait_flag(flag)
     elif should_continue is not None:
         while should_continue():  # noqa: ASYNC110 - such a ctx has no event to wait for
             await trio.sleep(POLL_INTERVAL)

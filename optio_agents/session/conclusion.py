@@ -25,7 +25,7 @@ from optio_agents.session.verdict import Judge, Verdict
 EXIT_REQUESTS = (SystemExit, KeyboardInterrupt)
 
 
-class Edge:
+class Conclusion:
     """Concludes one session. Use once.
 
     Args:
@@ -35,7 +35,7 @@ class Edge:
 
     def __init__(self, plan: Plan, judge: Judge) -> None:
         self._plan = plan
-        self._journal = plan.journal
+        self._recorder = plan.recorder
         self._judge = judge
 
     def conclude(self, failure: BaseException | None, after_failure: BaseException | None) -> SessionOutcome:
@@ -66,12 +66,12 @@ class Edge:
         self, verdict: Verdict, shown: BaseException | None, others: list[BaseException]
     ) -> SessionOutcome:
         for other in others:
-            self._journal.note(f"Also raised: {other!r}")
+            self._recorder.note(f"Also raised: {other!r}")
             if shown is not None:
                 shown.add_note(f"Also raised in this session: {other!r}")
-        outcome = self._journal.outcome(verdict.ending, verdict.message)
+        outcome = self._recorder.outcome(verdict.ending, verdict.message)
         try:
-            self._journal.emit(Ended(outcome))
+            self._recorder.emit(Ended(outcome))
         except Exception as error:
             if shown is None:
                 raise
@@ -103,17 +103,17 @@ class Edge:
         """DONE, unless what came before it was not settled."""
         if verdict.ending is not Ending.DONE:
             return verdict
-        journal, options = self._journal, self._plan.options
-        if journal.unsettled and self._judge.cancel_asked:
+        recorder, options = self._recorder, self._plan.options
+        if recorder.unsettled and self._judge.cancel_asked:
             return Verdict(Ending.CANCELLED, "cancelled by optio after DONE, before everything was settled")
-        if journal.unsettled:
+        if recorder.unsettled:
             return Verdict(
                 Ending.FAILED,
-                f"DONE, but {journal.unsettled} announced things or messages to the agent were not settled "
+                f"DONE, but {recorder.unsettled} announced things or messages to the agent were not settled "
                 f"within {options.drain_timeout:g} s",
             )
-        if options.strict and (journal.refused or journal.refused_more):
-            paths = ", ".join(sorted(journal.refused)[:5])
+        if options.strict and (recorder.refused or recorder.refused_more):
+            paths = ", ".join(sorted(recorder.refused)[:5])
             return Verdict(Ending.FAILED, f"DONE, but these deliverables were not accepted: {paths}")
         return verdict
 
@@ -132,7 +132,7 @@ class Edge:
         if verdict.error is not None and name is None:
             return verdict.error
         message = verdict.message or verdict.ending.value
-        failed = SessionFailed(message, self._journal.outcome(verdict.ending, verdict.message))
+        failed = SessionFailed(message, self._recorder.outcome(verdict.ending, verdict.message))
         failed.__cause__ = cause
         return failed
 

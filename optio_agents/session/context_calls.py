@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.protocol.display import display_text
-from optio_agents.session.recorder import Journal
+from optio_agents.session.recorder import Recorder
 
 
 class Requests:
@@ -19,15 +19,15 @@ class Requests:
 
     def __init__(
         self,
-        border: Border,
+        boundary: Boundary,
         ctx: Any,
-        journal: Journal,
+        recorder: Recorder,
         rewrite: Callable[[str], str] | None,
         grace: float,
     ) -> None:
-        self._border = border
+        self._boundary = boundary
         self._ctx = ctx
-        self._journal = journal
+        self._recorder = recorder
         self._rewrite = rewrite
         self._grace = grace
 
@@ -37,7 +37,7 @@ class Requests:
             try:
                 await self._pass_on(kind, arguments)
             except Exception as error:  # noqa: BLE001 - one event's failure is that event's problem
-                self._journal.problem(f"{kind} request could not be passed on ({error!r}): {arguments[0]}")
+                self._recorder.problem(f"{kind} request could not be passed on ({error!r}): {arguments[0]}")
             settle()
 
     async def _pass_on(self, kind: str, arguments: list[Any]) -> None:
@@ -49,6 +49,6 @@ class Requests:
             name = "client_message"
         method: Callable[..., Awaitable[Any]] | None = getattr(self._ctx, name, None)
         if method is None:
-            self._journal.problem(f"The context has no {name}: {display_text(str(arguments[0]))}")
+            self._recorder.problem(f"The context has no {name}: {display_text(str(arguments[0]))}")
             return
-        await self._border.call(method, *arguments, label=f"ctx.{name}", grace=self._grace)
+        await self._boundary.call(method, *arguments, label=f"ctx.{name}", grace=self._grace)

@@ -1,4 +1,4 @@
-"""One session from its first step to its outcome: set-up, the crew, the verdict, the drain, the teardown.
+"""One session from its first step to its outcome: set-up, the topology, the verdict, the drain, the teardown.
 
 It only runs things in their order. What ends a session is decided in `verdict.py`, and what the caller sees of it in
 `edge.py`.
@@ -12,21 +12,21 @@ from typing import Any
 import trio
 
 import actors
-from optio_agents.bridge.border import Abandoned
+from optio_agents.bridge.boundary import Abandoned
 from optio_agents.hosts.base import LogLost
 from optio_agents.session.cancel_watch import is_cancelled, watch
-from optio_agents.session.conclusion import Edge
+from optio_agents.session.conclusion import Conclusion
 from optio_agents.session.outcome import Ending, SessionFailed, SessionOutcome
 from optio_agents.session.plan import Plan
 from optio_agents.session.resolver import Resolver
-from optio_agents.session.topology import Crew
+from optio_agents.session.topology import Topology
 from optio_agents.session.verdict import CancelAsked, Judge
 
 NO_RESTARTS = actors.Intensity(restarts=0, seconds=1.0)
 """An actor of a session holds work in progress: its failure ends the session instead of being papered over."""
 
 
-class Session:
+class SessionDriver:
     """Runs one session. Use once.
 
     Args:
@@ -35,10 +35,10 @@ class Session:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._journal = plan.journal
+        self._recorder = plan.recorder
         self._judge = Judge()
         self._resolver = Resolver(self._judge)
-        self._crew: Crew | None = None
+        self._topology: Topology | None = None
         self._begun = False
 
     async def run(self) -> SessionOutcome:
@@ -48,8 +48,8 @@ class Session:
             SessionFailed: ERROR, the body's end before DONE, or trouble of ours.
             BaseException: what the caller's own code raised, the same object.
         """
-        self._plan.border.on_abandoned = self._note_abandoned
-        self._plan.border.on_late_failure = self._note_late_failure
+        self._plan.boundary.on_abandoned = self._note_abandoned
+        self._plan.boundary.on_late_failure = self._note_late_failure
         failure: BaseException | None = None
         try:
             if is_cancelled(self._plan.ctx):
@@ -58,10 +58,10 @@ class Session:
                 await self._run_actors()
         except BaseException as error:  # noqa: BLE001 - judged, and raised again, at the edge
             failure = error
-        if self._crew is not None:
-            self._journal.unsettled = self._crew.unsettled
+        if self._topology is not None:
+            self._recorder.unsettled = self._topology.unsettled
         after_failure = await self._after_execute() if self._begun else None
-        return Edge(self._plan, self._judge).conclude(failure, after_failure)
+        return Conclusion(self._plan, self._judge).conclude(failure, after_failure)
 
     async def _run_actors(self) -> None:
         plan, started = self._plan, trio.current_time()
@@ -72,27 +72,27 @@ class Session:
             on_failure=self._note_lost_log,
         ) as supervisor:
             watcher = supervisor.start_soon(
-                actors.actor(watch, plan.border, plan.ctx, self._resolver.hear),
+                actors.actor(watch, plan.boundary, plan.ctx, self._resolver.hear),
                 name="watch",
                 restart=actors.TRANSIENT,
             )
-            self._crew = Crew(plan, supervisor, self._resolver.hear)
+            self._topology = Topology(plan, supervisor, self._resolver.hear)
             if plan.keywords:
-                self._resolver.finish_log = self._crew.cursor.finish
+                self._resolver.finish_log = self._topology.cursor.finish
             try:
                 with self._resolver.stage:
                     await self._set_up()
                     ready = trio.current_time()
-                    self._journal.time(setup=ready - started)
+                    self._recorder.time(setup=ready - started)
                     try:
-                        await self._crew.start()
+                        await self._topology.start()
                         await self._resolver.decided.wait()
                     finally:
-                        self._journal.time(run=trio.current_time() - ready)
-                await self._drain(self._crew)
+                        self._recorder.time(run=trio.current_time() - ready)
+                await self._drain(self._topology)
             finally:
                 watcher.cancel("the session ends")
-                self._crew.end()
+                self._topology.end()
 
     async def _set_up(self) -> None:
         plan = self._plan
@@ -106,21 +106,23 @@ class Session:
 
     async def _call(self, function: Callable[..., Awaitable[Any]] | None, *args: Any, label: str) -> None:
         if function is not None:
-            await self._plan.border.call(function, *args, label=label, grace=self._plan.options.cancel_grace)
+            await self._plan.boundary.call(
+                function, *args, label=label, grace=self._plan.options.cancel_grace
+            )
 
-    async def _drain(self, crew: Crew) -> None:
+    async def _drain(self, topology: Topology) -> None:
         verdict = self._judge.verdict
         assert verdict is not None
         if not verdict.drains:
             return
         started = trio.current_time()
-        crew.stop_reading()
-        if crew.is_working:
+        topology.stop_reading()
+        if topology.is_working:
             draining = self._resolver.draining
             draining.deadline = started + self._plan.options.drain_timeout
             with draining:
-                await crew.drain()
-        self._journal.time(drain=trio.current_time() - started)
+                await topology.drain()
+        self._recorder.time(drain=trio.current_time() - started)
 
     async def _after_execute(self) -> BaseException | None:
         """Run the hook, shielded and under its deadline; return what it raised."""
@@ -134,22 +136,22 @@ class Session:
         except BaseException as error:  # noqa: BLE001 - judged, and raised again, at the edge
             return error
         finally:
-            self._journal.time(teardown=trio.current_time() - started)
+            self._recorder.time(teardown=trio.current_time() - started)
         if not limit.cancelled_caught:
             return None
         return SessionFailed(
             f"after_execute did not end within {options.after_execute_timeout:g} s",
-            self._journal.outcome(Ending.FAILED, None),
+            self._recorder.outcome(Ending.FAILED, None),
         )
 
     def _note_lost_log(self, ref: actors.Ref[Any], exit: actors.Exit) -> None:
         """An actor has failed. Only the tailer may be restarted; whatever else failed ends the session and is told."""
         if isinstance(exit.cause, LogLost):
-            self._journal.note(f"The log could not be read: {exit.cause!r}")
+            self._recorder.note(f"The log could not be read: {exit.cause!r}")
 
     def _note_abandoned(self, abandoned: Abandoned) -> None:
-        self._journal.abandoned.append(f"{abandoned.label} at {abandoned.where}")
-        self._journal.note(str(abandoned))
+        self._recorder.abandoned.append(f"{abandoned.label} at {abandoned.where}")
+        self._recorder.note(str(abandoned))
 
     def _note_late_failure(self, label: str, error: BaseException) -> None:
-        self._journal.note(f"{label} raised after it was left behind: {error!r}")
+        self._recorder.note(f"{label} raised after it was left behind: {error!r}")

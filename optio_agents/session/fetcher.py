@@ -10,16 +10,17 @@ from typing import Any
 from outcome import Outcome
 
 import actors
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.context import HookContext
-from optio_agents.hosts.base import DeliverableRejected, RejectionKind, SessionHost
+from optio_agents.hosts.base import SessionHost
 from optio_agents.protocol import replies
 from optio_agents.protocol.paths import locate
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 from optio_agents.session.deliverable import DeliverableFile
 from optio_agents.session.options import SessionOptions
-from optio_agents.session.outbox import Outbox
 from optio_agents.session.outcome import DeliverableRecord
-from optio_agents.session.recorder import Journal
+from optio_agents.session.recorder import Recorder
+from optio_agents.session.reply_queue import ReplyQueue
 
 GROUP_ITEMS = 64
 GROUP_BYTES = 1024 * 1024
@@ -47,20 +48,20 @@ class Fetcher:
 
     def __init__(
         self,
-        border: Border,
+        boundary: Boundary,
         host: SessionHost,
         hook_context: HookContext,
-        journal: Journal,
+        recorder: Recorder,
         sender: actors.Ref[str],
         options: SessionOptions,
         *,
         on_text: Any = None,
         on_file: Any = None,
     ) -> None:
-        self._border = border
+        self._boundary = boundary
         self._host = host
         self._hook_context = hook_context
-        self._journal = journal
+        self._recorder = recorder
         self._sender = sender
         self._options = options
         self._on_text = on_text
@@ -68,7 +69,7 @@ class Fetcher:
 
     async def handle(self, announced: list[str], settle: Callable[[], None]) -> None:
         """Fetch, hand over and answer each announced path, calling `settle` for each that has got its reply."""
-        batch = _Batch(Outbox(self._sender, self._journal), settle)
+        batch = _Batch(ReplyQueue(self._sender, self._recorder), settle)
         try:
             for path in announced:
                 await self._take(path, batch)
@@ -124,7 +125,7 @@ class Fetcher:
             for item in group:
                 self._reply(item.path, replies.ACCEPTED, batch, size=item.size, sha256=item.sha256)
         elif group:
-            await self._border.call_each(
+            await self._boundary.call_each(
                 callback, calls, label=label, on_result=answer, grace=self._options.cancel_grace
             )
         batch.close()
@@ -135,18 +136,18 @@ class Fetcher:
         try:
             reply = replies.callback_reply(outcome.unwrap())
         except Exception as error:  # noqa: BLE001 - whatever the caller's callback raised
-            self._journal.problem(f"The callback failed for the deliverable {item.path}: {error!r}")
+            self._recorder.problem(f"The callback failed for the deliverable {item.path}: {error!r}")
             reply, failed = replies.TROUBLE, True
         self._reply(item.path, reply, batch, failed=failed, size=item.size, sha256=item.sha256)
 
     def _reject(self, path: str, rejection: DeliverableRejected, batch: _Batch) -> None:
         reply = replies.rejected_reply(rejection)
-        self._journal.progress(None, replies.reply_text(path, reply))
+        self._recorder.progress(None, replies.reply_text(path, reply))
         self._reply(path, reply, batch, kind=rejection.kind)
 
     def _reply(self, path: str, reply: str, batch: _Batch, **known: Any) -> None:
         accepted = replies.is_accepted(reply)
-        self._journal.settle(DeliverableRecord(path, accepted, reply, **known))
+        self._recorder.settle(DeliverableRecord(path, accepted, reply, **known))
         batch.outbox.put(replies.reply_text(path, reply))
         batch.settle()
 
@@ -154,7 +155,7 @@ class Fetcher:
 class _Batch:
     """What one call of `handle` is at: the group that was read and waits for its callback, and the replies."""
 
-    def __init__(self, outbox: Outbox, settle: Callable[[], None]) -> None:
+    def __init__(self, outbox: ReplyQueue, settle: Callable[[], None]) -> None:
         self.outbox = outbox
         self.settle = settle
         self.group: list[Fetched] = []

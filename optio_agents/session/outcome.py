@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from optio_agents.hosts.base import RejectionKind
+from optio_agents.protocol.rejections import RejectionKind
 
 
 class Ending(enum.Enum):

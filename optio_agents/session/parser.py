@@ -13,11 +13,11 @@ from typing import Any
 
 import trio
 
-from optio_agents.hosts.base import LINE_LIMIT, DeliverableRejected, Window
+from optio_agents.hosts.base import LINE_LIMIT, Window
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.folding import ProgressFold
-from optio_agents.protocol.line_run import Run, message_of
+from optio_agents.protocol.line_run import LineRun, message_of
 from optio_agents.protocol.messages import CallerMessages
 from optio_agents.protocol.near_miss import near_miss
 from optio_agents.protocol.parser import (
@@ -33,6 +33,7 @@ from optio_agents.protocol.parser import (
     line_parser,
 )
 from optio_agents.protocol.paths import locate
+from optio_agents.protocol.rejections import DeliverableRejected
 from optio_agents.protocol.scanner import Scanner
 from optio_agents.session.events import (
     AttentionAsked,
@@ -41,9 +42,9 @@ from optio_agents.session.events import (
     ClientMessage,
     LineHinted,
 )
-from optio_agents.session.recorder import Journal
+from optio_agents.session.recorder import Recorder
 from optio_agents.session.verdict import DoneSeen, ErrorSeen, Fact, LogEnded
-from optio_agents.session.work_queue import Lane
+from optio_agents.session.work_queue import WorkQueue
 
 HINT_WINDOW = 16 * 1024
 """Near misses are looked for in windows up to this many bytes: what an agent writes by hand, not a flood. Of a larger
@@ -51,22 +52,22 @@ one only the last line is looked at: an agent that waits now has written that.""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lanes:
+class WorkQueues:
     """Where each kind of event goes. Items are JSON values, see `Spool`."""
 
-    deliverables: Lane[str]
-    requests: Lane[list[Any]]
-    callers: Lane[tuple[str, list[str]]]
-    attention: Lane[str]
+    deliverables: WorkQueue[str]
+    requests: WorkQueue[list[Any]]
+    callers: WorkQueue[tuple[str, list[str]]]
+    attention: WorkQueue[str]
 
-    man: Callable[[Lane[Any]], Awaitable[None]]
-    """Starts a lane's actor. Most sessions need none of the four most of the time."""
+    man: Callable[[WorkQueue[Any]], Awaitable[None]]
+    """Starts a queue's actor. Most sessions need none of the four most of the time."""
 
     hint: Callable[[str], Awaitable[bool]]
     """Tells the agent something if its channel has room; returns whether it had."""
 
-    def all(self) -> tuple[Lane[Any], ...]:
-        """Every lane."""
+    def all(self) -> tuple[WorkQueue[Any], ...]:
+        """Every queue."""
         return self.deliverables, self.requests, self.callers, self.attention
 
 
@@ -77,8 +78,8 @@ class Parser:
         scanner: the sans-IO scanner for `features`.
         features: which keywords there are.
         fold: decides which progress reaches the ctx.
-        lanes: the lanes behind this one.
-        journal: the session's record.
+        queues: the queues behind this one.
+        recorder: the session's record.
         workdir: to relate announced paths to.
         tell: lets the resolver hear a fact; never waits.
     """
@@ -88,8 +89,8 @@ class Parser:
         scanner: Scanner,
         features: ProtocolFeatures,
         fold: ProgressFold,
-        lanes: Lanes,
-        journal: Journal,
+        queues: WorkQueues,
+        recorder: Recorder,
         workdir: str,
         tell: Callable[[Fact], None],
     ) -> None:
@@ -97,8 +98,8 @@ class Parser:
         self._features = features
         self._parse = line_parser(features)
         self._fold = fold
-        self._lanes = lanes
-        self._journal = journal
+        self._queues = queues
+        self._recorder = recorder
         self._workdir = workdir
         self.tell = tell
         self._hinted = False
@@ -128,37 +129,37 @@ class Parser:
                 return True
             if not self._hinted and near_miss(line, self._features) is not None:
                 return False
-        self._journal.lines += 1
+        self._recorder.lines += 1
         self._report(self._fold.report(*message_of(event), trio.current_time()))
         return True
 
     def take(self, window: Window) -> Fact | None:
         """Handle a window's lines. If DONE or ERROR was among them, it is returned, and nothing after it counts."""
-        journal = self._journal
-        journal.cut_lines += window.cut
+        recorder = self._recorder
+        recorder.cut_lines += window.cut
         if window.lost:
-            journal.lost_bytes += window.lost
-            journal.problem(f"{window.lost} bytes of the log were gone before they could be read")
+            recorder.lost_bytes += window.lost
+            recorder.problem(f"{window.lost} bytes of the log were gone before they could be read")
         fact = self._handle(window)
         if not self._hinted:
             self._look_for_near_miss(window)
         return fact
 
     def _handle(self, window: Window) -> Fact | None:
-        journal = self._journal
+        recorder = self._recorder
         records = self._scanner.scan(window.data)
         count = sum(each.count if isinstance(each, CallerMessages) else 1 for each in records)
         share = len(window.data) // max(1, count)
         for record in records:
-            if isinstance(record, Run):
-                journal.lines += record.count
+            if isinstance(record, LineRun):
+                recorder.lines += record.count
                 self._report(self._fold.add(record, trio.current_time()))
                 continue
             if isinstance(record, CallerMessages):
-                journal.lines += record.count
+                recorder.lines += record.count
                 self._pass_on(record, share)
                 continue
-            journal.lines += 1
+            recorder.lines += 1
             if (fact := self._dispatch(record, share)) is not None:
                 return fact
         return None
@@ -172,23 +173,23 @@ class Parser:
         line = partial[:LINE_LIMIT].decode("utf-8", "replace")
         return isinstance(self._parse(line), DoneEvent | ErrorEvent)
 
-    async def see_to_lanes(self) -> None:
-        """Start the actors of lanes that have got their first item, and tell the agent of a near miss."""
-        for lane in self._lanes.all():
-            if lane.is_unmanned:
-                await self._lanes.man(lane)
+    async def see_to_queues(self) -> None:
+        """Start the actors of queues that have got their first item, and tell the agent of a near miss."""
+        for queue in self._queues.all():
+            if queue.is_unmanned:
+                await self._queues.man(queue)
         if self._hint is not None and not self._hinted:
             line, text = self._hint
-            self._hinted = await self._lanes.hint(text)
+            self._hinted = await self._queues.hint(text)
             if self._hinted:
-                self._journal.emit(LineHinted(line, text))
+                self._recorder.emit(LineHinted(line, text))
         self._hint = None
 
     async def room(self) -> None:
-        """Wait for the lanes, see `Lane.room`."""
-        for lane in self._lanes.all():
-            if lane.spool.crowded:
-                await lane.room()
+        """Wait for the queues, see `WorkQueue.room`."""
+        for queue in self._queues.all():
+            if queue.spool.crowded:
+                await queue.room()
 
     def end(self) -> None:
         """The log has ended."""
@@ -196,31 +197,31 @@ class Parser:
         self.tell(LogEnded())
 
     def _report(self, calls: list[tuple[float | None, str]]) -> None:
-        progress = self._journal.progress
+        progress = self._recorder.progress
         for percent, message in calls:
             progress(percent, message)
 
     def _dispatch(self, event: object, share: int) -> Fact | None:
-        """Put `event` where it belongs; `share` is its part of the window, in bytes, for the lanes' books."""
-        journal, lanes = self._journal, self._lanes
+        """Put `event` where it belongs; `share` is its part of the window, in bytes, for the queues' books."""
+        recorder, queues = self._recorder, self._queues
         match event:
             case DeliverableEvent(path):
                 self._announce(path)
             case CallerMessageEvent(keyword, data):
                 self._pass_on(CallerMessages.of_one(keyword, data), share)
             case ClientMessageEvent(keyword, data):
-                journal.emit(ClientMessage(keyword, data))
-                lanes.requests.put(["client_message", keyword, data], share)
+                recorder.emit(ClientMessage(keyword, data))
+                queues.requests.put(["client_message", keyword, data], share)
             case BrowserEvent(url):
-                journal.emit(BrowserAsked(url))
-                lanes.requests.put(["browser", url], len(url))
+                recorder.emit(BrowserAsked(url))
+                queues.requests.put(["browser", url], len(url))
             case AttentionEvent(reason):
-                journal.emit(AttentionAsked(reason))
-                lanes.attention.put(reason, len(reason))
+                recorder.emit(AttentionAsked(reason))
+                queues.attention.put(reason, len(reason))
             case DoneEvent(summary):
                 self.flush()
                 if summary:
-                    journal.progress(None, display_text(summary))
+                    recorder.progress(None, display_text(summary))
                 return DoneSeen(summary and display_text(summary))
             case ErrorEvent(message):
                 self.flush()
@@ -228,10 +229,10 @@ class Parser:
         return None
 
     def _pass_on(self, block: CallerMessages, share: int) -> None:
-        if self._journal.is_observed:
+        if self._recorder.is_observed:
             for keyword, data in block.messages:
-                self._journal.emit(CallerMessage(keyword, data))
-        self._lanes.callers.put((block.texts, block.keywords), share * block.count, block.count)
+                self._recorder.emit(CallerMessage(keyword, data))
+        self._queues.callers.put((block.texts, block.keywords), share * block.count, block.count)
 
     def _announce(self, path: str) -> None:
         try:
@@ -241,7 +242,7 @@ class Parser:
         else:
             text = f"Deliverable: {display_text(shown)}"
             self._report(self._fold.report(None, text, trio.current_time()))
-        self._lanes.deliverables.put(path, len(path))
+        self._queues.deliverables.put(path, len(path))
 
     def _look_for_near_miss(self, window: Window) -> None:
         """Note the first one of a small window, or the last line of a large one."""

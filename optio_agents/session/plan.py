@@ -6,25 +6,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.context import HookContext
 from optio_agents.hosts.base import SessionHost
 from optio_agents.protocol.protocol import Protocol
+from optio_agents.session.callbacks import (
+    BodyCallback,
+    CallerMessageCallback,
+    DeliverableCallback,
+    DeliverableFileCallback,
+    HookCallback,
+)
 from optio_agents.session.options import SessionOptions
-from optio_agents.session.recorder import Journal
+from optio_agents.session.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
+class SessionCallbacks:
     """The caller's own callables, all of one world (Trio or asyncio)."""
 
-    body: Any
-    prepare: Any = None
-    before_execute: Any = None
-    on_deliverable: Any = None
-    on_deliverable_file: Any = None
-    on_caller_message: Any = None
-    after_execute: Any = None
+    body: BodyCallback
+    prepare: BodyCallback | None = None
+    before_execute: HookCallback | None = None
+    on_deliverable: DeliverableCallback | None = None
+    on_deliverable_file: DeliverableFileCallback | None = None
+    on_caller_message: CallerMessageCallback | None = None
+    after_execute: HookCallback | None = None
     browser_url_rewrite: Callable[[str], str] | None = None
 
 
@@ -32,15 +39,15 @@ class Hooks:
 class Plan:
     """All that the actors of a session share."""
 
-    border: Border
+    boundary: Boundary
     host: Any
     """The caller's own host object, which its callables get."""
     session_host: SessionHost
     """The same host, as the actors see it."""
     ctx: Any
     hook_context: HookContext
-    hooks: Hooks
+    hooks: SessionCallbacks
     protocol: Protocol
     keywords: bool
     options: SessionOptions
-    journal: Journal
+    recorder: Recorder

@@ -24,7 +24,7 @@ PROBLEMS_KEPT = 100
 RECORDS_KEPT = 1000
 
 
-class Journal:
+class Recorder:
     """One per session; synchronous, used from the session's thread only.
 
     Args:

@@ -8,9 +8,9 @@ import trio
 from outcome import Error, Outcome, Value
 
 import actors
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.context import HookContext
-from optio_agents.session.recorder import Journal
+from optio_agents.session.recorder import Recorder
 from optio_agents.session.verdict import Trouble
 
 NO_CHANNEL = "The agent has no input channel: replies to it are only kept in the outcome"
@@ -19,13 +19,15 @@ NO_CHANNEL = "The agent has no input channel: replies to it are only kept in the
 class Sender:
     """Sends through `HookContext.send_to_agent`, so that a sender set later by the body counts.
 
-    A stuck channel holds up replies and, once the mailbox is full, the lanes that wait to reply: never the log.
+    A stuck channel holds up replies and, once the mailbox is full, the queues that wait to reply: never the log.
     """
 
-    def __init__(self, border: Border, hook_context: HookContext, journal: Journal, grace: float) -> None:
-        self._border = border
+    def __init__(
+        self, boundary: Boundary, hook_context: HookContext, recorder: Recorder, grace: float
+    ) -> None:
+        self._boundary = boundary
         self._hook_context = hook_context
-        self._journal = journal
+        self._recorder = recorder
         self._grace = grace
         self._said_no_channel = False
 
@@ -34,20 +36,20 @@ class Sender:
         if self._hook_context._agent_sender is None:
             if not self._said_no_channel:
                 self._said_no_channel = True
-                self._journal.progress(None, NO_CHANNEL)
+                self._recorder.progress(None, NO_CHANNEL)
             for message in messages:
-                self._journal.sent(message, False)
+                self._recorder.sent(message, False)
             return
 
         def record(index: int, outcome: Outcome[bool]) -> None:
             delivered = isinstance(outcome, Value) and outcome.value
             if isinstance(outcome, Error):
-                self._journal.problem(f"A message could not be sent to the agent: {outcome.error!r}")
+                self._recorder.problem(f"A message could not be sent to the agent: {outcome.error!r}")
             elif not delivered:
-                self._journal.keep(f"The agent did not get: {messages[index]}")
-            self._journal.sent(messages[index], delivered)
+                self._recorder.keep(f"The agent did not get: {messages[index]}")
+            self._recorder.sent(messages[index], delivered)
 
-        await self._border.call_each(
+        await self._boundary.call_each(
             self._hook_context.send_to_agent,
             [(message,) for message in messages],
             label="agent_sender",

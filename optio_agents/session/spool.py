@@ -1,6 +1,6 @@
 """A first-in first-out queue that is bounded in memory and never full: past its bound it goes on in a file.
 
-A lane whose callback is stuck must not stop the log from being read (ATTENTION, ERROR and DONE come from the same
+A queue whose callback is stuck must not stop the log from being read (ATTENTION, ERROR and DONE come from the same
 log), and the log itself cannot be the buffer: it may be truncated or replaced meanwhile. So what waits is kept here,
 the first in memory, the rest in a temporary file that has no name.
 """

@@ -41,7 +41,7 @@ class Cursor:
 async def tail(me: actors.Me[Never], host: SessionHost, cursor: Cursor, parser: Parser) -> None:
     """Read on from the cursor until the log ends, or holds what ends the session.
 
-    Crowded lanes are backpressure: what is not read stays in the file.
+    Crowded queues are backpressure: what is not read stays in the file.
 
     Raises:
         LogLost: the log cannot be read at present. The supervisor starts a new tailer, which resumes.
@@ -53,7 +53,7 @@ async def tail(me: actors.Me[Never], host: SessionHost, cursor: Cursor, parser: 
             while (window := await _next_window(reader, cursor, parser)) is not None:
                 fact = parser.take(window)
                 cursor.position = window.end
-                await parser.see_to_lanes()
+                await parser.see_to_queues()
                 if fact is not None:
                     parser.tell(fact)
                     return

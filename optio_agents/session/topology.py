@@ -1,4 +1,4 @@
-"""The crew: a session's actors, how they are linked, and the order in which they end."""
+"""The topology: a session's actors, how they are linked, and the order in which they end."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from optio_agents.session.callers import Callers
 from optio_agents.session.cancel_watch import is_cancelled
 from optio_agents.session.context_calls import Requests
 from optio_agents.session.fetcher import Fetcher
-from optio_agents.session.parser import Lanes, Parser
+from optio_agents.session.parser import Parser, WorkQueues
 from optio_agents.session.plan import Plan
 from optio_agents.session.sender import Sender, send
 from optio_agents.session.tailer import READER_RESTARTS, Cursor, tail
 from optio_agents.session.verdict import CancelAsked, Fact
-from optio_agents.session.work_queue import Lane, work_off
+from optio_agents.session.work_queue import WorkQueue, work_off
 
 DELIVERABLE_QUEUE_BOUND = 64
 """Announced deliverables that are in the fetcher's hands at once, at the most."""
 
 CALLER_MESSAGE_QUEUE_BOUND = 64
-"""A name of the published surface. Here the lane is the queue, and what waits in it is bounded in bytes."""
+"""A name of the published surface. Here the queue is the queue, and what waits in it is bounded in bytes."""
 
 MESSAGE_BATCH = 256
-"""Caller messages, to the next whole block, that cross to the user's world at once: a crossing costs as much as ten
+"""Caller messages, to the next whole block, that cross to the user's world at once: a call costs as much as ten
 calls."""
 
 
-class Crew:
+class Topology:
     """Starts the actors of one session and ends them in order.
 
     ```
@@ -54,11 +54,11 @@ class Crew:
         self._supervisor = supervisor
         self._tell = tell
         self.cursor = Cursor()
-        self._deliverables: Lane[str] = Lane()
-        self._callers: Lane[tuple[str, list[str]]] = Lane()
-        self._requests: Lane[list[Any]] = Lane()
-        self._attention: Lane[str] = Lane()
-        self._lanes: tuple[Lane[Any], ...] = (
+        self._deliverables: WorkQueue[str] = WorkQueue()
+        self._callers: WorkQueue[tuple[str, list[str]]] = WorkQueue()
+        self._requests: WorkQueue[list[Any]] = WorkQueue()
+        self._attention: WorkQueue[str] = WorkQueue()
+        self._queues: tuple[WorkQueue[Any], ...] = (
             self._deliverables,
             self._callers,
             self._requests,
@@ -83,7 +83,7 @@ class Crew:
         self._body = self._supervisor.start_soon(
             actors.actor(
                 run_body,
-                plan.border,
+                plan.boundary,
                 plan.hooks.body,
                 (plan.host, plan.hook_context),
                 self._tell,
@@ -96,7 +96,7 @@ class Crew:
     @property
     def unsettled(self) -> int:
         """Announced things that have not been dealt with, and messages that the agent has not been told."""
-        return sum(lane.unsettled for lane in self._lanes) + self._plan.journal.unsaid
+        return sum(queue.unsettled for queue in self._queues) + self._plan.recorder.unsaid
 
     def stop_reading(self) -> None:
         """What the log holds from here on does not count."""
@@ -106,11 +106,11 @@ class Crew:
     @property
     def is_working(self) -> bool:
         """Whether there is anybody who may have something to deal with yet."""
-        return self._sender is not None or any(lane.ref is not None for lane in self._lanes)
+        return self._sender is not None or any(queue.ref is not None for queue in self._queues)
 
     async def drain(self) -> None:
-        """Let the lanes finish, and then the sender. It is the caller who limits the time."""
-        manned = [lane.ref for lane in self._lanes if lane.ref is not None]
+        """Let the queues finish, and then the sender. It is the caller who limits the time."""
+        manned = [queue.ref for queue in self._queues if queue.ref is not None]
         for ref in manned:
             ref.stop("the outcome is decided")
         for ref in manned:
@@ -124,51 +124,51 @@ class Crew:
 
         Cancelled, not stopped: a stop would wait for a body that goes on working.
         """
-        for ref in (self._tailer, *(lane.ref for lane in self._lanes), self._sender, self._body):
+        for ref in (self._tailer, *(queue.ref for queue in self._queues), self._sender, self._body):
             if ref is not None:
                 ref.cancel("the session ends")
 
-    async def _man(self, lane: Lane[Any]) -> None:
-        """Start the actor of a lane that has got its first item."""
+    async def _man(self, queue: WorkQueue[Any]) -> None:
+        """Start the actor of a queue that has got its first item."""
         plan = self._plan
         grace = plan.options.cancel_grace
-        if lane is self._deliverables:
+        if queue is self._deliverables:
             fetcher = Fetcher(
-                plan.border,
+                plan.boundary,
                 plan.session_host,
                 plan.hook_context,
-                plan.journal,
+                plan.recorder,
                 await self._channel(),
                 plan.options,
                 on_text=plan.hooks.on_deliverable,
                 on_file=plan.hooks.on_deliverable_file,
             )
-            await self._start_lane("fetcher", lane, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
-        elif lane is self._callers:
+            await self._start_worker("fetcher", queue, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
+        elif queue is self._callers:
             callback, channel = plan.hooks.on_caller_message, await self._channel()
-            callers = Callers(plan.border, plan.hook_context, plan.journal, callback, channel, grace)
-            await self._start_lane("callers", lane, callers.handle, MESSAGE_BATCH)
-        elif lane is self._requests:
-            requests = Requests(plan.border, plan.ctx, plan.journal, plan.hooks.browser_url_rewrite, grace)
-            await self._start_lane("requests", lane, requests.handle, 1)
+            callers = Callers(plan.boundary, plan.hook_context, plan.recorder, callback, channel, grace)
+            await self._start_worker("callers", queue, callers.handle, MESSAGE_BATCH)
+        elif queue is self._requests:
+            requests = Requests(plan.boundary, plan.ctx, plan.recorder, plan.hooks.browser_url_rewrite, grace)
+            await self._start_worker("requests", queue, requests.handle, 1)
         else:
-            attention = Attention(plan.border, plan.ctx, plan.journal, grace)
-            await self._start_lane("attention", lane, attention.handle, 1)
+            attention = Attention(plan.boundary, plan.ctx, plan.recorder, grace)
+            await self._start_worker("attention", queue, attention.handle, 1)
 
     async def _channel(self) -> actors.Ref[str]:
         """The sender, started when somebody has something to say."""
         if self._sender is None:
             plan = self._plan
-            sender = Sender(plan.border, plan.hook_context, plan.journal, plan.options.cancel_grace)
+            sender = Sender(plan.boundary, plan.hook_context, plan.recorder, plan.options.cancel_grace)
             self._sender = await self._supervisor.start(
                 actors.actor(send, sender, self._tell), name="sender", capacity=64, restart=actors.TRANSIENT
             )
         return self._sender
 
-    async def _start_lane(self, name: str, lane: Lane[Any], handle: Any, batch: int) -> None:
-        lane.man(
+    async def _start_worker(self, name: str, queue: WorkQueue[Any], handle: Any, batch: int) -> None:
+        queue.man(
             await self._supervisor.start(
-                actors.actor(work_off, lane, handle, self._tell, batch=batch),
+                actors.actor(work_off, queue, handle, self._tell, batch=batch),
                 name=name,
                 capacity=1,
                 restart=actors.TRANSIENT,
@@ -182,7 +182,7 @@ class Crew:
             Scanner(plan.protocol.features, every=every),
             plan.protocol.features,
             ProgressFold(every=every),
-            Lanes(
+            WorkQueues(
                 deliverables=self._deliverables,
                 requests=self._requests,
                 callers=self._callers,
@@ -190,7 +190,7 @@ class Crew:
                 man=self._man,
                 hint=self._hint,
             ),
-            plan.journal,
+            plan.recorder,
             plan.session_host.workdir,
             self._tell,
         )
@@ -208,5 +208,5 @@ class Crew:
             channel.try_tell(text)
         except actors.MailboxFull:
             return False
-        self._plan.journal.unsaid += 1
+        self._plan.recorder.unsaid += 1
         return True

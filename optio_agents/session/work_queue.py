@@ -1,4 +1,4 @@
-"""A lane: what the parser puts down without ever waiting, and one actor that works it off in order."""
+"""A queue: what the parser puts down without ever waiting, and one actor that works it off in order."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from optio_agents.session.verdict import Trouble
 T = TypeVar("T")
 
 MEMORY = 2 * WINDOW_LIMIT
-"""How much of a lane is kept in memory, in characters of the log: a window that is worked off, and the next one."""
+"""How much of a queue is kept in memory, in characters of the log: a window that is worked off, and the next one."""
 
 PATIENCE = 0.2
-"""Seconds that the parser waits for a full lane before it reads on regardless. Short enough that DONE, ERROR and
-ATTENTION behind a stuck callback are seen at once, long enough for a lane that is merely busy."""
+"""Seconds that the parser waits for a full queue before it reads on regardless. Short enough that DONE, ERROR and
+ATTENTION behind a stuck callback are seen at once, long enough for a queue that is merely busy."""
 
 
 class Wake:
-    """There is something in the lane. One of these waits in the mailbox at most; more would say nothing new."""
+    """There is something in the queue. One of these waits in the mailbox at most; more would say nothing new."""
 
 
 WAKE = Wake()
 
 
-class Lane(Generic[T]):
+class WorkQueue(Generic[T]):
     """A spool and the actor behind it.
 
     The parser must see DONE, ERROR and ATTENTION however many deliverables or messages wait, so it never blocks on a
-    lane; and memory must not grow, so the lane's spool goes on in a file.
+    queue; and memory must not grow, so the queue's spool goes on in a file.
 
     That must not mean that a flood goes through the file while the actor keeps up: `room` is the backpressure, for as
     long as it moves.
@@ -45,7 +45,7 @@ class Lane(Generic[T]):
         self.in_hand = 0
         """How much the actor is working on."""
         self.ref: actors.Ref[Wake] | None = None
-        """The actor. A lane has none until there is something in it: see `Lanes.man`."""
+        """The actor. A queue has none until there is something in it: see `WorkQueues.man`."""
         self._dropped = 0
         self._woken = False
         self._stuck = False
@@ -86,7 +86,7 @@ class Lane(Generic[T]):
             self._woken = True
 
     async def room(self) -> None:
-        """Wait while the lane is crowded and moving. One that does not move is not waited for until it is empty."""
+        """Wait while the queue is crowded and moving. One that does not move is not waited for until it is empty."""
         while self.spool.crowded and not self._stuck:
             self._room = trio.Event()
             with trio.move_on_after(PATIENCE) as patience:
@@ -122,13 +122,13 @@ class Lane(Generic[T]):
 
 async def work_off(
     me: actors.Me[Wake],
-    lane: Lane[T],
+    queue: WorkQueue[T],
     handle: Callable[[list[T], Callable[[], None]], Awaitable[None]],
     tell: Callable[[Trouble], None],
     *,
     batch: int,
 ) -> None:
-    """The actor: hand over what waits, in order, `batch` at once; an ordered stop drains the lane.
+    """The actor: hand over what waits, in order, `batch` at once; an ordered stop drains the queue.
 
     Args:
         handle: takes the items, and a function to call whenever one of them has been dealt with.
@@ -136,12 +136,12 @@ async def work_off(
     """
     try:
         async for _ in me:
-            while items := lane.take(batch):
-                await handle(items, lane.settle)
+            while items := queue.take(batch):
+                await handle(items, queue.settle)
                 await trio.lowlevel.checkpoint()  # a handler that only refuses never waits
     except (Exception, trio.Cancelled):
         raise
     except BaseException as error:  # noqa: BLE001 - passed on to the one place that decides
         tell(Trouble(error))
     finally:
-        lane.close()
+        queue.close()

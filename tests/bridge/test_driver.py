@@ -9,13 +9,13 @@ import threading
 import pytest
 import trio
 
-from optio_agents.bridge import Border, driver, run_in_trio
+from optio_agents.bridge import Boundary, driver, run_in_trio
 
 HANG = 60.0
 
 
 def test_trio_needs_no_thread() -> None:
-    async def main(border: Border) -> int:
+    async def main(boundary: Boundary) -> int:
         await trio.sleep(0.001)
         return len(set(threading.enumerate()) - before)
 
@@ -24,7 +24,7 @@ def test_trio_needs_no_thread() -> None:
 
 
 def test_a_plain_call_from_the_loop_wakes_a_trio_task() -> None:
-    async def main(border: Border) -> str:
+    async def main(boundary: Boundary) -> str:
         event = trio.Event()
         asyncio.get_running_loop().call_later(0.001, event.set)
         with trio.fail_after(HANG):
@@ -35,7 +35,7 @@ def test_a_plain_call_from_the_loop_wakes_a_trio_task() -> None:
 
 
 def test_another_thread_wakes_a_trio_task() -> None:
-    async def main(border: Border) -> str:
+    async def main(boundary: Boundary) -> str:
         with trio.fail_after(HANG):
             return await trio.to_thread.run_sync(lambda: trio.from_thread.run_sync(lambda: "woken"))
 
@@ -43,7 +43,7 @@ def test_another_thread_wakes_a_trio_task() -> None:
 
 
 def test_a_deadline_that_the_loop_moves_forward_is_kept() -> None:
-    async def main(border: Border) -> bool:
+    async def main(boundary: Boundary) -> bool:
         with trio.CancelScope(deadline=trio.current_time() + HANG) as scope:
 
             def hurry() -> None:
@@ -57,7 +57,7 @@ def test_a_deadline_that_the_loop_moves_forward_is_kept() -> None:
 
 
 def test_a_readable_descriptor_wakes_a_trio_task() -> None:
-    async def main(border: Border) -> bytes:
+    async def main(boundary: Boundary) -> bytes:
         read, write = os.pipe()
         try:
             asyncio.get_running_loop().call_later(0.001, os.write, write, b"x")
@@ -72,7 +72,7 @@ def test_a_readable_descriptor_wakes_a_trio_task() -> None:
 
 
 def test_a_readable_descriptor_is_seen_beside_a_task_that_never_waits() -> None:
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         async def spin() -> None:
             while True:
                 await trio.lowlevel.checkpoint()
@@ -96,7 +96,7 @@ def test_a_trio_task_that_never_waits_leaves_the_loop_its_turns() -> None:
     async def program() -> int:
         over = asyncio.Event()
 
-        async def spin(border: Border) -> int:
+        async def spin(boundary: Boundary) -> int:
             steps = 0
             while not over.is_set():
                 await trio.lowlevel.checkpoint()
@@ -122,7 +122,7 @@ def test_an_idle_session_takes_no_turns_of_the_loop(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(driver.Driver, "_run_burst", counted)
 
-    async def idle(border: Border) -> None:
+    async def idle(boundary: Boundary) -> None:
         await trio.sleep_forever()
 
     async def program() -> None:

@@ -10,7 +10,7 @@ import pytest
 import trio
 from outcome import Outcome, Value
 
-from optio_agents.bridge import Border, driver, run_in_trio
+from optio_agents.bridge import Boundary, driver, run_in_trio
 from tests.support.asyncio_steps import Run, cancel_at_every_step
 from tests.support.descriptors import open_descriptors
 
@@ -30,7 +30,7 @@ class Ledger:
 
 
 class Scenario:
-    """A small session that uses everything that crosses the border."""
+    """A small session that uses everything that crosses the boundary."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -38,13 +38,13 @@ class Scenario:
     async def program(self) -> str:
         return await run_in_trio(self.main)
 
-    async def main(self, border: Border) -> str:
+    async def main(self, boundary: Boundary) -> str:
         with self.ledger:
             flag = asyncio.Event()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(border.wait_flag, flag)
-                await border.call(self.callback, 2, label="callback")
-                await border.call_each(self.callback, [(1,), (0,)], label="callback", on_result=self.note)
+                nursery.start_soon(boundary.wait_flag, flag)
+                await boundary.call(self.callback, 2, label="callback")
+                await boundary.call_each(self.callback, [(1,), (0,)], label="callback", on_result=self.note)
                 await trio.sleep(0)
                 nursery.cancel_scope.cancel()
         return "ended"
@@ -81,7 +81,7 @@ def test_one_outcome_and_nothing_left(times: int, burst: float, monkeypatch: pyt
 
 
 def test_a_session_that_joins_while_another_one_is_cancelled() -> None:
-    async def empty(border: Border) -> str:
+    async def empty(boundary: Boundary) -> str:
         await trio.lowlevel.checkpoint()
         return "other"
 
@@ -107,13 +107,13 @@ def test_cleanup_is_waited_for_at_every_step() -> None:
     cleaned: list[int] = []
     began: list[int] = []
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         began.append(1)
         try:
             await trio.sleep(0)
         finally:
             with trio.CancelScope(shield=True):
-                await border.call(cleanup, label="cleanup")
+                await boundary.call(cleanup, label="cleanup")
 
     async def cleanup() -> None:
         for _ in range(3):

@@ -15,7 +15,7 @@ import pytest
 import trio
 import uvloop
 
-from optio_agents.bridge import Border, HostLoopClosed, run_in_trio
+from optio_agents.bridge import Boundary, HostLoopClosed, run_in_trio
 from tests.support.descriptors import open_descriptors
 
 HANG = 60.0
@@ -56,16 +56,16 @@ def threads_of_ours() -> set[threading.Thread]:
 
 
 class Hanging:
-    """A session that runs until it is cancelled and then cleans up on both sides of the border."""
+    """A session that runs until it is cancelled and then cleans up on both sides of the boundary."""
 
     def __init__(self) -> None:
         self.started = 0
         self.cleaned_up = 0
 
-    async def __call__(self, border: Border) -> None:
+    async def __call__(self, boundary: Boundary) -> None:
         self.started += 1
         try:
-            await border.call(self._hang, label="body")
+            await boundary.call(self._hang, label="body")
         finally:
             with trio.CancelScope(shield=True):
                 await trio.sleep(0)
@@ -79,17 +79,17 @@ class Hanging:
             await asyncio.sleep(0)
 
 
-async def empty(border: Border) -> str:
+async def empty(boundary: Boundary) -> str:
     await trio.lowlevel.checkpoint()
     return "ended"
 
 
-async def call_once(border: Border) -> str:
+async def call_once(boundary: Boundary) -> str:
     async def callback() -> str:
         await asyncio.sleep(0)
         return "called"
 
-    return await border.call(callback, label="callback")
+    return await boundary.call(callback, label="callback")
 
 
 @both_loops
@@ -140,12 +140,12 @@ def test_a_session_that_is_cancelled_twice_still_cleans_up(loop_factory: LoopFac
             cleaning.set()
             await cancelled_again.wait()
 
-        async def main(border: Border) -> None:
+        async def main(boundary: Boundary) -> None:
             try:
                 await trio.sleep_forever()
             finally:
                 with trio.CancelScope(shield=True):
-                    await border.call(cleanup, label="cleanup")
+                    await boundary.call(cleanup, label="cleanup")
                 cleaned_up.append("yes")
 
         task = asyncio.create_task(run_in_trio(main))
@@ -180,7 +180,7 @@ def test_a_timeout_around_a_session_ends_as_a_timeout() -> None:
 
 
 def test_a_failing_cleanup_is_raised_in_place_of_the_cancellation() -> None:
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         try:
             await trio.sleep_forever()
         finally:
@@ -201,8 +201,8 @@ def test_an_exception_group_is_the_same_object_for_the_awaiting_task() -> None:
     async def callback() -> None:
         raise group
 
-    async def main(border: Border) -> None:
-        await border.call(callback, label="callback")
+    async def main(boundary: Boundary) -> None:
+        await boundary.call(callback, label="callback")
 
     async def program() -> None:
         with pytest.raises(ExceptionGroup) as caught:
@@ -213,7 +213,7 @@ def test_an_exception_group_is_the_same_object_for_the_awaiting_task() -> None:
 
 
 def test_one_failing_session_does_not_touch_the_others() -> None:
-    async def fail(border: Border) -> str:
+    async def fail(boundary: Boundary) -> str:
         raise ValueError("only mine")
 
     async def program() -> None:
@@ -237,14 +237,14 @@ def test_a_loop_that_is_closed_under_its_sessions(loop_factory: LoopFactory) -> 
         tasks.append(asyncio.create_task(run_in_trio(sees_the_end)))
         await hanging.all_started(3)
 
-    async def sees_the_end(border: Border) -> None:
+    async def sees_the_end(boundary: Boundary) -> None:
         try:
             with trio.CancelScope(shield=True):
-                await border.call(asyncio.sleep, HANG, label="body")
+                await boundary.call(asyncio.sleep, HANG, label="body")
         except HostLoopClosed as closed:
             seen.append(closed)
             with pytest.raises(HostLoopClosed), trio.CancelScope(shield=True):
-                await border.call(asyncio.sleep, 0, label="after the end")
+                await boundary.call(asyncio.sleep, 0, label="after the end")
 
     tasks: list[asyncio.Task[None]] = []
     loop = loop_factory()
@@ -324,10 +324,10 @@ def test_two_loops_in_two_threads(loop_factory: LoopFactory) -> None:
 
     def run() -> None:
         async def program() -> list[str]:
-            async def main(border: Border) -> str:
+            async def main(boundary: Boundary) -> str:
                 await trio.lowlevel.checkpoint()
                 both_run.wait()
-                return await call_once(border)
+                return await call_once(boundary)
 
             first = await run_in_trio(main)
             rest = await asyncio.gather(*(run_in_trio(call_once) for _ in range(100)))
@@ -375,11 +375,11 @@ def test_ctrl_c_without_asyncio_run_leaves_the_loop_and_the_loop_can_go_on(
     async def wait() -> None:
         await asyncio.sleep(HANG)
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         if where == "a session":
             signal.raise_signal(signal.SIGINT)
             await trio.sleep_forever()
-        await border.call(interrupt if where == "a callback" else wait, label="callback")
+        await boundary.call(interrupt if where == "a callback" else wait, label="callback")
 
     async def begin() -> None:
         tasks.append(asyncio.create_task(run_in_trio(hanging)))
@@ -425,8 +425,8 @@ def test_a_handler_for_sigterm_is_called_and_sessions_go_on(loop_factory: LoopFa
         terminated = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, terminated.set)
 
-        async def main(border: Border) -> str:
-            await border.wait_flag(terminated)
+        async def main(boundary: Boundary) -> str:
+            await boundary.wait_flag(terminated)
             return "terminated in order"
 
         session = asyncio.create_task(run_in_trio(main))
@@ -450,11 +450,11 @@ from optio_agents.bridge import run_in_trio
 def exit_here(raise_cancel):
     raise SystemExit(7)
 
-async def main(border):
+async def main(boundary):
     with trio.move_on_after(0.001):
         await trio.lowlevel.wait_task_rescheduled(exit_here)
 
-async def hang(border):
+async def hang(boundary):
     await trio.sleep_forever()
 
 async def program():
@@ -482,7 +482,7 @@ open(log, "w").close()
 def crash(raise_cancel):
     raise ValueError("inside Trio")
 
-async def main(border):
+async def main(boundary):
     with open_log_reader(Directory(place), "optio.log") as reader:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reader.read)
@@ -554,8 +554,8 @@ def test_asyncios_own_async_generators_stay_asyncios() -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
-    async def main(border: Border) -> None:
-        await border.call(callback, label="callback")
+    async def main(boundary: Boundary) -> None:
+        await boundary.call(callback, label="callback")
 
     asyncio.run(run_in_trio(main))
     assert closed == ["closed"]

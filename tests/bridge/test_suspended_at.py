@@ -33,7 +33,7 @@ async def test_the_innermost_frame_of_user_code_is_named() -> None:
         await trio.testing.wait_all_tasks_blocked()
         (task,) = nursery.child_tasks
         line = inner.__code__.co_firstlineno + 1
-        assert place(task.coro) == f"inner (test_place.py:{line})"
+        assert place(task.coro) == f"inner (test_suspended_at.py:{line})"
         nursery.cancel_scope.cancel()
 
 
@@ -42,7 +42,7 @@ async def test_an_async_for_is_named_at_least_by_its_function() -> None:
         nursery.start_soon(loops)
         await trio.testing.wait_all_tasks_blocked()
         (task,) = nursery.child_tasks
-        assert "(test_place.py:" in place(task.coro)
+        assert "(test_suspended_at.py:" in place(task.coro)
         nursery.cancel_scope.cancel()
 
 

@@ -1,10 +1,10 @@
-"""One of each happening, with texts that are as unpleasant as an agent's can be."""
+"""One of each event, with texts that are as unpleasant as an agent's can be."""
 
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import ExitCode
-from optio_agents.cli.run.output.events import AgentStarted, Happening, Interrupted, RunEnded
-from optio_agents.hosts.base import RejectionKind
+from optio_agents.cli.run.output.events import AgentStarted, RunEnded, RunEvent, RunInterrupted
+from optio_agents.protocol.rejections import RejectionKind
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -43,7 +43,7 @@ EARLY = RunEnded(
     hints=("look there",),
 )
 
-EVERY: list[Happening] = [
+EVERY: list[RunEvent] = [
     AgentStarted(("/usr/bin/agent", NASTY), 4711, Path("/tmp/work")),
     AgentStarted(("./agent", NASTY), None, Path("/tmp/work"), host=NASTY),
     ProgressReported(5, NASTY),
@@ -60,7 +60,7 @@ EVERY: list[Happening] = [
     MessageSent(NASTY, False),
     LineHinted(NASTY, NASTY),
     ProblemReported(NASTY),
-    Interrupted(NASTY),
+    RunInterrupted(NASTY),
     Ended(SessionOutcome(Ending.DONE)),
     DONE,
     EARLY,

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from optio_agents.cli import check
-from optio_agents.cli.exit_codes import ExitCode, Unusable
+from optio_agents.cli.exit_codes import ExitCode, UsageError
 from optio_agents.hosts.base import LINE_LIMIT
 from tests.support.permissions import file_modes_count
 
@@ -101,7 +101,7 @@ def test_an_empty_log_has_nothing_to_say(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_log_that_cannot_be_read_is_a_clear_usage_error(tmp_path: Path) -> None:
     for log, reason in ((tmp_path, "Is a directory"), (tmp_path / "none", "No such file")):
-        with pytest.raises(Unusable, match=reason) as caught:
+        with pytest.raises(UsageError, match=reason) as caught:
             run(log)
         assert caught.value.code is ExitCode.USAGE
 
@@ -109,5 +109,5 @@ def test_a_log_that_cannot_be_read_is_a_clear_usage_error(tmp_path: Path) -> Non
 def test_a_log_without_permission_is_a_clear_usage_error(tmp_path: Path) -> None:
     log = tmp_path / "optio.log"
     log.touch(mode=0)
-    with file_modes_count(), pytest.raises(Unusable, match="Permission denied"):
+    with file_modes_count(), pytest.raises(UsageError, match="Permission denied"):
         run(log)

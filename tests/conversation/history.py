@@ -39,7 +39,9 @@ class History(WatchedTurns):
         interrupt = self.new_interrupt()
         self.did(self.turns.stop_and_send(number, self.sends[number], interrupt, 1.0))
         # It is the next one, if it is not running or refused already.
-        assert number in self.prompted or number in self.ends or self.standing.queued[0] == self.sends[number]
+        assert (
+            number in self.prompted or number in self.ends or self.turn_state.queued[0] == self.sends[number]
+        )
 
     def withdraw(self, choice: int) -> None:
         if self.sends:
@@ -51,33 +53,33 @@ class History(WatchedTurns):
             self.did(self.turns.withdraw_or_interrupt(number, self.new_interrupt(), 1.0))
 
     def interrupt(self, choice: int) -> None:
-        running, closed = self.standing.turn, self.standing.closed
-        between = running is None and self.standing.state in (State.RUNNING, State.INTERRUPTING)
+        running, closed = self.turn_state.turn, self.turn_state.closed
+        between = running is None and self.turn_state.state in (State.RUNNING, State.INTERRUPTING)
         again = running in self.interrupted_turns
         interrupt = self.new_interrupt()
         written = self.did(self.turns.interrupt(interrupt, 1.0))
         if running is not None and closed is None:
             # It overtakes whatever waits: it was written at once, and no permission is open any more.
             assert again or {"do": "interrupt"} in written
-            assert self.standing.state is State.INTERRUPTING
+            assert self.turn_state.state is State.INTERRUPTING
             assert set(self.offered) == set(self.settled)
         elif between:
             # It stops the turn that the agent may still make of what was steered.
-            assert self.standing.state is State.INTERRUPTING
+            assert self.turn_state.state is State.INTERRUPTING
         else:
             assert interrupt in self.receipts
 
     def expire(self, choice: int) -> None:
         if self.deadlines:
             interrupt = self.deadlines.pop(choice % len(self.deadlines))
-            closed = self.standing.closed
+            closed = self.turn_state.closed
             waited = interrupt not in self.receipts and closed is None
             self.did(self.turns.interrupt_expired(interrupt))
             if waited:
                 assert self.interrupts == set(self.receipts)
-                assert self.standing.closed is not None
+                assert self.turn_state.closed is not None
             else:
-                assert self.standing.closed == closed  # the deadline of what has its receipt says nothing
+                assert self.turn_state.closed == closed  # the deadline of what has its receipt says nothing
 
     def decide(self, choice: int) -> None:
         if self.offered:
@@ -91,7 +93,7 @@ class History(WatchedTurns):
         if choice % 3:
             return
         self.did(self.turns.close())
-        assert self.standing.state is State.CLOSED
+        assert self.turn_state.state is State.CLOSED
 
     def agent_works(self, choice: int) -> None:
         """The agent goes on by a few words, and nobody hears it yet."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from optio_agents.bridge import Border
+from optio_agents.bridge import Boundary
 from optio_agents.conversation import (
     AgentNotStarted,
     Conversation,
@@ -27,13 +27,13 @@ from tests.support.simulated_transport import SimulatedTransport
 HANG_GUARD = 60
 
 
-def opening(transport: SimulatedTransport) -> Callable[[Border], Any]:
-    def make(border: Border) -> Any:
+def opening(transport: SimulatedTransport) -> Callable[[Boundary], Any]:
+    def make(boundary: Boundary) -> Any:
         async def connect(nursery: trio.Nursery) -> SimulatedTransport:
             await trio.lowlevel.checkpoint()
             return transport
 
-        return open_conversation_over(connect, SimulatedCodec(), name="simulated", border=border)
+        return open_conversation_over(connect, SimulatedCodec(), name="simulated", boundary=boundary)
 
     return make
 

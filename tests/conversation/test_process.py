@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from optio_agents.conversation.options import ConversationOptions
-from optio_agents.conversation.process import AgentProcess, Murmur, start_process
+from optio_agents.conversation.process import ConversationProcess, StderrExcerpt, start_process
 from optio_agents.conversation.values import AgentNotStarted
 
 HANG_GUARD = 60.0
@@ -27,7 +27,7 @@ async def shell(
     options: ConversationOptions = PATIENT,
     environment: Mapping[str, str] = os.environ,
     home: str | None = None,
-) -> AsyncGenerator[AgentProcess]:
+) -> AsyncGenerator[ConversationProcess]:
     """An agent that is a shell script; finished at the end of the block."""
     with trio.fail_after(HANG_GUARD):
         async with trio.open_nursery() as nursery:
@@ -46,7 +46,7 @@ async def shell(
                 await agent.finish()
 
 
-async def printed(agent: AgentProcess) -> str:
+async def printed(agent: ConversationProcess) -> str:
     """Everything that it prints."""
     output = b""
     while data := await agent.receive():
@@ -129,11 +129,11 @@ async def test_what_cannot_be_run_is_named(tmp_path: Path) -> None:
 
 
 def test_of_what_it_wrote_to_stderr_the_beginning_and_the_end_are_kept() -> None:
-    murmur = Murmur()
+    stderr_excerpt = StderrExcerpt()
     for number in range(10_000):
-        murmur.add(b"line %d\n" % number)
-    beginning, _, end = str(murmur).partition("\n...\n")
+        stderr_excerpt.add(b"line %d\n" % number)
+    beginning, _, end = str(stderr_excerpt).partition("\n...\n")
     assert beginning.startswith("line 0\nline 1\n")
     assert end.endswith("line 9998\nline 9999")
-    assert len(str(murmur)) < Murmur.HEAD + Murmur.TAIL + 10
-    assert len(murmur.excerpt(100)) < 250
+    assert len(str(stderr_excerpt)) < StderrExcerpt.HEAD + StderrExcerpt.TAIL + 10
+    assert len(stderr_excerpt.excerpt(100)) < 250

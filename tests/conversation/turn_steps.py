@@ -7,7 +7,7 @@ from typing import Any
 
 from optio_agents.conversation.turns.effects import Effect, Receipted, SendEnded
 from optio_agents.conversation.turns.owner_commands import Turns
-from optio_agents.conversation.turns.turn_state import Standing
+from optio_agents.conversation.turns.turn_state import TurnState
 from optio_agents.conversation.values import InterruptReceipt, SendEnd, State
 from tests.support.simulated_agent import SimulatedCodec
 
@@ -26,7 +26,7 @@ def hear(turns: Turns, *records: dict[str, Any]) -> list[Effect]:
 
 def told(turns: Turns) -> list[dict[str, Any]]:
     """What the agent was told since the last call."""
-    return [json.loads(line) for line in turns.standing.codec.take_output().splitlines()]
+    return [json.loads(line) for line in turns.turn_state.codec.take_output().splitlines()]
 
 
 def receipts(effects: list[Effect]) -> list[InterruptReceipt | None]:
@@ -40,7 +40,7 @@ def ends(effects: list[Effect]) -> dict[int, SendEnd]:
 
 def starting() -> Turns:
     """The agent is not ready yet."""
-    turns = Turns(Standing(SimulatedCodec()))
+    turns = Turns(TurnState(SimulatedCodec()))
     turns.start()
     told(turns)
     return turns
@@ -60,6 +60,6 @@ def between_two_turns() -> Turns:
     turns = running()
     turns.steer(2, "second")
     hear(turns, ENDED)
-    assert turns.standing.state is State.RUNNING
+    assert turns.turn_state.state is State.RUNNING
     told(turns)
     return turns

@@ -19,7 +19,7 @@ from optio_agents.conversation.turns.effects import (
     TurnEnded,
 )
 from optio_agents.conversation.turns.owner_commands import CLOSED_EVENT, Turns
-from optio_agents.conversation.turns.turn_state import Standing
+from optio_agents.conversation.turns.turn_state import TurnState
 from optio_agents.conversation.values import (
     Event,
     Fate,
@@ -37,8 +37,8 @@ class WatchedTurns:
     """Notes all that is done and said, passes it on, and checks what always holds."""
 
     def __init__(self, *, folds: bool) -> None:
-        self.standing = Standing(SimulatedCodec())
-        self.turns = Turns(self.standing)
+        self.turn_state = TurnState(SimulatedCodec())
+        self.turns = Turns(self.turn_state)
         self.agent = SimulatedAgent(folds=folds)
         self.wire: list[Record] = []  # said by the agent, not delivered yet
         self.sends: dict[int, str] = {}
@@ -92,7 +92,7 @@ class WatchedTurns:
                     self.results.append(result)
                 case Offered(permission=permission):
                     assert permission not in self.offered
-                    assert self.standing.turn not in self.interrupted_turns
+                    assert self.turn_state.turn not in self.interrupted_turns
                     self.offered.append(permission)
                 case Settled(permission=permission, why=why):
                     assert permission in self.offered
@@ -105,10 +105,10 @@ class WatchedTurns:
                 case InterruptStarted(interrupt=interrupt):
                     self.deadlines.append(interrupt)
                 case EndBackend():
-                    assert self.standing.closed is not None
-        if self.standing.turn is not None and self.standing.state is State.INTERRUPTING:
-            self.interrupted_turns.add(self.standing.turn)
-        written = [json.loads(line) for line in self.standing.codec.take_output().splitlines()]
+                    assert self.turn_state.closed is not None
+        if self.turn_state.turn is not None and self.turn_state.state is State.INTERRUPTING:
+            self.interrupted_turns.add(self.turn_state.turn)
+        written = [json.loads(line) for line in self.turn_state.codec.take_output().splitlines()]
         for record in written:
             self.note_written(record)
             self.wire += self.agent.hear(json.dumps(record).encode())
@@ -116,12 +116,12 @@ class WatchedTurns:
 
     def note_written(self, record: Record) -> None:
         if record["do"] == "prompt":
-            assert self.standing.closed is None
+            assert self.turn_state.closed is None
             assert record["send"] not in self.prompted
             self.prompted[record["send"]] = record["turn"]
             self.prompt_order.append(record["send"])
             # Nothing runs beside it: what was steered has ended with its turn, or waits here again.
-            queued = self.standing.queued
+            queued = self.turn_state.queued
             for send in self.steered:
                 assert send in self.ends or send in self.prompted or self.sends[send] in queued
         elif record["do"] == "steer":
@@ -134,21 +134,21 @@ class WatchedTurns:
     # What always holds.
 
     def check(self) -> None:
-        standing = self.standing
+        turn_state = self.turn_state
         open_permissions = set(self.offered) - set(self.settled)
-        assert standing.pending == (len(self.ends) < len(self.sends))
+        assert turn_state.pending == (len(self.ends) < len(self.sends))
         assert len({result.turn for result in self.results}) == len(self.results)
         # One prompt is outstanding at most, and it is that of the running turn.
         outstanding = [send for send in self.prompted if send not in self.ends]
         assert len(outstanding) <= 1
-        if standing.closed is not None:
-            assert standing.state is State.CLOSED
+        if turn_state.closed is not None:
+            assert turn_state.state is State.CLOSED
             assert not open_permissions
-        if standing.turn is None:
+        if turn_state.turn is None:
             assert not open_permissions
-        if standing.state is State.AWAITING_PERMISSION:
+        if turn_state.state is State.AWAITING_PERMISSION:
             assert open_permissions
-        if standing.state is State.RUNNING:
+        if turn_state.state is State.RUNNING:
             assert not open_permissions
         order = [send for send in self.prompt_order if send in self.plain]
         assert order == sorted(order)
@@ -167,8 +167,8 @@ class WatchedTurns:
         assert set(self.receipts) == self.interrupts
         assert set(self.settled) == set(self.offered)
         assert self.closed_events == 1
-        assert not self.standing.pending
-        assert self.standing.queued == ()
+        assert not self.turn_state.pending
+        assert self.turn_state.queued == ()
         for receipt in self.receipts.values():
             if receipt is not None and receipt.turn is not None:
                 assert receipt.turn.status is not TurnStatus.LOST

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from optio_agents.hosts.base import LOG_START, DeliverableRejected, RejectionKind
+from optio_agents.hosts.base import LOG_START
 from optio_agents.hosts.files.page_cache import PIECE
 from optio_agents.hosts.local_files import LocalFiles
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 LIMIT = 64 * 1024 * 1024
 

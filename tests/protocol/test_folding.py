@@ -16,19 +16,19 @@ from optio_core import context as optio_context
 
 from optio_agents.protocol.features import DEFAULT_FEATURES
 from optio_agents.protocol.folding import QUIET_LIMIT, WINDOW, Call, ProgressFold
-from optio_agents.protocol.line_run import Run
+from optio_agents.protocol.line_run import LineRun
 from optio_agents.protocol.scanner import Scanner
 
 Burst = tuple[float, int]
 """Seconds since the one before, and how many lines come at once."""
 
 
-def make_run(first: int, count: int, *, every: bool = False) -> Run:
+def make_run(first: int, count: int, *, every: bool = False) -> LineRun:
     data = b"".join(
         b"STATUS: %d%% line %d\n" % (number % 101, number) for number in range(first, first + count)
     )
     [run] = Scanner(DEFAULT_FEATURES, every=every).scan(data)
-    assert isinstance(run, Run)
+    assert isinstance(run, LineRun)
     return run
 
 

@@ -14,7 +14,7 @@ from optio_agents.protocol import messages, payload
 from optio_agents.protocol.events import CallerMessageEvent, LogEvent
 from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.limits import JSON_DEPTH_LIMIT, JSON_INTEGER_MAX, JSON_INTEGER_MIN, JSON_TEXT_LIMIT
-from optio_agents.protocol.line_run import Run
+from optio_agents.protocol.line_run import LineRun
 from optio_agents.protocol.messages import LARGEST, LONGEST, CallerMessages
 from optio_agents.protocol.parser import parse_log_line
 from optio_agents.protocol.payload import check_json_lines, read_json, read_json_lines
@@ -96,7 +96,7 @@ def test_a_block_says_what_its_lines_say(bodies: list[str], missing: str) -> Non
             if isinstance(record, CallerMessages):
                 assert len(record.messages) == record.count
                 found += [CallerMessageEvent(*message) for message in record.messages]
-            elif isinstance(record, Run):
+            elif isinstance(record, LineRun):
                 found += record.lines()
             else:
                 found.append(record)
@@ -225,5 +225,5 @@ def test_large_messages_make_blocks_of_few_lines() -> None:
 
 def test_without_the_keyword_the_lines_are_plain_text() -> None:
     [run] = Scanner(ProtocolFeatures()).scan(b"CALLER_MESSAGE: k 1\n" * 10)
-    assert isinstance(run, Run)
+    assert isinstance(run, LineRun)
     assert run.count == 10

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optio_agents.hosts.base import DeliverableRejected, RejectionKind
 from optio_agents.protocol.paths import (
     DELIVERABLES_SUBDIR,
     locate,
     relativize_deliverable_path,
     validate_deliverable_path,
 )
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 
 @pytest.mark.parametrize(

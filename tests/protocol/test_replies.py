@@ -1,6 +1,6 @@
 import pytest
 
-from optio_agents.hosts.base import DeliverableRejected, RejectionKind
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 from optio_agents.protocol.replies import (
     ACCEPTED,
     TROUBLE,

@@ -15,7 +15,7 @@ from optio_agents.protocol.events import (
     UnknownLine,
 )
 from optio_agents.protocol.features import ALL_FEATURES, DEFAULT_FEATURES, ProtocolFeatures
-from optio_agents.protocol.line_run import Run
+from optio_agents.protocol.line_run import LineRun
 from optio_agents.protocol.messages import CallerMessages
 from optio_agents.protocol.parser import parse_log_line
 from optio_agents.protocol.scanner import Record, Scanner
@@ -39,7 +39,7 @@ def flatten(records: list[Record]) -> list[LogEvent]:
     """The records with each run taken apart into its lines."""
     events: list[LogEvent] = []
     for record in records:
-        if isinstance(record, Run):
+        if isinstance(record, LineRun):
             lines = list(record.lines())
             assert len(lines) == record.count > 0
             events += lines
@@ -119,10 +119,10 @@ def test_neighbouring_lines_are_one_run_and_order_is_kept(finder: str) -> None:
     scanner = make_scanner(finder, DEFAULT_FEATURES)
     data = b"STATUS: 5% a\nb\n\nDELIVERABLE: f\nDELIVERABLE: g\n \nc\nDONE: ok\nSTATUS: late\n"
     first, deliverable, other, second, done = scanner.scan(data)
-    assert isinstance(first, Run)
+    assert isinstance(first, LineRun)
     assert (first.count, first.first, first.last) == (2, ((5, "a"), (None, "b")), (None, "b"))
     assert (deliverable, other) == (DeliverableEvent("f"), DeliverableEvent("g"))
-    assert isinstance(second, Run)
+    assert isinstance(second, LineRun)
     assert second.first == ((None, "c"),)
     assert done == DoneEvent("ok")
 
@@ -154,7 +154,7 @@ def test_a_big_run_is_counted_without_its_blank_lines(finder: str) -> None:
     scanner = make_scanner(finder, DEFAULT_FEATURES)
     lines = [b"STATUS: %d%% step %d" % (number % 100, number) for number in range(5_000)]
     [run] = scanner.scan(b"\n\n \n\t\n".join(lines) + b"\n")
-    assert isinstance(run, Run)
+    assert isinstance(run, LineRun)
     assert run.count == 5_000
     assert len(run.first) == 11
     assert run.first[0] == (0, "step 0")
@@ -164,7 +164,7 @@ def test_a_big_run_is_counted_without_its_blank_lines(finder: str) -> None:
 def test_every_line_is_there_for_those_who_want_them() -> None:
     scanner = make_scanner("expression", DEFAULT_FEATURES, every=True)
     [run] = scanner.scan(b"".join(b"%d\n" % number for number in range(100)))
-    assert isinstance(run, Run)
+    assert isinstance(run, LineRun)
     assert run.first == tuple((None, str(number)) for number in range(100))
 
 
@@ -182,7 +182,7 @@ def test_windows_full_of_indented_lines_put_the_automaton_aside_for_a_while() ->
     scanner._fast = counting
     for _ in range(scanner_module._FUTILE_PAUSE + 2):
         [run] = scanner.scan(indented)
-        assert isinstance(run, Run)
+        assert isinstance(run, LineRun)
         assert run.count == 200
     assert len(asked) == 2
 

@@ -12,7 +12,7 @@ import optio_host.host
 import pytest
 import trio
 
-from optio_agents.bridge import Border, run_in_trio
+from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.hosts.adapt import adapt_host
 from optio_agents.hosts.base import SessionHost
 from optio_agents.hosts.foreign import ForeignHost
@@ -40,8 +40,8 @@ class Thin:
         await self._inner.disconnect()
 
 
-async def check_on(host: Any, border: Border, kind: type[Any], root: Path, check: Check) -> None:
-    session_host: SessionHost = adapt_host(host, border)
+async def check_on(host: Any, boundary: Boundary, kind: type[Any], root: Path, check: Check) -> None:
+    session_host: SessionHost = adapt_host(host, boundary)
     assert isinstance(session_host, kind)
     await session_host.setup_workdir()
     await session_host.prepare_channel()
@@ -52,7 +52,7 @@ def check_in_asyncio(make: Callable[[], Any], kind: type[Any], root: Path, check
     async def program() -> None:
         host = make()
         async with connected(host):
-            await run_in_trio(lambda border: check_on(host, border, kind, root, check))
+            await run_in_trio(lambda boundary: check_on(host, boundary, kind, root, check))
 
     asyncio.run(program())
 
@@ -64,7 +64,7 @@ def each(*checks: Check) -> pytest.MarkDecorator:
 @each(*CHECKS, *CHECKS_OF_BYTES, *CHECKS_OF_MODES)
 def test_own_local_host(check: Check, tmp_path: Path) -> None:
     host = LocalHost(str(tmp_path / TASK))
-    trio.run(lambda: run_in_trio(lambda border: check_on(host, border, LocalHost, tmp_path, check)))
+    trio.run(lambda: run_in_trio(lambda boundary: check_on(host, boundary, LocalHost, tmp_path, check)))
 
 
 @each(*CHECKS, *CHECKS_OF_BYTES, *CHECKS_OF_MODES)

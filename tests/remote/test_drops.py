@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from optio_agents.bridge import Border, run_in_trio
+from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.hosts import remote_connection
 from optio_agents.hosts.base import LOG_START, LogLost
 from optio_agents.hosts.remote import RemoteSessionHost
@@ -51,15 +51,15 @@ class Ctx:
 def with_remote_host(
     ssh: Ssh, taskdir: Path, scenario: Callable[[RemoteSessionHost, Bench], Awaitable[None]]
 ) -> None:
-    async def main(border: Border, host: Any) -> None:
-        session_host = RemoteSessionHost(host, border)
+    async def main(boundary: Boundary, host: Any) -> None:
+        session_host = RemoteSessionHost(host, boundary)
         await session_host.setup_workdir()
         await session_host.prepare_channel()
         await scenario(session_host, Bench(session_host, taskdir))
 
     async def program() -> None:
         async with connected(ssh_host(ssh, taskdir)) as host:
-            await run_in_trio(lambda border: main(border, host))
+            await run_in_trio(lambda boundary: main(boundary, host))
 
     asyncio.run(program())
 
@@ -128,7 +128,7 @@ def test_a_deliverable_that_changed_while_the_connection_was_away_is_refused(
     ssh: Ssh, tmp_path: Path
 ) -> None:
     async def scenario(host: RemoteSessionHost, bench: Bench) -> None:
-        from optio_agents.hosts.base import DeliverableRejected, RejectionKind
+        from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
         file = bench.deliverables / "big"
         file.write_bytes(bytes(8 << 20))

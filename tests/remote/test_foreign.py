@@ -11,12 +11,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from optio_agents.bridge import Border, TrioBorder, run_in_trio
+from optio_agents.bridge import Boundary, TrioBoundary, run_in_trio
 from optio_agents.hosts.adapt import adapt_host
-from optio_agents.hosts.base import LOG_START, DeliverableRejected, LogLost, LogPosition, RejectionKind
+from optio_agents.hosts.base import LOG_START, LogLost, LogPosition
 from optio_agents.hosts.foreign import ForeignHost
 from optio_agents.hosts.local import LocalHost
 from optio_agents.hosts.optio_local import OptioLocalHost
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class Lines:
             await trio.sleep_forever()
 
 
-def in_asyncio(main: Callable[[Border], Awaitable[T]]) -> T:
+def in_asyncio(main: Callable[[Boundary], Awaitable[T]]) -> T:
     return asyncio.run(run_in_trio(main))
 
 
@@ -48,9 +49,11 @@ def never(partial: bytes) -> bool:
     return False
 
 
-async def read_all(host: Any, border: Border, position: LogPosition = LOG_START) -> tuple[bytes, LogPosition]:
+async def read_all(
+    host: Any, boundary: Boundary, position: LogPosition = LOG_START
+) -> tuple[bytes, LogPosition]:
     data = b""
-    async with ForeignHost(host, border).open_log(position, settled=never) as reader:
+    async with ForeignHost(host, boundary).open_log(position, settled=never) as reader:
         reader.finish()
         while (window := await reader.read()) is not None:
             data += window.data
@@ -59,8 +62,8 @@ async def read_all(host: Any, border: Border, position: LogPosition = LOG_START)
 
 
 def test_a_host_with_two_members_is_enough() -> None:
-    async def main(border: Border) -> None:
-        host = adapt_host(Lines("one", "two\r", "three"), border)
+    async def main(boundary: Boundary) -> None:
+        host = adapt_host(Lines("one", "two\r", "three"), boundary)
         await host.setup_workdir()
         await host.prepare_channel()
         async with host.open_log(LOG_START, settled=never) as reader:
@@ -80,16 +83,16 @@ def test_a_host_with_two_members_is_enough() -> None:
 
 
 async def test_reading_resumes_behind_the_lines_that_were_handed_out() -> None:
-    border = TrioBorder()
-    data, position = await read_all(Lines("one", "two"), border)
+    boundary = TrioBoundary()
+    data, position = await read_all(Lines("one", "two"), boundary)
     assert (data, position.offset) == (b"one\ntwo\n", 2)
-    data, position = await read_all(Lines("one", "two", "three"), border, position)
+    data, position = await read_all(Lines("one", "two", "three"), boundary, position)
     assert (data, position.offset) == (b"three\n", 3)
 
 
 async def test_an_iterator_that_ends_is_opened_again_and_repeats_nothing(autojump_clock: MockClock) -> None:
     host = Lines("one")
-    async with ForeignHost(host, TrioBorder()).open_log(LOG_START, settled=never) as reader:
+    async with ForeignHost(host, TrioBoundary()).open_log(LOG_START, settled=never) as reader:
         first = await reader.read()
         host.lines.append("two")
         second = await reader.read()
@@ -100,7 +103,7 @@ async def test_an_iterator_that_ends_is_opened_again_and_repeats_nothing(autojum
 
 
 async def test_the_end_of_a_log_that_can_only_be_tailed_is_a_silence(autojump_clock: MockClock) -> None:
-    data, _ = await read_all(Lines("one", "DONE", ends=False), TrioBorder())
+    data, _ = await read_all(Lines("one", "DONE", ends=False), TrioBoundary())
     assert data == b"one\nDONE\n"
 
 
@@ -109,7 +112,7 @@ async def test_the_end_is_fetched_where_that_is_possible() -> None:
         async def fetch_bytes_from_host(self, path: str) -> bytes:
             return b"one\ntwo\nDONE"
 
-    data, _ = await read_all(Fetching("one", ends=False), TrioBorder())
+    data, _ = await read_all(Fetching("one", ends=False), TrioBoundary())
     assert data == b"one\ntwo\nDONE\n"
 
 
@@ -119,7 +122,7 @@ async def test_a_failing_iterator_is_a_lost_log() -> None:
             yield "one"
             raise OSError("unplugged")
 
-    async with ForeignHost(Failing(), TrioBorder()).open_log(LOG_START, settled=never) as reader:
+    async with ForeignHost(Failing(), TrioBoundary()).open_log(LOG_START, settled=never) as reader:
         window = await reader.read()
         assert window is not None
         with pytest.raises(LogLost, match="unplugged"):
@@ -139,7 +142,7 @@ async def test_a_slow_reader_leaves_the_iterator_waiting() -> None:
                 await trio.lowlevel.checkpoint()
 
     host = Endless()
-    async with ForeignHost(host, TrioBorder()).open_log(LOG_START, settled=never) as reader:
+    async with ForeignHost(host, TrioBoundary()).open_log(LOG_START, settled=never) as reader:
         await reader.read()
         await trio.testing.wait_all_tasks_blocked()
         assert host.yielded < 1000
@@ -154,7 +157,7 @@ async def test_without_a_shell_the_bytes_are_fetched() -> None:
                 raise FileNotFoundError(path)
             return b"content"
 
-    host = ForeignHost(Fetching(), TrioBorder())
+    host = ForeignHost(Fetching(), TrioBoundary())
     async with host.open_deliverable("a", limit=10) as deliverable:
         assert [piece async for piece in deliverable.chunks()] == [b"content"]
         assert deliverable.size == 7
@@ -173,7 +176,7 @@ async def test_a_shell_that_is_none_is_not_believed() -> None:
         async def fetch_bytes_from_host(self, path: str) -> bytes:
             return b"content"
 
-    host = ForeignHost(Pretending(), TrioBorder())
+    host = ForeignHost(Pretending(), TrioBoundary())
     async with host.open_deliverable("a", limit=10) as deliverable:
         assert deliverable.size == 7
 
@@ -183,11 +186,11 @@ def test_hosts_are_recognised(tmp_path: Any) -> None:
         async def fetch_bytes_from_host(self, path: str, **options: Any) -> bytes:
             return b"of its own"
 
-    border = TrioBorder()
+    boundary = TrioBoundary()
     own = LocalHost(str(tmp_path))
-    assert adapt_host(own, border) is own
+    assert adapt_host(own, boundary) is own
     plain = optio_host.host.LocalHost(str(tmp_path))
-    assert isinstance(adapt_host(plain, border), OptioLocalHost)
-    assert isinstance(adapt_host(Telling(str(tmp_path)), border), ForeignHost)
+    assert isinstance(adapt_host(plain, boundary), OptioLocalHost)
+    assert isinstance(adapt_host(Telling(str(tmp_path)), boundary), ForeignHost)
     plain.tail_file = Lines().tail_file
-    assert isinstance(adapt_host(plain, border), ForeignHost)
+    assert isinstance(adapt_host(plain, boundary), ForeignHost)

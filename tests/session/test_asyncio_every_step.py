@@ -24,7 +24,7 @@ from actors.testing.schedule import _seeded
 from optio_agents.bridge import driver
 from optio_agents.protocol import scanner
 from optio_agents.protocol.session import Ending
-from optio_agents.session import work_queue as lane
+from optio_agents.session import work_queue as queue
 from tests.support.asyncio_trials import (
     CALLER,
     OPTIO,
@@ -97,8 +97,8 @@ def test_a_session_whose_messages_wait_in_a_file(
     way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scanner, "find_block", lambda data, start: start)  # each message comes by itself
-    monkeypatch.setattr(lane, "MEMORY", 150)  # the first messages fit, and not the others
-    monkeypatch.setattr(lane, "PATIENCE", 0.0)
+    monkeypatch.setattr(queue, "MEMORY", 150)  # the first messages fit, and not the others
+    monkeypatch.setattr(queue, "PATIENCE", 0.0)
     make_file = Mock(wraps=tempfile.TemporaryFile)
     monkeypatch.setattr(tempfile, "TemporaryFile", make_file)
 

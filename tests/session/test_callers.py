@@ -8,11 +8,11 @@ import pytest
 import trio
 
 import actors
-from optio_agents.bridge import TrioBorder
+from optio_agents.bridge import TrioBoundary
 from optio_agents.context import HookContext
 from optio_agents.session.callers import Callers
-from optio_agents.session.recorder import Journal
-from optio_agents.session.work_queue import Lane
+from optio_agents.session.recorder import Recorder
+from optio_agents.session.work_queue import WorkQueue
 from tests.support.session import RecordingCtx
 
 BLOCKS = [("1\n[2]", ["a", "a"]), ('{"three": 3}', ["b"])]
@@ -30,19 +30,19 @@ class Sender:
 
 
 class Handed:
-    """`BLOCKS` in a lane's hand, about to be handed over."""
+    """`BLOCKS` in a queue's hand, about to be handed over."""
 
     def __init__(self, callback: Any) -> None:
         self.ctx = RecordingCtx()
         self.sender = Sender()
         sender = cast("actors.Ref[str]", self.sender)
-        self.callers = Callers(TrioBorder(), CONTEXT, Journal(self.ctx, None), callback, sender, 5.0)
-        self.lane: Lane[tuple[str, list[str]]] = Lane()
+        self.callers = Callers(TrioBoundary(), CONTEXT, Recorder(self.ctx, None), callback, sender, 5.0)
+        self.queue: WorkQueue[tuple[str, list[str]]] = WorkQueue()
         for texts, keywords in BLOCKS:
-            self.lane.put((texts, keywords), len(texts), len(keywords))
+            self.queue.put((texts, keywords), len(texts), len(keywords))
 
     async def over(self) -> None:
-        await self.callers.handle(self.lane.take(10), self.lane.settle)
+        await self.callers.handle(self.queue.take(10), self.queue.settle)
 
 
 async def test_each_message_is_handed_over_in_order_and_settled() -> None:
@@ -51,7 +51,7 @@ async def test_each_message_is_handed_over_in_order_and_settled() -> None:
 
     async def callback(hook_ctx: object, keyword: str, data: object) -> str | None:
         assert hook_ctx is CONTEXT
-        unsettled.append(handed.lane.unsettled)
+        unsettled.append(handed.queue.unsettled)
         seen.append((keyword, data))
         return f"got {keyword}" if len(seen) != 2 else "  "
 
@@ -59,7 +59,7 @@ async def test_each_message_is_handed_over_in_order_and_settled() -> None:
     await handed.over()
     assert seen == [("a", 1), ("a", [2]), ("b", {"three": 3})]
     assert unsettled == [3, 2, 1]
-    assert handed.lane.unsettled == 0
+    assert handed.queue.unsettled == 0
     assert handed.sender.told == ["got a", "got b"]
 
 
@@ -70,7 +70,7 @@ async def test_a_callback_that_raises_is_named_by_its_keyword_and_counts_as_sett
 
     handed = Handed(callback)
     await handed.over()
-    assert handed.lane.unsettled == 0
+    assert handed.queue.unsettled == 0
     assert handed.ctx.messages == [
         "on_caller_message failed for a: LookupError('[2]')",
         "on_caller_message failed for b: LookupError(\"{'three': 3}\")",
@@ -85,7 +85,7 @@ async def test_what_was_not_handed_over_stays_unsettled(autojump_clock: trio.tes
     handed = Handed(callback)
     with trio.move_on_after(1):
         await handed.over()
-    assert handed.lane.unsettled == 2
+    assert handed.queue.unsettled == 2
 
 
 async def test_a_request_to_exit_leaves_the_rest_unsettled() -> None:
@@ -95,4 +95,4 @@ async def test_a_request_to_exit_leaves_the_rest_unsettled() -> None:
     handed = Handed(callback)
     with pytest.raises(SystemExit):
         await handed.over()
-    assert handed.lane.unsettled == 3
+    assert handed.queue.unsettled == 3

@@ -14,7 +14,8 @@ import trio.testing
 
 from actors.testing import run_seeded
 from optio_agents import HookContext, get_protocol, run_log_protocol_session
-from optio_agents.hosts.base import LogLost, LogPosition, RejectionKind
+from optio_agents.hosts.base import LogLost, LogPosition
+from optio_agents.protocol.rejections import RejectionKind
 from optio_agents.protocol.session import (
     DeliverableFile,
     Ending,
@@ -748,7 +749,7 @@ async def test_a_request_to_exit_comes_out_as_itself_wherever_it_is_raised(
 
 
 def test_a_flood_meets_a_callback_that_asks_for_the_exit() -> None:
-    # The lane has ended while the parser still announces: that must not hide the request.
+    # The queue has ended while the parser still announces: that must not hide the request.
     for seed in range(50):
         request = SystemExit(3)
 
@@ -1019,7 +1020,7 @@ async def test_a_flood_leaves_no_file_behind_when_it_is_cancelled(autojump_clock
     async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
         host.write(*[f'CALLER_MESSAGE: k "{"x" * 8000}"'] * 200)
         await trio.sleep(10)
-        assert len(os.listdir("/proc/self/fd")) == before + 1, "the lane goes on in a file"
+        assert len(os.listdir("/proc/self/fd")) == before + 1, "the queue goes on in a file"
         ctx.cancellation_flag.set()
         await trio.sleep_forever()
 

@@ -36,7 +36,7 @@ class Injected(Exception):  # noqa: N818 - it is none of ours
         super().__init__("the injected fault")
 
 
-class Run:
+class FaultyRun:
     """One session with a fault at the point number `at`."""
 
     def __init__(self, at: int, error: BaseException) -> None:
@@ -98,12 +98,12 @@ class Run:
         assert self.host.readers == self.host.open_deliverables == 0
 
 
-def runs(make: Any, seed: int) -> Iterator[Run]:
+def runs(make: Any, seed: int) -> Iterator[FaultyRun]:
     """A run for each point that is reached."""
     at = 0
     while True:
         at += 1
-        run = Run(at, make())
+        run = FaultyRun(at, make())
         with same_descriptors():
             run_seeded(run.session, seed=seed)
         if run.faults.place is None:
@@ -116,7 +116,7 @@ def runs(make: Any, seed: int) -> Iterator[Run]:
             raise
 
 
-def told(run: Run) -> str:
+def told(run: FaultyRun) -> str:
     """Everything that the caller is told."""
     texts = run.ctx.messages
     error = run.raised

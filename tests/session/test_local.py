@@ -18,10 +18,10 @@ import trio.testing
 
 from actors.testing import no_leaks
 from optio_agents import HookContext, get_protocol, run_log_protocol_session
-from optio_agents.hosts.base import RejectionKind
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.local import LocalHost
 from optio_agents.hosts.log.local_reader import open_log_reader
+from optio_agents.protocol.rejections import RejectionKind
 from optio_agents.protocol.session import (
     DeliverableFile,
     Ending,

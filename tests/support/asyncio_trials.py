@@ -1,7 +1,7 @@
 """Whole sessions awaited under asyncio, each disturbed just before one step of the loop.
 
 The disturber is what an asyncio program can do there: cancel the awaiting task, set optio's flag, both. A `World` holds
-everything that the session touches and keeps the book that is checked afterwards.
+everything that the session touches and keeps the pending that is checked afterwards.
 """
 
 from __future__ import annotations

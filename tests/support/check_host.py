@@ -17,16 +17,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from optio_agents.hosts.base import (
-    LINE_LIMIT,
-    LOG_START,
-    WINDOW_LIMIT,
-    DeliverableRejected,
-    LogPosition,
-    LogReader,
-    RejectionKind,
-    SessionHost,
-)
+from optio_agents.hosts.base import LINE_LIMIT, LOG_START, WINDOW_LIMIT, LogPosition, LogReader, SessionHost
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 from tests.support.permissions import file_modes_count
 
 HANG = 60.0

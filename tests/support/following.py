@@ -10,9 +10,10 @@ from pathlib import Path
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from optio_agents.hosts.base import LOG_NAME, LOG_START, LogLost, LogPosition, Window
+from optio_agents.hosts.base import LOG_START, LogLost, LogPosition, Window
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.log.local_reader import LocalLogReader, open_log_reader
+from optio_agents.protocol.paths import LOG_NAME
 
 
 class Follower:

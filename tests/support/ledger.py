@@ -71,9 +71,9 @@ class Ledger:
         known = Counter(map(_key, self.sent)) + Counter(map(_key, self.unknown))
         told = [message for message in begun + buried if isinstance(message, int)]
         assert not [message for message in told if message not in known], "an unsent message arrived"
-        for lane in {message // 1000 for message in begun if isinstance(message, int)}:
-            order = [m for m in self.begun if isinstance(m, int) and m // 1000 == lane]
-            assert order == sorted(order), f"messages of sender {lane} were reordered"
+        for queue in {message // 1000 for message in begun if isinstance(message, int)}:
+            order = [m for m in self.begun if isinstance(m, int) and m // 1000 == queue]
+            assert order == sorted(order), f"messages of sender {queue} were reordered"
         for ref in self.refs:
             assert ref.exit is not None, f"{ref!r} was left behind"
             statistics = ref.statistics()

@@ -9,14 +9,8 @@ from typing import Any
 
 import trio
 
-from optio_agents.hosts.base import (
-    DeliverableRejected,
-    LogLost,
-    LogPosition,
-    RejectionKind,
-    Take,
-    Window,
-)
+from optio_agents.hosts.base import LogLost, LogPosition, Take, Window
+from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 
 class RecordingCtx:

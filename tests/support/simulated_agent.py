@@ -14,6 +14,7 @@ from collections import deque
 from typing import Any, ClassVar
 
 from optio_agents.conversation.codecs.base import (
+    BackendStartFailed,
     Codec,
     Folded,
     InterruptAcknowledged,
@@ -23,7 +24,6 @@ from optio_agents.conversation.codecs.base import (
     Ready,
     Refused,
     Signal,
-    StartFailed,
     TurnBegan,
     TurnFinished,
 )
@@ -75,7 +75,7 @@ class SimulatedCodec(Codec):
         if kind == "ready":
             out.append(Ready(record.get("session")))
         elif kind == "failed to start":
-            out.append(StartFailed(record["reason"]))
+            out.append(BackendStartFailed(record["reason"]))
         elif kind == "began" and turn is not None:
             out.append(TurnBegan(turn))
         elif kind == "adopted" and turn is not None:

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 
 AGENT_NAMES = ("claude", "codex", "gemini", "opencode")
 
@@ -42,18 +42,18 @@ def run(args: argparse.Namespace) -> int:
     """Talk until either side leaves; return the exit code.
 
     Raises:
-        Unusable: the agent cannot be started.
+        UsageError: the agent cannot be started.
     """
     import trio
 
     from optio_agents.conversation import AgentNotStarted
 
     if not os.path.isdir(args.workdir):
-        raise Unusable(f"there is no directory {args.workdir!r}")
+        raise UsageError(f"there is no directory {args.workdir!r}")
     try:
         return trio.run(_main, args)
     except AgentNotStarted as error:
-        raise Unusable(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
 async def _main(args: argparse.Namespace) -> int:

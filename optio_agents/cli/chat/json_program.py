@@ -37,7 +37,7 @@ from optio_agents.conversation.codecs.json_lines import UNPARSEABLE, JsonLines
 SENDING = ("send", "steer", "stop_and_send")
 
 
-class Unusable(Exception):  # noqa: N818
+class UsageError(Exception):
     """A command that makes no sense. The program's fault; it is told, and the chat goes on."""
 
 
@@ -116,9 +116,9 @@ class ProgramChat:
     async def _do(self, command: dict[str, Any]) -> None:
         try:
             if command.get("type") == UNPARSEABLE:
-                raise Unusable(f"not a JSON object: {command['reason']}")
+                raise UsageError(f"not a JSON object: {command['reason']}")
             await self._carry_out(command)
-        except (Unusable, ConversationError, ConversationClosed) as error:
+        except (UsageError, ConversationError, ConversationClosed) as error:
             self._say("refused", id=command.get("id"), why=str(error))
 
     async def _carry_out(self, command: dict[str, Any]) -> None:
@@ -126,7 +126,7 @@ class ProgramChat:
             if verb in command:
                 text = command[verb]
                 if not isinstance(text, str):
-                    raise Unusable(f"{verb} needs a text")
+                    raise UsageError(f"{verb} needs a text")
                 sent = await getattr(self._conversation, verb)(text)
                 self._ends.start_soon(self._tell_end, sent, command.get("id"))
                 return
@@ -138,20 +138,22 @@ class ProgramChat:
             self._left = True
             await self._conversation.close()
         else:
-            raise Unusable(f"no command among {sorted(map(str, command))}")
+            raise UsageError(f"no command among {sorted(map(str, command))}")
 
     async def _decide(self, command: dict[str, Any]) -> None:
         request = self._permissions.get(command["decide"]) if isinstance(command["decide"], int) else None
         behavior = command.get("behavior")
         changed, message = command.get("updated_input"), command.get("message")
         if behavior not in ("allow", "deny") or not isinstance(changed, dict | None):
-            raise Unusable("a decision has a behavior (allow or deny), and an object as updated_input if any")
+            raise UsageError(
+                "a decision has a behavior (allow or deny), and an object as updated_input if any"
+            )
         try:
             decision = PermissionDecision(behavior, changed, None if message is None else str(message))
         except ValueError as error:  # NaN, which Python reads though it is no JSON
-            raise Unusable(f"updated_input: {error}") from None
+            raise UsageError(f"updated_input: {error}") from None
         if request is None or not await self._conversation.decide(request, decision):
-            raise Unusable(f"there is no open permission request {command['decide']!r}")
+            raise UsageError(f"there is no open permission request {command['decide']!r}")
 
     async def _interrupt(self, name: object) -> None:
         try:

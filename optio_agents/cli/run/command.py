@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.features import add_feature_options, features_of
 from optio_agents.cli.run.settings import RunSettings, Show, check_workdir, find_program
 from optio_agents.cli.run.ssh_target import SshTarget, parse_target
@@ -94,13 +94,13 @@ def settings(args: argparse.Namespace) -> RunSettings:
     """The checked settings.
 
     Raises:
-        Unusable: what was given cannot be used; the message says what and why.
+        UsageError: what was given cannot be used; the message says what and why.
     """
     ssh = ssh_target(args)
     workdir = None if args.workdir is None else check_workdir(args.workdir)
     program = args.agent[0] if ssh is not None else find_program(args.agent[0], workdir)
     if not program:
-        raise Unusable("COMMAND is empty")
+        raise UsageError("COMMAND is empty")
     return RunSettings(
         command=(program, *args.agent[1:]),
         workdir=workdir,
@@ -118,14 +118,14 @@ def ssh_target(args: argparse.Namespace) -> SshTarget | None:
     """The remote host, if there is one.
 
     Raises:
-        Unusable: it cannot be made out; or options that go with it, or do not, contradict that.
+        UsageError: it cannot be made out; or options that go with it, or do not, contradict that.
     """
     if args.ssh is None:
         if args.identity is not None:
-            raise Unusable("--identity is of use only with --ssh")
+            raise UsageError("--identity is of use only with --ssh")
         return None
     if args.workdir is not None:
-        raise Unusable("--workdir is a directory here; with --ssh the workdir is a fresh one on the host")
+        raise UsageError("--workdir is a directory here; with --ssh the workdir is a fresh one on the host")
     return parse_target(args.ssh, args.identity)
 
 

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import trio
 
-from optio_agents.cli.exit_codes import CommandFailure, ExitCode, Unusable
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -55,7 +55,7 @@ class DeliverableStore:
         """Open `root`, making it if it is not there.
 
         Raises:
-            Unusable: it is no directory or cannot be written.
+            UsageError: it is no directory or cannot be written.
             CommandFailure: there is no room for it (`ExitCode.IO_ERROR`).
         """
         self.root = root
@@ -69,10 +69,10 @@ class DeliverableStore:
             message = f"cannot save deliverables in {root}: {error.strerror}"
             if error.errno in _NO_ROOM:
                 raise CommandFailure(ExitCode.IO_ERROR, message) from error
-            raise Unusable(message) from error
+            raise UsageError(message) from error
         if not os.access(root, os.W_OK | os.X_OK):
             os.close(self._descriptor)
-            raise Unusable(f"cannot save deliverables in {root}: it must be writable")
+            raise UsageError(f"cannot save deliverables in {root}: it must be writable")
 
     def close(self) -> None:
         """Let go of the directory; remove it again if it was made here and nothing was saved."""

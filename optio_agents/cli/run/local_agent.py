@@ -16,7 +16,7 @@ from typing import Self
 
 import trio
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.run.agent_input import AgentInput, AgentNotListening
 from optio_agents.context import SYSTEM_MESSAGE_PREFIX
 from optio_agents.hosts.processes.process_tree import (
@@ -46,7 +46,7 @@ class Patience:
 
     @property
     def ending(self) -> float:
-        """The longest that `AgentProcess.end` may take."""
+        """The longest that `LocalAgent.end` may take."""
         return self.ask + self.term + 2 * self.kill
 
 
@@ -69,7 +69,7 @@ def _start_trouble(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-class AgentProcess:
+class LocalAgent:
     """One run of COMMAND. Made by `start`; `end` must be called, whatever happens.
 
     start ──> running ──(exits)──────────> end: TERM, KILL for what it left behind
@@ -99,7 +99,7 @@ class AgentProcess:
         """Start `command` in `workdir`; `output` is the descriptor that gets its stdout and stderr.
 
         Raises:
-            Unusable: the kernel refuses to run it.
+            UsageError: the kernel refuses to run it.
         """
         patience = patience or Patience()
         marker = marker_environment()
@@ -118,7 +118,7 @@ class AgentProcess:
             with trio.CancelScope(shield=True):
                 await inbox.close()
             if isinstance(error, OSError):
-                raise Unusable(f"cannot run {command[0]}: {_start_trouble(error)}") from error
+                raise UsageError(f"cannot run {command[0]}: {_start_trouble(error)}") from error
             raise
         inbox.close_reader()
         return cls(process, inbox, ProcessTree(process.pid, marker), patience)

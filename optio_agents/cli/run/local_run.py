@@ -16,14 +16,14 @@ from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.agent_input import AgentNotListening
 from optio_agents.cli.run.deliverable_store import DeliverableStore
 from optio_agents.cli.run.exit_decision import Stop, judge
-from optio_agents.cli.run.local_agent import AgentProcess, Patience, status_text
+from optio_agents.cli.run.local_agent import LocalAgent, Patience, status_text
 from optio_agents.cli.run.log_capture import shown_diagnostics
-from optio_agents.cli.run.output.events import AgentStarted, Happening, Interrupted, RunEnded
+from optio_agents.cli.run.output.events import AgentStarted, RunEnded, RunEvent, RunInterrupted
 from optio_agents.cli.run.output.plain_text import failure_lines, headline
 from optio_agents.cli.run.output.writers import Output, choose_output
 from optio_agents.cli.run.settings import RunSettings, Show, relative_files
 from optio_agents.cli.run.terminal_context import TerminalContext
-from optio_agents.cli.run.workspace import Places
+from optio_agents.cli.run.workspace import Workspace
 from optio_agents.hosts.local import LocalHost
 from optio_agents.protocol.protocol import get_protocol
 from optio_agents.protocol.session import run_log_protocol_session
@@ -46,15 +46,15 @@ class RunningAgent(Protocol):
         """Let its ending be quick."""
 
 
-Start: TypeAlias = Callable[[RunSettings, Places, DeliverableStore], RunEnded]
+Start: TypeAlias = Callable[[RunSettings, Workspace, DeliverableStore], RunEnded]
 """Enters an event loop, does the run in it, and leaves it again."""
 
 
-def run_here(settings: RunSettings, places: Places, store: DeliverableStore) -> RunEnded:
+def run_here(settings: RunSettings, workspace: Workspace, store: DeliverableStore) -> RunEnded:
     """The run of an agent on this machine."""
 
     async def main() -> RunEnded:
-        return await Run(settings, places, store, TerminalContext(trio.Event())).run()
+        return await LocalRun(settings, workspace, store, TerminalContext(trio.Event())).run()
 
     return trio.run(main)
 
@@ -69,16 +69,16 @@ def run_agent(settings: RunSettings, start: Start = run_here) -> int:
     Raises:
         CommandFailure: it could not even begin.
     """
-    places = Places(settings)
+    workspace = Workspace(settings)
     ended: RunEnded | None = None
     try:
         store = DeliverableStore(settings.deliverables)
         try:
-            ended = start(settings, places, store)
+            ended = start(settings, workspace, store)
         finally:
             store.close()
     finally:
-        left = places.close(keep_output=ended is not None and ended.output is not None)
+        left = workspace.close(keep_output=ended is not None and ended.output is not None)
     if left is not None:
         print(f"optio-agents: could not remove {left}", file=sys.stderr)
     _report_failure(ended, settings)
@@ -94,7 +94,7 @@ def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
         print(line, file=sys.stderr)
 
 
-class Run:
+class LocalRun:
     """One run, from the first signal handler to the last line of output. `run` is its whole life.
 
     The first signal stops the session, which ends the agent in order; a second one hurries that; one that comes
@@ -102,10 +102,10 @@ class Run:
     """
 
     def __init__(
-        self, settings: RunSettings, places: Places, store: DeliverableStore, context: TerminalContext
+        self, settings: RunSettings, workspace: Workspace, store: DeliverableStore, context: TerminalContext
     ) -> None:
         self._settings = settings
-        self._places = places
+        self._workspace = workspace
         self._store = store
         self._patience = Patience()
         self._began = trio.current_time()
@@ -120,7 +120,7 @@ class Run:
         self._survivors: tuple[str, ...] = ()
         self._problem: str | None = None
         """The problem that was shown last."""
-        self._early: list[Happening] = []
+        self._early: list[RunEvent] = []
         """What the log held before we knew that the agent had started: it is shown after that."""
 
     async def run(self) -> RunEnded:
@@ -143,7 +143,7 @@ class Run:
         """Let the session end for the reason given. Only the first reason counts."""
         if self._stop is None and not self._session_over:
             self._stop = stop
-            self._output.show(Interrupted(stop.reason))
+            self._output.show(RunInterrupted(stop.reason))
             self._context.cancellation_flag.set()
 
     def hurry(self) -> None:
@@ -192,8 +192,8 @@ class Run:
             self._output.show(event)
 
     def _show_early(self) -> None:
-        for happening in self._early:
-            self._output.show(happening)
+        for event in self._early:
+            self._output.show(event)
         self._early.clear()
 
     async def _session(self) -> RunEnded:
@@ -216,7 +216,7 @@ class Run:
 
     async def _outcome(self) -> SessionOutcome:
         """The session itself, on its host."""
-        host = LocalHost.within(str(self._places.workdir), fresh=self._places.temporary)
+        host = LocalHost.within(str(self._workspace.workdir), fresh=self._workspace.temporary)
         return await self._session_on(host, self._patience.ending + GRACE_SLACK)
 
     async def _session_on(self, host: object, grace: float) -> SessionOutcome:
@@ -250,30 +250,30 @@ class Run:
             outcome=outcome,
             saved=self._store.saves,
             unsaved=dict(self._store.unsaved),
-            tail=self._places.tail() if failed else (),
-            output=self._places.output if failed and self._places.has_output else None,
+            tail=self._workspace.tail() if failed else (),
+            output=self._workspace.output if failed and self._workspace.has_output else None,
             hints=tuple(hints),
             trace=trace,
         )
 
     def _path_hints(self) -> list[str]:
         return [
-            f"{name} exists here, but the agent runs in {self._places.workdir}: give an absolute path"
+            f"{name} exists here, but the agent runs in {self._workspace.workdir}: give an absolute path"
             for name in relative_files(self._settings.command, self._settings.workdir)
         ]
 
     async def _body(self, host: object, hook_context: Any) -> None:
         """The agent's whole life: started, waited for, ended with everything that it started."""
         environment: Mapping[str, str] = hook_context.browser_launch_env or {}
-        agent = await AgentProcess.start(
+        agent = await LocalAgent.start(
             self._settings.command,
-            workdir=self._places.workdir,
+            workdir=self._workspace.workdir,
             environment={**os.environ, **environment},
-            output=self._places.descriptor,
+            output=self._workspace.descriptor,
             patience=self._patience,
         )
         try:
-            self._agent_runs(agent, AgentStarted(self._settings.command, agent.pid, self._places.workdir))
+            self._agent_runs(agent, AgentStarted(self._settings.command, agent.pid, self._workspace.workdir))
             self._status = status_text(await agent.wait())
         finally:
             end = await agent.end(farewell=self._stop is not None)

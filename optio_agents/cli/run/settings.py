@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.run.ssh_target import SshTarget
 from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
 
@@ -53,42 +53,42 @@ def find_program(name: str, workdir: Path | None) -> str:
     The agent runs in another directory, so a relative path must be resolved before it starts.
 
     Raises:
-        Unusable: there is no such file, or it cannot be executed.
+        UsageError: there is no such file, or it cannot be executed.
     """
     if not name:
-        raise Unusable("COMMAND is empty")
+        raise UsageError("COMMAND is empty")
     if os.sep not in name:
         found = shutil.which(name)
         if found is None:
-            raise Unusable(f"command not found: {name}")
+            raise UsageError(f"command not found: {name}")
         return os.path.abspath(found)
-    places = [Path(name).absolute()]
+    workspace = [Path(name).absolute()]
     if workdir is not None:
-        places.append(workdir / name)
-    for place in places:
+        workspace.append(workdir / name)
+    for place in workspace:
         if place.is_file():
             if not os.access(place, os.X_OK):
-                raise Unusable(f"command is not executable: {name}")
+                raise UsageError(f"command is not executable: {name}")
             return str(place)
         if place.exists():
-            raise Unusable(f"command is not a file: {name}")
-    raise Unusable(f"command not found: {name}")
+            raise UsageError(f"command is not a file: {name}")
+    raise UsageError(f"command not found: {name}")
 
 
 def check_workdir(workdir: Path) -> Path:
     """`workdir`, absolute.
 
     Raises:
-        Unusable: it is no directory, or cannot be read and written; or its `optio.log` is no regular file.
+        UsageError: it is no directory, or cannot be read and written; or its `optio.log` is no regular file.
     """
     try:
         mode = workdir.stat().st_mode
     except OSError as error:
-        raise Unusable(f"cannot use the workdir {workdir}: {error.strerror}") from error
+        raise UsageError(f"cannot use the workdir {workdir}: {error.strerror}") from error
     if not stat.S_ISDIR(mode):
-        raise Unusable(f"cannot use the workdir {workdir}: not a directory")
+        raise UsageError(f"cannot use the workdir {workdir}: not a directory")
     if not os.access(workdir, os.R_OK | os.W_OK | os.X_OK):
-        raise Unusable(f"cannot use the workdir {workdir}: it must be readable and writable")
+        raise UsageError(f"cannot use the workdir {workdir}: it must be readable and writable")
     workdir = workdir.absolute()
     for name, wanted, what in (
         ("optio.log", stat.S_ISREG, "a regular file"),
@@ -99,7 +99,7 @@ def check_workdir(workdir: Path) -> Path:
         except FileNotFoundError:
             continue
         if not wanted(found):
-            raise Unusable(f"cannot use the workdir {workdir}: its {name} is not {what}")
+            raise UsageError(f"cannot use the workdir {workdir}: its {name} is not {what}")
     return workdir
 
 

@@ -1,7 +1,7 @@
 """`optio-agents run --ssh`: the agent on a remote host, its session, its deliverables and its display here.
 
     asyncio.run ─→ Trio as its guest: `SshRun.run` (signals, timeout, output)
-                      └─ border.call ─→ asyncio: connection, session callbacks, agent process
+                      └─ boundary.call ─→ asyncio: connection, session callbacks, agent process
 
 optio-host's `RemoteHost` needs asyncio; all else is what a run on this machine uses. Both worlds share one
 thread, so the callbacks below may touch the run's state and its output directly.
@@ -24,17 +24,17 @@ import optio_host
 import trio
 from optio_host.types import SSHConfig
 
-from optio_agents.bridge import Border, run_in_trio
+from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.deliverable_store import DeliverableStore
 from optio_agents.cli.run.local_agent import status_text
-from optio_agents.cli.run.local_run import GRACE_SLACK, Run, run_agent
+from optio_agents.cli.run.local_run import GRACE_SLACK, LocalRun, run_agent
 from optio_agents.cli.run.output.events import AgentStarted, RunEnded
 from optio_agents.cli.run.settings import RunSettings
 from optio_agents.cli.run.ssh_agent import REMOTE_SECONDS, TROUBLE, RemoteAgent, insist
 from optio_agents.cli.run.ssh_target import SshTarget
 from optio_agents.cli.run.terminal_context import TerminalContext
-from optio_agents.cli.run.workspace import PREFIX, Places
+from optio_agents.cli.run.workspace import PREFIX, Workspace
 from optio_agents.session.deliverable import DeliverableFile
 from optio_agents.session.outcome import SessionOutcome
 
@@ -50,11 +50,11 @@ def run_agent_over_ssh(settings: RunSettings, target: SshTarget) -> int:
     """
     taskdir = f"/tmp/{PREFIX}{secrets.token_hex(12)}"
 
-    def run_there(settings: RunSettings, places: Places, store: DeliverableStore) -> RunEnded:
+    def run_there(settings: RunSettings, workspace: Workspace, store: DeliverableStore) -> RunEnded:
         async def main() -> RunEnded:
             context = TerminalContext(asyncio.Event())
             return await run_in_trio(
-                lambda border: SshRun(settings, places, store, context, target, taskdir, border).run()
+                lambda boundary: SshRun(settings, workspace, store, context, target, taskdir, boundary).run()
             )
 
         return asyncio.run(main())
@@ -62,30 +62,30 @@ def run_agent_over_ssh(settings: RunSettings, target: SshTarget) -> int:
     return run_agent(replace(settings, workdir=Path(f"{taskdir}/workdir")), run_there)
 
 
-class SshRun(Run):
+class SshRun(LocalRun):
     """One run on a remote host. What is overridden here runs under asyncio, but for `_outcome`."""
 
     def __init__(
         self,
         settings: RunSettings,
-        places: Places,
+        workspace: Workspace,
         store: DeliverableStore,
         context: TerminalContext,
         target: SshTarget,
         taskdir: str,
-        border: Border,
+        boundary: Boundary,
     ) -> None:
-        super().__init__(settings, places, store, context)
+        super().__init__(settings, workspace, store, context)
         self._target = target
         self._taskdir = taskdir
-        self._border = border
+        self._boundary = boundary
         self._agent_decided = asyncio.Event()
         """The agent was started, or will not be."""
 
     async def _outcome(self) -> SessionOutcome:
         async with self._connected() as host:
             grace = self._patience.send + self._patience.ending + 2 * REMOTE_SECONDS + GRACE_SLACK
-            return await self._border.call(self._session_on, host, grace, label="the session")
+            return await self._boundary.call(self._session_on, host, grace, label="the session")
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Any]:
@@ -101,7 +101,7 @@ class SshRun(Run):
         try:
             yield host
         finally:
-            await self._border.call(self._leave, host, label="the end of the connection")
+            await self._boundary.call(self._leave, host, label="the end of the connection")
 
     async def _connect(self, host: Any) -> None:
         """Connect to `host`, unless the run is stopped meanwhile.
@@ -114,7 +114,7 @@ class SshRun(Run):
             nursery.start_soon(self._give_up_when_stopped, nursery.cancel_scope)
             try:
                 with trio.fail_after(CONNECT_SECONDS):
-                    await self._border.call(_open, host, label="connecting", grace=1.0)
+                    await self._boundary.call(_open, host, label="connecting", grace=1.0)
             except trio.TooSlowError:
                 why = f"no answer within {CONNECT_SECONDS:g} seconds"
             except asyncssh.PermissionDenied:
@@ -130,7 +130,7 @@ class SshRun(Run):
             raise CommandFailure(ExitCode.IO_ERROR, f"cannot connect to {self._target}: {why}")
 
     async def _give_up_when_stopped(self, connecting: trio.CancelScope) -> None:
-        await self._border.wait_flag(self._context.cancellation_flag)
+        await self._boundary.wait_flag(self._context.cancellation_flag)
         connecting.cancel("the run is stopped")
 
     async def _body(self, host: object, hook_context: Any) -> None:
@@ -139,7 +139,7 @@ class SshRun(Run):
                 host,
                 self._settings.command,
                 environment=hook_context.browser_launch_env or {},
-                output=self._places.descriptor,
+                output=self._workspace.descriptor,
                 patience=self._patience,
             )
         except TROUBLE as error:
@@ -147,7 +147,7 @@ class SshRun(Run):
         finally:
             self._agent_decided.set()
         try:
-            started = AgentStarted(self._settings.command, None, self._places.workdir, str(self._target))
+            started = AgentStarted(self._settings.command, None, self._workspace.workdir, str(self._target))
             self._agent_runs(agent, started)
             status = await agent.wait()
             if status is None:

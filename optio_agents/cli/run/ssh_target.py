@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 
 DEFAULT_PORT = 22
 _LAST_PORT = 65535
@@ -35,11 +35,11 @@ def parse_target(text: str, identity: Path | None) -> SshTarget:
     """Read `[USER@]HOST[:PORT]`; an IPv6 address stands in brackets. The user is by default the one who runs us.
 
     Raises:
-        Unusable: it is no such text, or there is no key that can be read.
+        UsageError: it is no such text, or there is no key that can be read.
     """
     user, at, place = text.rpartition("@")
     if at and not user:
-        raise Unusable(f"no user before the @: {text!r}")
+        raise UsageError(f"no user before the @: {text!r}")
     host, port = _host_and_port(place, text)
     return SshTarget(user or getpass.getuser(), host, port, find_identity(identity))
 
@@ -48,34 +48,36 @@ def find_identity(named: Path | None) -> Path:
     """The private key: the one that was named, else the first of `DEFAULT_KEYS` that there is.
 
     Raises:
-        Unusable: there is none, or it cannot be read.
+        UsageError: there is none, or it cannot be read.
     """
     directory = Path.home() / ".ssh"
     candidates = [named] if named is not None else [directory / name for name in DEFAULT_KEYS]
     for path in candidates:
         if path.is_file():
             if not os.access(path, os.R_OK):
-                raise Unusable(f"the key {path} cannot be read")
+                raise UsageError(f"the key {path} cannot be read")
             return path.absolute()
     if named is not None:
-        raise Unusable(f"there is no key {named}")
-    raise Unusable(f"no SSH key: {directory} has none of {', '.join(DEFAULT_KEYS)}; name one with --identity")
+        raise UsageError(f"there is no key {named}")
+    raise UsageError(
+        f"no SSH key: {directory} has none of {', '.join(DEFAULT_KEYS)}; name one with --identity"
+    )
 
 
 def _host_and_port(place: str, text: str) -> tuple[str, int]:
     if place.startswith("["):
         host, closed, rest = place[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")):
-            raise Unusable(f"not [USER@]HOST[:PORT]: {text!r}")
+            raise UsageError(f"not [USER@]HOST[:PORT]: {text!r}")
         colon, port = rest[:1], rest[1:]
     else:
         host, colon, port = place.partition(":")
         if ":" in port:
-            raise Unusable(f"an IPv6 address stands in brackets, as in [::1]:22: {text!r}")
+            raise UsageError(f"an IPv6 address stands in brackets, as in [::1]:22: {text!r}")
     if not host or any(character.isspace() for character in host):
-        raise Unusable(f"no host: {text!r}")
+        raise UsageError(f"no host: {text!r}")
     if not colon:
         return host, DEFAULT_PORT
     if not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT):
-        raise Unusable(f"not a port: {port!r}")
+        raise UsageError(f"not a port: {port!r}")
     return host, int(port)

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from optio_agents.cli.exit_codes import CommandFailure, ExitCode, Unusable
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
 from optio_agents.cli.run.settings import RunSettings
 from optio_agents.protocol.display import display_text
 
@@ -24,7 +24,7 @@ PREFIX = "optio-agents-"
 _KEEP = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
 
 
-class Places:
+class Workspace:
     """The directories and files of one run. `close` removes what is temporary.
 
     Attributes:
@@ -38,7 +38,7 @@ class Places:
         """Make them.
 
         Raises:
-            Unusable: the output file cannot be written.
+            UsageError: the output file cannot be written.
             CommandFailure: the system's temporary directory cannot be used.
         """
         self.temporary = settings.workdir is None
@@ -48,7 +48,7 @@ class Places:
             try:
                 self.descriptor = os.open(self.output, _KEEP, 0o666)
             except OSError as error:
-                raise Unusable(f"cannot keep the output in {self.output}: {error.strerror}") from error
+                raise UsageError(f"cannot keep the output in {self.output}: {error.strerror}") from error
         else:
             try:
                 self.descriptor, name = tempfile.mkstemp(prefix=PREFIX, suffix=".log")

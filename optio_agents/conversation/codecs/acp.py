@@ -20,10 +20,10 @@ from typing import Any, ClassVar
 
 from optio_agents.conversation.codecs.base import (
     Answer,
+    BackendStartFailed,
     Key,
     PermissionAsked,
     Ready,
-    StartFailed,
     TurnBegan,
     TurnFinished,
 )
@@ -123,7 +123,7 @@ class AcpCodec(JsonRpcCodec):
         version = result.get("protocolVersion") if isinstance(result, dict) else None
         if version != PROTOCOL_VERSION:
             reason = f"it speaks version {version} of the protocol, we speak {PROTOCOL_VERSION}"
-            out.append(StartFailed(reason))
+            out.append(BackendStartFailed(reason))
             return
         where = {"cwd": self._cwd, "mcpServers": []}
         if self._session is None:
@@ -135,7 +135,7 @@ class AcpCodec(JsonRpcCodec):
         if self._session is None:
             session = result.get("sessionId") if isinstance(result, dict) else None
             if not isinstance(session, str):
-                out.append(StartFailed("it opened a session without telling its id"))
+                out.append(BackendStartFailed("it opened a session without telling its id"))
                 return
             self._session = session
         self._is_open = True

@@ -38,7 +38,7 @@ class SessionNamed(NamedTuple):
     session: str
 
 
-class StartFailed(NamedTuple):
+class BackendStartFailed(NamedTuple):
     """The backend refuses to work; it says why."""
 
     reason: str
@@ -105,7 +105,7 @@ class InterruptAcknowledged(NamedTuple):
 Signal = (
     Ready
     | SessionNamed
-    | StartFailed
+    | BackendStartFailed
     | TurnBegan
     | TurnFinished
     | Folded
@@ -131,7 +131,7 @@ class Codec(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Say what must be said first; `Ready` or `StartFailed` follows."""
+        """Say what must be said first; `Ready` or `BackendStartFailed` follows."""
 
     @abstractmethod
     def prompt(self, send: int, text: str) -> int:

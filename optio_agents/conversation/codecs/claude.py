@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 from optio_agents.conversation.codecs.base import (
     Answer,
+    BackendStartFailed,
     Codec,
     Folded,
     InterruptAcknowledged,
@@ -31,7 +32,6 @@ from optio_agents.conversation.codecs.base import (
     Ready,
     SessionNamed,
     Signal,
-    StartFailed,
     TurnBegan,
     TurnFinished,
 )
@@ -256,7 +256,7 @@ class ClaudeCodec(Codec):
             if response.get("subtype") == "success":
                 out.append(Ready(None))
             else:
-                out.append(StartFailed(str(response.get("error"))))
+                out.append(BackendStartFailed(str(response.get("error"))))
             return
         turn = self._interrupts.pop(name, None) if isinstance(name, str) else None
         out.append(Event(record, turn if turn is not None else self._turn))

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from optio_agents.conversation.codecs.base import (
     Answer,
+    BackendStartFailed,
     Folded,
     InterruptAcknowledged,
     Key,
@@ -26,7 +27,6 @@ from optio_agents.conversation.codecs.base import (
     PermissionWithdrawn,
     Ready,
     Refused,
-    StartFailed,
     TurnBegan,
     TurnFinished,
 )
@@ -161,7 +161,7 @@ class CodexCodec(JsonRpcCodec):
     def _opened(self, result: Any, out: Out) -> None:
         thread = _field(result, "thread", "id")
         if thread is None:
-            out.append(StartFailed("it opened a thread without telling its id"))
+            out.append(BackendStartFailed("it opened a thread without telling its id"))
             return
         self._thread = thread
         out.append(Ready(thread))

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from optio_agents.conversation.codecs.base import Codec, Key, Signal, StartFailed
+from optio_agents.conversation.codecs.base import BackendStartFailed, Codec, Key, Signal
 from optio_agents.conversation.values import Event
 
 METHOD_NOT_FOUND = -32601
@@ -57,7 +57,7 @@ class JsonRpcCodec(Codec):
             if error is None:
                 on_result(result, out)
             else:
-                out.append(StartFailed(error.message))
+                out.append(BackendStartFailed(error.message))
 
         self._request(method, params, replied)
 

@@ -7,7 +7,7 @@ bytes go in, `Effect`s come out, and the bytes to write are in the codec's outpu
 
 ```
  owner ──commands──> Turns ─────┐
-                                ├──> Standing (what is true now, and the steps that change it) ──> effects
+                                ├──> TurnState (what is true now, and the steps that change it) ──> effects
  backend ─bytes─> Codec ─signals─> RULES ─┘
 ```
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.turns.backend_signals import INTERRUPTED_UNSENT, RULES
 from optio_agents.conversation.turns.effects import Effect, EndBackend, InterruptStarted, Receipted, SendEnded
-from optio_agents.conversation.turns.turn_state import Queued, Standing
+from optio_agents.conversation.turns.turn_state import Queued, TurnState
 from optio_agents.conversation.values import Event, Fate, InterruptKind, InterruptReceipt, SendEnd
 
 CLOSED_EVENT = "x-optio-closed"
@@ -36,9 +36,9 @@ class Turns:
     permissions.
     """
 
-    def __init__(self, standing: Standing) -> None:
-        self.standing = standing
-        self._codec = standing.codec
+    def __init__(self, turn_state: TurnState) -> None:
+        self.turn_state = turn_state
+        self._codec = turn_state.codec
 
     # What the owner wants.
 
@@ -49,60 +49,60 @@ class Turns:
 
     def send(self, send: int, text: str, *, first: bool = False) -> list[Effect]:
         """Queue `text`, behind what waits or (`first`) before it."""
-        standing = self.standing
-        if standing.closed is not None:
-            return [SendEnded(send, SendEnd(Fate.UNSENT, reason=standing.closed))]
+        turn_state = self.turn_state
+        if turn_state.closed is not None:
+            return [SendEnded(send, SendEnd(Fate.UNSENT, reason=turn_state.closed))]
         if first:
-            standing.queue.appendleft(Queued(send, text))
+            turn_state.queue.appendleft(Queued(send, text))
         else:
-            standing.queue.append(Queued(send, text))
-        standing.begin_next()
+            turn_state.queue.append(Queued(send, text))
+        turn_state.begin_next()
         return []
 
     def steer(self, send: int, text: str) -> list[Effect]:
         """Add `text` to the running turn; where none can take it, it is sent next."""
-        turn = self.standing.running
-        over = self.standing.closed is not None or turn is None or turn.interrupting
+        turn = self.turn_state.running
+        over = self.turn_state.closed is not None or turn is None or turn.interrupting
         if over or not self._codec.capabilities.steer:
             return self.send(send, text, first=True)
-        self.standing.steering.add(send, text)
+        self.turn_state.steering.add(send, text)
         self._codec.steer(send, text)
         return []
 
     def stop_and_send(self, send: int, text: str, interrupt: int, seconds: float) -> list[Effect]:
         """Interrupt the running turn and send `text` before everything that waits."""
         # Queued first: the turn may end within the interrupt, and then this is the next one.
-        if self.standing.running is None and not self.standing.steering:
+        if self.turn_state.running is None and not self.turn_state.steering:
             return [*self.send(send, text, first=True), *self._nothing_running(interrupt)]
         return [*self.send(send, text, first=True), *self.interrupt(interrupt, seconds)]
 
     def withdraw(self, send: int) -> list[Effect]:
         """Take back a send that still waits; does nothing to one that was written."""
-        for queued in self.standing.queue:
+        for queued in self.turn_state.queue:
             if queued.send == send:
-                self.standing.queue.remove(queued)
+                self.turn_state.queue.remove(queued)
                 return [SendEnded(send, SendEnd(Fate.UNSENT, reason="withdrawn"))]
         return []
 
     def withdraw_or_interrupt(self, send: int, interrupt: int, seconds: float) -> list[Effect]:
         """Nobody wants this send's answer any more: take it back, or interrupt the turn that it began."""
-        turn = self.standing.running
+        turn = self.turn_state.running
         if turn is not None and turn.sends[0] == send:
             return self.interrupt(interrupt, seconds)
         return [*self.withdraw(send), *self._nothing_running(interrupt)]
 
     def interrupt(self, interrupt: int, seconds: float) -> list[Effect]:
         """Stop the running turn; `seconds` is how long it may take to end before its process is ended."""
-        standing = self.standing
-        if standing.closed is not None:
+        turn_state = self.turn_state
+        if turn_state.closed is not None:
             return [Receipted(interrupt, None)]
-        if standing.running is not None or standing.steering:
+        if turn_state.running is not None or turn_state.steering:
             if self._codec.capabilities.interrupt:
                 return [InterruptStarted(interrupt, seconds), *self._interrupt(interrupt)]
             return [Receipted(interrupt, self._receipt(InterruptKind.UNSUPPORTED))]
-        if not standing.ready and standing.queue:
+        if not turn_state.ready and turn_state.queue:
             # Its turn would have been the first one: it is stopped before it began.
-            head = standing.queue.popleft()
+            head = turn_state.queue.popleft()
             unsent = SendEnd(Fate.UNSENT, reason=INTERRUPTED_UNSENT)
             receipt = self._receipt(InterruptKind.INTERRUPTED, acknowledged=True)
             return [SendEnded(head.send, unsent), Receipted(interrupt, receipt)]
@@ -110,21 +110,21 @@ class Turns:
 
     def decide(self, permission: int, decision: PermissionDecision) -> list[Effect]:
         """Answer a permission request. One that is settled already stays as it was: no effect."""
-        return self.standing.permissions.decide(permission, decision)
+        return self.turn_state.permissions.decide(permission, decision)
 
     def close(self, reason: str = "closed by its owner") -> list[Effect]:
         """End the conversation: hand back what waits, stop what runs, then end the backend. Idempotent."""
-        standing = self.standing
-        if standing.closed is not None:
+        turn_state = self.turn_state
+        if turn_state.closed is not None:
             return []
-        out = standing.end(reason)
-        if standing.running is not None and self._codec.capabilities.interrupt:
+        out = turn_state.end(reason)
+        if turn_state.running is not None and self._codec.capabilities.interrupt:
             self._codec.interrupt()
-        return [*out, *standing.permissions.cancel("closed"), EndBackend(True, reason)]
+        return [*out, *turn_state.permissions.cancel("closed"), EndBackend(True, reason)]
 
     def fail(self, reason: str) -> list[Effect]:
         """The conversation cannot go on: end it and its backend without asking. Idempotent."""
-        return self.standing.fail(reason)
+        return self.turn_state.fail(reason)
 
     # What happens.
 
@@ -135,43 +135,43 @@ class Turns:
             if type(item) is Event:
                 out.append(item)
             else:
-                out += RULES[type(item)](self.standing, item)
+                out += RULES[type(item)](self.turn_state, item)
         return out
 
     def interrupt_expired(self, interrupt: int) -> list[Effect]:
         """The deadline of an interrupt has passed."""
-        standing, turn = self.standing, self.standing.running
-        waiting = standing.steering.interrupts if turn is None else turn.interrupts
-        if standing.closed is not None or interrupt not in waiting:
+        turn_state, turn = self.turn_state, self.turn_state.running
+        waiting = turn_state.steering.interrupts if turn is None else turn.interrupts
+        if turn_state.closed is not None or interrupt not in waiting:
             return []
         acknowledged = turn is not None and turn.acknowledged
         receipt = self._receipt(InterruptKind.UNANSWERED, acknowledged=acknowledged)
         out: list[Effect] = [Receipted(each, receipt) for each in waiting]
         waiting.clear()
-        return out + standing.fail("the agent did not stop its turn when it was interrupted")
+        return out + turn_state.fail("the agent did not stop its turn when it was interrupted")
 
     def gone(self, reason: str) -> list[Effect]:
         """The backend's process has ended. Everything that is open ends now."""
-        standing = self.standing
-        if standing.over:
+        turn_state = self.turn_state
+        if turn_state.over:
             return []
-        standing.over = True
-        out = standing.end(reason) if standing.closed is None else []
-        return [*out, *standing.lose(reason), Event({"type": CLOSED_EVENT, "reason": standing.closed})]
+        turn_state.over = True
+        out = turn_state.end(reason) if turn_state.closed is None else []
+        return [*out, *turn_state.lose(reason), Event({"type": CLOSED_EVENT, "reason": turn_state.closed})]
 
     # What several of them do.
 
     def _interrupt(self, interrupt: int) -> list[Effect]:
-        turn = self.standing.running
+        turn = self.turn_state.running
         if turn is None:
             # What was steered came too late for its turn; the backend will say what becomes of it.
-            self.standing.steering.interrupts.append(interrupt)
+            self.turn_state.steering.interrupts.append(interrupt)
             return []
         turn.interrupts.append(interrupt)
-        return [] if turn.interrupting else self.standing.stop(turn)
+        return [] if turn.interrupting else self.turn_state.stop(turn)
 
     def _nothing_running(self, interrupt: int) -> list[Effect]:
         return [Receipted(interrupt, self._receipt(InterruptKind.NOTHING_RUNNING))]
 
     def _receipt(self, kind: InterruptKind, *, acknowledged: bool = False) -> InterruptReceipt:
-        return InterruptReceipt(kind, queued=self.standing.queued, acknowledged=acknowledged)
+        return InterruptReceipt(kind, queued=self.turn_state.queued, acknowledged=acknowledged)

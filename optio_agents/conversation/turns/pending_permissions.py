@@ -1,4 +1,4 @@
-"""The book of open permission requests: our number for each, the backend's own key, and one answer."""
+"""The pending of open permission requests: our number for each, the backend's own key, and one answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Open(NamedTuple):
     request: PermissionRequest
 
 
-class PermissionBook:
+class PendingPermissions:
     """Settles each request exactly once, and tells the backend. Which requests may be opened is for the rules.
 
     Numbers are never used again; keys are, by some backends, once the request before is settled.

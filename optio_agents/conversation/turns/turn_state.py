@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.turns.effects import Effect, EndBackend, SendEnded
-from optio_agents.conversation.turns.pending_permissions import PermissionBook
+from optio_agents.conversation.turns.pending_permissions import PendingPermissions
 from optio_agents.conversation.turns.running_turn import RunningTurn
 from optio_agents.conversation.turns.steering import Steering
 from optio_agents.conversation.values import Fate, SendEnd, State, TurnResult, TurnStatus
@@ -25,7 +25,7 @@ class Queued(NamedTuple):
     text: str
 
 
-class Standing:
+class TurnState:
     """What is true of one conversation now. The fields are for the commands and the rules; others read only."""
 
     def __init__(self, codec: Codec) -> None:
@@ -43,7 +43,7 @@ class Standing:
         self.queue: deque[Queued] = deque()
         """The next one first."""
         self.steering = Steering()
-        self.permissions = PermissionBook(codec)
+        self.permissions = PendingPermissions(codec)
 
     @property
     def state(self) -> State:

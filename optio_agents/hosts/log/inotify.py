@@ -160,7 +160,7 @@ def open_watch(directory: int, name: str) -> Iterator[Watch]:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
+class WatchStatistics:
     """What the dispatcher of this Trio run has done: a number that grows while nothing is written is a
     fault.
     """
@@ -170,10 +170,10 @@ class Statistics:
     events: int  # events read
 
 
-def statistics() -> Statistics | None:
+def statistics() -> WatchStatistics | None:
     """Of the dispatcher of the present Trio run; `None` if nothing is watched."""
     hub = _current.get(None)
-    return None if hub is None else Statistics(len(hub.watched), hub.wakeups, hub.events)
+    return None if hub is None else WatchStatistics(len(hub.watched), hub.wakeups, hub.events)
 
 
 class _Hub:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import trio
 
-from optio_agents.bridge.border import Border
+from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts.base import LogLost, LogPosition, Take, Window
 from optio_agents.hosts.log.framer import Framer
 
@@ -29,7 +29,7 @@ class ForeignLogReader:
     """Implements `hosts.base.LogReader`. A position's offset counts lines, as `tail_file` shows no bytes.
 
     Args:
-        border: to the world in which `tail` iterates.
+        boundary: to the world in which `tail` iterates.
         tail: opens the iterator of lines.
         position: where to go on; lines before it are skipped.
         fetch: reads the whole log as bytes, to see its end. Without it, the end is a second of silence.
@@ -37,12 +37,12 @@ class ForeignLogReader:
 
     def __init__(
         self,
-        border: Border,
+        boundary: Boundary,
         tail: Callable[[], AsyncIterator[str]],
         position: LogPosition,
         fetch: Callable[[], Awaitable[bytes]] | None,
     ) -> None:
-        self._border = border
+        self._boundary = boundary
         self._tail = tail
         self._fetch = fetch
         self._taken = position.offset
@@ -114,7 +114,7 @@ class ForeignLogReader:
 
         try:
             while not ended:
-                await self._border.call(pull, label="tail_file")
+                await self._boundary.call(pull, label="tail_file")
                 while self._held_size > BATCH:
                     self._room = trio.Event()
                     await self._room.wait()
@@ -128,7 +128,7 @@ class ForeignLogReader:
         aclose = getattr(lines, "aclose", None)
         if aclose is not None:
             with trio.move_on_after(CLOSING, shield=True), suppress(Exception):
-                await self._border.call(aclose, label="the end of tail_file", grace=CLOSING / 2)
+                await self._boundary.call(aclose, label="the end of tail_file", grace=CLOSING / 2)
 
     async def _read_rest(self) -> None:
         """Read to the end, as nothing more will be written."""

@@ -25,7 +25,7 @@ CHAT = [
     sys.executable,
     "-c",
     "import argparse, sys\n"
-    "from optio_agents.cli import chat\n"
+    "from optio_agents.cli.chat import command as chat\n"
     "from optio_agents.cli.exit_codes import CommandFailure\n"
     "parser = argparse.ArgumentParser()\n"
     "chat.add_parser(parser.add_subparsers())\n"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.main import build_parser
 from optio_agents.cli.run.command import seconds, settings
 from optio_agents.cli.run.settings import Show
@@ -71,7 +71,7 @@ def test_with_ssh_the_command_is_not_looked_for_here(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_contradict_each_other_are_unusable(arguments: list[str], message: str) -> None:
-    with pytest.raises(Unusable, match=message):
+    with pytest.raises(UsageError, match=message):
         settings(parse(*arguments))
 
 

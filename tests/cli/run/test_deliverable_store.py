@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.run import deliverable_store as store_module
 from optio_agents.cli.run.deliverable_store import DeliverableStore, Unsaved
 
@@ -180,9 +180,9 @@ def test_a_directory_that_was_there_stays(tmp_path: Path) -> None:
 
 def test_a_root_that_is_a_file_is_unusable(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
-    with pytest.raises(Unusable, match="cannot save deliverables"):
+    with pytest.raises(UsageError, match="cannot save deliverables"):
         DeliverableStore(tmp_path / "out")
-    with pytest.raises(Unusable, match="Not a directory"):
+    with pytest.raises(UsageError, match="Not a directory"):
         DeliverableStore(tmp_path / "out" / "deeper")
 
 

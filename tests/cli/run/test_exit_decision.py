@@ -2,7 +2,8 @@ import pytest
 
 from optio_agents.cli.exit_codes import ExitCode
 from optio_agents.cli.run.exit_decision import Stop, judge
-from optio_agents.hosts.base import LogLost, RejectionKind
+from optio_agents.hosts.base import LogLost
+from optio_agents.protocol.rejections import RejectionKind
 from optio_agents.session.outcome import DeliverableRecord, Ending, SessionOutcome
 
 INTERRUPT = Stop(ExitCode.INTERRUPTED, "SIGINT")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.run.agent_input import AgentNotListening
-from optio_agents.cli.run.local_agent import FAREWELL, AgentProcess, Patience, status_text
+from optio_agents.cli.run.local_agent import FAREWELL, LocalAgent, Patience, status_text
 from optio_agents.hosts.processes.process_tree import EndedBy
 
 HANG_GUARD = 60
@@ -25,10 +25,10 @@ def output(tmp_path: Path) -> Iterator[int]:
 
 async def start(
     code: str, workdir: Path, output: int, patience: Patience = LONG, **environment: str
-) -> tuple[AgentProcess, trio.lowlevel.FdStream]:
+) -> tuple[LocalAgent, trio.lowlevel.FdStream]:
     """An agent in Python; it can say that it is ready by writing to the pipe whose number is in READY."""
     ready, writer = os.pipe()
-    agent = await AgentProcess.start(
+    agent = await LocalAgent.start(
         [sys.executable, "-c", code],
         workdir=workdir,
         environment={**os.environ, **environment, "READY": f"/proc/{os.getpid()}/fd/{writer}"},
@@ -172,8 +172,8 @@ async def test_a_file_that_the_kernel_refuses_is_unusable(
     (tmp_path / "agent").write_text(text)
     (tmp_path / "agent").chmod(0o755)
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(Unusable, match=message):
-        await AgentProcess.start([str(tmp_path / "agent")], workdir=tmp_path, environment={}, output=output)
+    with pytest.raises(UsageError, match=message):
+        await LocalAgent.start([str(tmp_path / "agent")], workdir=tmp_path, environment={}, output=output)
     assert os.listdir("/proc/self/fd") == before
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from optio_agents.cli.exit_codes import ExitCode, Unusable
+from optio_agents.cli.exit_codes import ExitCode, UsageError
 from optio_agents.cli.run.settings import check_workdir, find_program, relative_files
 from tests.support.permissions import file_modes_count
 
@@ -55,7 +55,7 @@ def test_a_command_that_cannot_be_run_is_named(
     (tmp_path / "directory").mkdir()
     script(tmp_path / "plain.txt", 0o644)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Unusable, match=message) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         find_program(name, None)
     assert caught.value.code is ExitCode.USAGE
 
@@ -69,32 +69,32 @@ def test_a_usable_workdir_becomes_absolute(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_workdir_that_is_missing_or_a_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         check_workdir(tmp_path / "missing")
     (tmp_path / "file").touch()
-    with pytest.raises(Unusable, match="not a directory"):
+    with pytest.raises(UsageError, match="not a directory"):
         check_workdir(tmp_path / "file")
 
 
 def test_a_workdir_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o300)
-    with file_modes_count(), pytest.raises(Unusable, match="readable and writable"):
+    with file_modes_count(), pytest.raises(UsageError, match="readable and writable"):
         check_workdir(tmp_path / "closed")
 
 
 def test_a_log_that_is_a_directory_or_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "optio.log").mkdir()
-    with pytest.raises(Unusable, match=r"optio\.log is not a regular file"):
+    with pytest.raises(UsageError, match=r"optio\.log is not a regular file"):
         check_workdir(tmp_path)
     (tmp_path / "optio.log").rmdir()
     (tmp_path / "optio.log").symlink_to("/etc/passwd")
-    with pytest.raises(Unusable, match=r"optio\.log is not a regular file"):
+    with pytest.raises(UsageError, match=r"optio\.log is not a regular file"):
         check_workdir(tmp_path)
 
 
 def test_a_deliverables_that_is_no_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deliverables").touch()
-    with pytest.raises(Unusable, match="deliverables is not a directory"):
+    with pytest.raises(UsageError, match="deliverables is not a directory"):
         check_workdir(tmp_path)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from optio_agents.cli.exit_codes import ExitCode, Unusable
+from optio_agents.cli.exit_codes import ExitCode, UsageError
 from optio_agents.cli.run.ssh_target import find_identity, parse_target
 
 
@@ -38,14 +38,14 @@ def test_the_user_is_by_default_the_one_who_runs_it(key: Path) -> None:
     "text", ["", "@host", "me@", "host:", "host:0", "host:65536", "host:x", "::1", "[::1", "[::1]x", "a b"]
 )
 def test_what_is_no_target_is_unusable(text: str, key: Path) -> None:
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UsageError) as caught:
         parse_target(text, key)
     assert caught.value.code is ExitCode.USAGE
 
 
 def test_the_first_default_key_that_exists_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(Unusable, match="no SSH key"):
+    with pytest.raises(UsageError, match="no SSH key"):
         find_identity(None)
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "id_rsa").touch()
@@ -55,5 +55,5 @@ def test_the_first_default_key_that_exists_is_taken(tmp_path: Path, monkeypatch:
 
 
 def test_a_named_key_that_is_missing_is_not_replaced_by_another(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="there is no key"):
+    with pytest.raises(UsageError, match="there is no key"):
         find_identity(tmp_path / "missing")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from optio_agents.cli.exit_codes import Unusable
+from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.run.settings import RunSettings
-from optio_agents.cli.run.workspace import TAIL_LINES, TAIL_WIDTH, Places, remove_tree
+from optio_agents.cli.run.workspace import TAIL_LINES, TAIL_WIDTH, Workspace, remove_tree
 
 
 @pytest.fixture
@@ -21,61 +21,63 @@ def temporary(tmp_path: Path) -> list[Path]:
 
 
 def test_what_is_temporary_goes(settings: RunSettings, tmp_path: Path) -> None:
-    places = Places(settings)
-    assert places.workdir.is_dir()
-    assert places.temporary
-    (places.workdir / "deep").mkdir()
-    (places.workdir / "deep" / "file").touch()
-    places.close(keep_output=False)
+    workspace = Workspace(settings)
+    assert workspace.workdir.is_dir()
+    assert workspace.temporary
+    (workspace.workdir / "deep").mkdir()
+    (workspace.workdir / "deep" / "file").touch()
+    workspace.close(keep_output=False)
     assert temporary(tmp_path) == []
 
 
 def test_the_output_stays_when_it_is_wanted(settings: RunSettings, tmp_path: Path) -> None:
-    places = Places(settings)
-    os.write(places.descriptor, b"hello")
-    places.close(keep_output=True)
-    assert temporary(tmp_path) == [places.output]
-    assert places.output.read_bytes() == b"hello"
+    workspace = Workspace(settings)
+    os.write(workspace.descriptor, b"hello")
+    workspace.close(keep_output=True)
+    assert temporary(tmp_path) == [workspace.output]
+    assert workspace.output.read_bytes() == b"hello"
 
 
 def test_the_users_own_directory_and_file_stay(settings: RunSettings, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("precious")
-    places = Places(replace(settings, workdir=tmp_path / "mine", output=tmp_path / "log"))
-    assert not places.temporary
-    places.close(keep_output=False)
+    workspace = Workspace(replace(settings, workdir=tmp_path / "mine", output=tmp_path / "log"))
+    assert not workspace.temporary
+    workspace.close(keep_output=False)
     assert (tmp_path / "mine" / "file").read_text() == "precious"
     assert (tmp_path / "log").exists()
     assert temporary(tmp_path) == []
 
 
 def test_an_output_file_that_cannot_be_written_is_unusable(settings: RunSettings, tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="cannot keep the output"):
-        Places(replace(settings, output=tmp_path / "missing" / "log"))
+    with pytest.raises(UsageError, match="cannot keep the output"):
+        Workspace(replace(settings, output=tmp_path / "missing" / "log"))
     assert temporary(tmp_path) == []
 
 
 def test_the_tail_is_short_and_harmless(settings: RunSettings) -> None:
-    places = Places(settings)
-    assert places.tail() == ()
-    assert not places.has_output
-    os.write(places.descriptor, b"\xff bad \x1b[31mred\x1b[0m\n\n  \nprogress 1\rprogress 2\nunfinished")
-    assert places.has_output
-    assert places.tail() == ("\ufffd bad red", "progress 1", "progress 2", "unfinished")
-    os.write(places.descriptor, b"\n" + b"x" * 1_000_000 + b"\n" + b"".join(b"%d\n" % n for n in range(100)))
-    assert places.tail() == tuple(str(n) for n in range(100 - TAIL_LINES, 100))
-    os.write(places.descriptor, b"y" * 1000)
-    assert len(places.tail()[-1]) == TAIL_WIDTH
-    places.close(keep_output=False)
+    workspace = Workspace(settings)
+    assert workspace.tail() == ()
+    assert not workspace.has_output
+    os.write(workspace.descriptor, b"\xff bad \x1b[31mred\x1b[0m\n\n  \nprogress 1\rprogress 2\nunfinished")
+    assert workspace.has_output
+    assert workspace.tail() == ("\ufffd bad red", "progress 1", "progress 2", "unfinished")
+    os.write(
+        workspace.descriptor, b"\n" + b"x" * 1_000_000 + b"\n" + b"".join(b"%d\n" % n for n in range(100))
+    )
+    assert workspace.tail() == tuple(str(n) for n in range(100 - TAIL_LINES, 100))
+    os.write(workspace.descriptor, b"y" * 1000)
+    assert len(workspace.tail()[-1]) == TAIL_WIDTH
+    workspace.close(keep_output=False)
 
 
 def test_an_output_that_is_no_file_has_no_tail(settings: RunSettings) -> None:
     leader, follower = os.openpty()
-    places = Places(replace(settings, output=Path(os.ttyname(follower))))
-    os.write(places.descriptor, b"hello\n")
-    assert places.tail() == ()
-    assert not places.has_output
-    places.close(keep_output=False)
+    workspace = Workspace(replace(settings, output=Path(os.ttyname(follower))))
+    os.write(workspace.descriptor, b"hello\n")
+    assert workspace.tail() == ()
+    assert not workspace.has_output
+    workspace.close(keep_output=False)
     os.close(leader)
     os.close(follower)
 

@@ -9,10 +9,10 @@ import pytest
 
 from optio_agents.conversation.codecs.acp import CALLS_KEPT, AcpCodec
 from optio_agents.conversation.codecs.base import (
+    BackendStartFailed,
     Codec,
     PermissionAsked,
     Ready,
-    StartFailed,
     TurnBegan,
     TurnFinished,
 )
@@ -80,7 +80,7 @@ def test_a_session_that_cannot_be_loaded_is_a_failed_start() -> None:
     codec, loaded = loading(replays_late=True)
     error = {"code": -32603, "message": "Internal error", "data": {"details": "no such session"}}
     _, failed = say(codec, {"id": loaded["id"], "error": error})
-    assert failed == StartFailed("Internal error (no such session)")
+    assert failed == BackendStartFailed("Internal error (no such session)")
 
 
 def test_of_the_tool_calls_of_a_turn_the_last_ones_are_remembered() -> None:

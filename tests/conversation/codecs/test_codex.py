@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 from optio_agents.conversation.codecs.base import (
+    BackendStartFailed,
     Folded,
     InterruptAcknowledged,
     PermissionAsked,
     Ready,
     Refused,
     Signal,
-    StartFailed,
     TurnBegan,
     TurnFinished,
 )
@@ -155,7 +155,7 @@ def test_an_approval_is_answered_once() -> None:
 def test_a_failed_handshake_says_why() -> None:
     peer = Peer()
     (first,) = peer.written()
-    assert peer.say({"id": first["id"], "error": {"message": "too old"}}) == [StartFailed("too old")]
+    assert peer.say({"id": first["id"], "error": {"message": "too old"}}) == [BackendStartFailed("too old")]
 
 
 def test_a_steer_that_waits_for_a_turn_that_is_refused_is_sent_anew() -> None:

@@ -39,7 +39,7 @@ def test_a_refused_turn_takes_with_it_what_was_folded_into_it_and_what_it_asked(
     rejected = SendEnd(Fate.REJECTED, reason="no")
     assert ends(effects) == {1: rejected, 2: rejected}
     assert [effect for effect in effects if isinstance(effect, Settled)] == [Settled(1, "withdrawn")]
-    assert turns.standing.state is State.IDLE
+    assert turns.turn_state.state is State.IDLE
 
 
 # Permissions.
@@ -73,7 +73,7 @@ def test_a_request_that_is_open_when_the_agent_dies_is_settled_as_closed() -> No
 def test_an_interrupt_between_two_turns_stops_the_one_that_the_agent_makes_of_the_steer() -> None:
     turns = between_two_turns()
     assert turns.interrupt(3, 5.0) == [InterruptStarted(3, 5.0)]
-    assert turns.standing.state is State.INTERRUPTING
+    assert turns.turn_state.state is State.INTERRUPTING
     assert told(turns) == []  # there is nothing yet that it could stop
     assert receipts(hear(turns, {"say": "adopted", "sends": [2]})) == []
     assert told(turns) == [{"do": "interrupt"}]
@@ -105,7 +105,7 @@ def test_an_interrupt_between_two_turns_leaves_the_next_one_alone(
     assert (receipt.kind, receipt.queued) == (kind, ("next",))
     assert ends(effects)[2].fate is fate
     assert [each["do"] for each in told(turns)] == ["prompt"]
-    assert turns.standing.state is State.RUNNING
+    assert turns.turn_state.state is State.RUNNING
 
 
 def test_an_interrupt_between_two_turns_waits_for_the_last_of_what_was_steered() -> None:

@@ -36,7 +36,7 @@ def test_what_is_steered_into_a_turn_that_is_being_stopped_is_sent_next_before_w
     told(turns)
     turns.steer(4, "steered")
     assert told(turns) == []
-    assert turns.standing.queued == ("steered", "waits")
+    assert turns.turn_state.queued == ("steered", "waits")
 
 
 def test_stop_and_send_between_two_turns_stops_the_one_that_may_follow() -> None:
@@ -67,5 +67,5 @@ def test_an_interrupt_of_a_steer_that_the_agent_never_mentions_again_expires() -
     (receipt,) = receipts(turns.interrupt_expired(3))
     assert receipt is not None
     assert receipt.kind is InterruptKind.UNANSWERED
-    assert turns.standing.closed is not None
+    assert turns.turn_state.closed is not None
     assert turns.interrupt_expired(3) == []

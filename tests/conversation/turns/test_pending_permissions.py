@@ -1,4 +1,4 @@
-"""The book of permission requests: how many are open, under whose names."""
+"""The pending of permission requests: how many are open, under whose names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from optio_agents.conversation.codecs.base import PermissionAsked
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.turns.effects import Effect, Offered, Settled
-from optio_agents.conversation.turns.pending_permissions import OPEN_LIMIT, PermissionBook
+from optio_agents.conversation.turns.pending_permissions import OPEN_LIMIT, PendingPermissions
 from tests.support.simulated_agent import SimulatedCodec
 
 DENIED = PermissionDecision("deny")
@@ -32,25 +32,25 @@ def offered(effects: list[Effect]) -> int:
 
 def test_more_requests_than_the_limit_are_denied_unseen_until_one_is_settled() -> None:
     codec = SimulatedCodec()
-    book = PermissionBook(codec)
-    numbers = [offered(book.open(asked(key))) for key in range(OPEN_LIMIT)]
+    pending = PendingPermissions(codec)
+    numbers = [offered(pending.open(asked(key))) for key in range(OPEN_LIMIT)]
     assert told(codec) == []
-    assert book.open(asked("one more")) == []
+    assert pending.open(asked("one more")) == []
     assert told(codec) == [{"do": "cancel", "key": "one more"}]
-    assert "one more" not in book
-    assert book.decide(numbers[0], DENIED) == [Settled(numbers[0], "answered")]
-    assert offered(book.open(asked("another"))) not in numbers
+    assert "one more" not in pending
+    assert pending.decide(numbers[0], DENIED) == [Settled(numbers[0], "answered")]
+    assert offered(pending.open(asked("another"))) not in numbers
 
 
 def test_a_key_that_is_used_again_names_another_request() -> None:
     codec = SimulatedCodec()
-    book = PermissionBook(codec)
-    first = offered(book.open(asked("key")))
-    assert book.withdraw("key") == [Settled(first, "withdrawn")]
-    second = offered(book.open(asked("key")))
+    pending = PendingPermissions(codec)
+    first = offered(pending.open(asked("key")))
+    assert pending.withdraw("key") == [Settled(first, "withdrawn")]
+    second = offered(pending.open(asked("key")))
     # A late decision of the first one does not reach the second one.
-    assert book.decide(first, DENIED) == []
+    assert pending.decide(first, DENIED) == []
     assert told(codec) == []
-    assert book.cancel("closed") == [Settled(second, "closed")]
+    assert pending.cancel("closed") == [Settled(second, "closed")]
     assert told(codec) == [{"do": "cancel", "key": "key"}]
-    assert len(book) == 0
+    assert len(pending) == 0

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from optio_agents.bridge import run_in_trio
-from optio_agents.hosts.base import LOG_NAME
 from optio_agents.hosts.log import inotify, inotify_descriptor
 from optio_agents.hosts.log.inotify import Watch, open_watch, parse_events
+from optio_agents.protocol.paths import LOG_NAME
 from tests.support.following import following
 
 
@@ -146,7 +146,7 @@ async def test_what_a_look_raises_is_raised_even_if_the_wait_was_cancelled_in_th
 
 
 def test_a_guest_leaves_the_watching_to_its_loop_and_takes_it_back(tmp_path: Path) -> None:
-    async def watch_once(border: object) -> int:
+    async def watch_once(boundary: object) -> int:
         directory = open_directory(tmp_path)
         with open_watch(directory, "log") as watch:
             os.close(directory)
@@ -169,7 +169,7 @@ def test_a_guest_leaves_the_watching_to_its_loop_and_takes_it_back(tmp_path: Pat
 def test_a_loop_that_cannot_read_the_events_makes_readers_poll(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main(border: object) -> None:
+    async def main(boundary: object) -> None:
         async with following(tmp_path) as log:
             monkeypatch.setattr(
                 inotify, "parse_events", lambda records: (_ for _ in ()).throw(OSError("broken"))
@@ -228,7 +228,7 @@ def test_a_descriptor_is_kept_by_the_loop_between_sessions_and_goes_with_it(tmp_
     before = len(os.listdir("/proc/self/fd"))
     seen: set[int] = set()
 
-    async def watch_once(border: object) -> None:
+    async def watch_once(boundary: object) -> None:
         directory = open_directory(tmp_path)
         with open_watch(directory, "log"):
             os.close(directory)

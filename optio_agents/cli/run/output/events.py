@@ -25,7 +25,7 @@ class AgentStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupted:
+class RunInterrupted:
     """The run is being ended from outside (a signal, the timeout, our reader gone)."""
 
     reason: str
@@ -56,4 +56,4 @@ class RunEnded:
     """The traceback of a failure of ours."""
 
 
-Happening: TypeAlias = SessionEvent | AgentStarted | Interrupted | RunEnded
+RunEvent: TypeAlias = SessionEvent | AgentStarted | RunInterrupted | RunEnded

@@ -1,4 +1,4 @@
-"""Each happening as one JSON object, for programs: a pure function.
+"""Each event as one JSON object, for programs: a pure function.
 
 Every object has `event` (its kind) and `elapsed` (seconds since the run began); the last one is `ended`.
 """
@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from optio_agents.cli.run.output.events import AgentStarted, Happening, Interrupted, RunEnded
+from optio_agents.cli.run.output.events import AgentStarted, RunEnded, RunEvent, RunInterrupted
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -25,9 +25,9 @@ from optio_agents.session.events import (
 from optio_agents.session.outcome import DeliverableRecord
 
 
-def as_dict(happening: Happening, store: Path) -> dict[str, Any] | None:
-    """The fields of `happening`; None for what is not shown. `store` is where deliverables are saved."""
-    match happening:
+def as_dict(event: RunEvent, store: Path) -> dict[str, Any] | None:
+    """The fields of `event`; None for what is not shown. `store` is where deliverables are saved."""
+    match event:
         case AgentStarted(command, pid, workdir, host):
             return {
                 "event": "started",
@@ -54,17 +54,17 @@ def as_dict(happening: Happening, store: Path) -> dict[str, Any] | None:
             return {"event": "hint", "line": line, "hint": hint}
         case ProblemReported(text):
             return {"event": "problem", "text": text}
-        case Interrupted(reason):
+        case RunInterrupted(reason):
             return {"event": "interrupted", "reason": reason}
         case Ended():
             return None  # RunEnded says the same and more
         case RunEnded():
-            return {"event": "ended", **_ended(happening, store)}
+            return {"event": "ended", **_ended(event, store)}
 
 
-def as_line(happening: Happening, store: Path, elapsed: float) -> str | None:
+def as_line(event: RunEvent, store: Path, elapsed: float) -> str | None:
     """One line of ASCII JSON with its newline, or None for what is not shown."""
-    fields = as_dict(happening, store)
+    fields = as_dict(event, store)
     if fields is None:
         return None
     fields.setdefault("elapsed", round(elapsed, 3))
@@ -72,7 +72,7 @@ def as_line(happening: Happening, store: Path, elapsed: float) -> str | None:
 
 
 def dropped_line(count: int, elapsed: float) -> str:
-    """The line that stands for `count` happenings which a slow reader of our output never got."""
+    """The line that stands for `count` events which a slow reader of our output never got."""
     return json.dumps({"event": "dropped", "count": count, "elapsed": round(elapsed, 3)}) + "\n"
 
 

@@ -1,11 +1,11 @@
-"""What the live display shows, folded from the happenings: state without any drawing."""
+"""What the live display shows, folded from the events: state without any drawing."""
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
 
-from optio_agents.cli.run.output.events import AgentStarted, Happening, Interrupted, RunEnded
+from optio_agents.cli.run.output.events import AgentStarted, RunEnded, RunEvent, RunInterrupted
 from optio_agents.cli.run.output.plain_text import event_line, readable, verdict
 from optio_agents.session.events import (
     AttentionAsked,
@@ -51,9 +51,9 @@ class RunView:
     """Why the agent is being ended, once it is."""
     ended: RunEnded | None = None
 
-    def apply(self, happening: Happening) -> None:
-        """Fold one happening in."""
-        match happening:
+    def apply(self, event: RunEvent) -> None:
+        """Fold one event in."""
+        match event:
             case AgentStarted():
                 pass  # the clock and the spinner show that it runs
             case ProgressReported(percent, message):
@@ -73,14 +73,14 @@ class RunView:
                 self.attention = readable(reason)
             case BrowserAsked(url):
                 self.browser = readable(url)
-            case Interrupted(reason):
+            case RunInterrupted(reason):
                 self.ending = readable(reason)
             case RunEnded():
-                self.ended = happening
+                self.ended = event
             case MessageSent(delivered=True):
                 pass  # the deliverable's own line says it
             case _:
-                if (line := event_line(happening)) is not None:
+                if (line := event_line(event)) is not None:
                     self.notes.append(line)
 
     def copy(self) -> RunView:

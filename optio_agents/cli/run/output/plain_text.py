@@ -1,4 +1,4 @@
-"""Each happening as plain lines, for logs and pipes: pure functions.
+"""Each event as plain lines, for logs and pipes: pure functions.
 
 Agents write what they like; every text of theirs goes through `display_text` before a terminal sees it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import ExitCode
-from optio_agents.cli.run.output.events import AgentStarted, Happening, Interrupted, RunEnded
+from optio_agents.cli.run.output.events import AgentStarted, RunEnded, RunEvent, RunInterrupted
 from optio_agents.protocol.display import display_text
 from optio_agents.session.events import (
     AttentionAsked,
@@ -64,9 +64,9 @@ def verdict(record: DeliverableRecord) -> str:
     return f"rejected: {readable(record.kind.value if record.kind else record.reply)}"
 
 
-def event_line(happening: Happening) -> str | None:
+def event_line(event: RunEvent) -> str | None:
     """One line without its newline; None for what plain output does not show."""
-    match happening:
+    match event:
         case AgentStarted(command, pid, _, host):
             where = f"pid {pid}" if host is None else f"on {readable(host)}"
             return f"started {readable(Path(command[0]).name)} ({where})"
@@ -91,7 +91,7 @@ def event_line(happening: Happening) -> str | None:
             return f"not a keyword: {readable(line)} ({readable(hint)})"
         case ProblemReported(text):
             return f"problem: {readable(text)}"
-        case Interrupted(reason):
+        case RunInterrupted(reason):
             return f"ending the agent: {readable(reason)}"
         case Ended() | RunEnded():
             return None

@@ -1,7 +1,7 @@
-"""Moving happenings to the user: one writer task, so that a terminal that stands still holds nothing up.
+"""Moving events to the user: one writer task, so that a terminal that stands still holds nothing up.
 
 `show` never blocks: it is called from the middle of a session. What a slow reader cannot take is dropped and
-counted, never piled up in memory; the last happening, how the run ended, is always written.
+counted, never piled up in memory; the last event, how the run ended, is always written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from optio_agents.cli.run.output.events import Happening, RunEnded
+from optio_agents.cli.run.output.events import RunEnded, RunEvent
 from optio_agents.cli.run.output.json_lines import as_line, dropped_line
 from optio_agents.cli.run.output.plain_text import event_line, headline
 from optio_agents.cli.run.settings import RunSettings, Show
@@ -44,8 +44,8 @@ class Output(ABC):
     """One way of showing a run. `run` is its task; it ends once `RunEnded` has been shown."""
 
     @abstractmethod
-    def show(self, happening: Happening) -> None:
-        """Take note of `happening`; never blocks."""
+    def show(self, event: RunEvent) -> None:
+        """Take note of `event`; never blocks."""
 
     @abstractmethod
     async def run(self) -> None:
@@ -59,7 +59,7 @@ class Output(ABC):
 class QuietOutput(Output):
     """Shows nothing."""
 
-    def show(self, happening: Happening) -> None:
+    def show(self, event: RunEvent) -> None:
         """Nothing."""
 
     async def run(self) -> None:
@@ -68,18 +68,18 @@ class QuietOutput(Output):
 
 
 class LineOutput(Output):
-    """One line per happening.
+    """One line per event.
 
     Args:
-        line: from a happening (and the seconds since the run began) to its line; None leaves it out.
-        dropped: the line that stands for a number of happenings that were dropped.
+        line: from a event (and the seconds since the run began) to its line; None leaves it out.
+        dropped: the line that stands for a number of events that were dropped.
         write: writes a text; may block, called in a thread.
         limit: how many characters wait at the most.
     """
 
     def __init__(
         self,
-        line: Callable[[Happening, float], str | None],
+        line: Callable[[RunEvent, float], str | None],
         dropped: Callable[[int, float], str],
         write: Write,
         *,
@@ -96,11 +96,11 @@ class LineOutput(Output):
         self._ended = False
         self._more = trio.Event()
 
-    def show(self, happening: Happening) -> None:
+    def show(self, event: RunEvent) -> None:
         """Queue its line."""
         elapsed = trio.current_time() - self._began
-        self._ended = self._ended or isinstance(happening, RunEnded)
-        line = self._line(happening, elapsed)
+        self._ended = self._ended or isinstance(event, RunEnded)
+        line = self._line(event, elapsed)
         if line is not None and self._size + len(line) > self._limit and not self._ended:
             self._dropped += 1
             return
@@ -137,10 +137,10 @@ class LiveOutput(Output):
         self._began = trio.current_time()
         self._ended = trio.Event()
 
-    def show(self, happening: Happening) -> None:
+    def show(self, event: RunEvent) -> None:
         """Fold it into the view; the next frame shows it."""
-        self._view.apply(happening)
-        if isinstance(happening, RunEnded):
+        self._view.apply(event)
+        if isinstance(event, RunEnded):
             self._ended.set()
 
     async def run(self) -> None:
@@ -231,17 +231,17 @@ def choose_output(settings: RunSettings) -> Output:
     return LineOutput(plain_line, plain_dropped, write_stdout)
 
 
-def json_formatter(store: Path) -> Callable[[Happening, float], str | None]:
+def json_formatter(store: Path) -> Callable[[RunEvent, float], str | None]:
     """The formatter for JSON output; `store` is where deliverables are saved."""
-    return lambda happening, elapsed: as_line(happening, store, elapsed)
+    return lambda event, elapsed: as_line(event, store, elapsed)
 
 
-def plain_line(happening: Happening, elapsed: float) -> str | None:
+def plain_line(event: RunEvent, elapsed: float) -> str | None:
     """The formatter for plain output."""
     del elapsed
-    if isinstance(happening, RunEnded):
-        return None if happening.code else headline(happening) + "\n"
-    line = event_line(happening)
+    if isinstance(event, RunEnded):
+        return None if event.code else headline(event) + "\n"
+    line = event_line(event)
     return None if line is None else line + "\n"
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from optio_agents.cli.run.output.events import Happening
+from optio_agents.cli.run.output.events import RunEvent
 from optio_agents.cli.run.output.json_lines import as_dict, as_line, dropped_line
 from optio_agents.session.events import CallerMessage, DeliverableSettled, Ended, ProgressReported
 from tests.cli.samples import ACCEPTED, DONE, EARLY, EVERY, NASTY, REJECTED
@@ -12,16 +12,16 @@ from tests.cli.samples import ACCEPTED, DONE, EARLY, EVERY, NASTY, REJECTED
 STORE = Path("/home/me/out")
 
 
-def fields(happening: Happening) -> dict[str, Any]:
-    made = as_dict(happening, STORE)
+def fields(event: RunEvent) -> dict[str, Any]:
+    made = as_dict(event, STORE)
     assert made is not None
     return made
 
 
-@pytest.mark.parametrize("happening", EVERY, ids=lambda happening: type(happening).__name__)
-def test_each_is_one_ascii_line_that_says_what_it_is(happening: Happening) -> None:
-    line = as_line(happening, STORE, 1.23456)
-    if isinstance(happening, Ended):
+@pytest.mark.parametrize("event", EVERY, ids=lambda event: type(event).__name__)
+def test_each_is_one_ascii_line_that_says_what_it_is(event: RunEvent) -> None:
+    line = as_line(event, STORE, 1.23456)
+    if isinstance(event, Ended):
         assert line is None  # RunEnded says it
         return
     assert line is not None

@@ -3,17 +3,17 @@ import io
 import pytest
 from rich.console import Console
 
-from optio_agents.cli.run.output.events import Happening, Interrupted
+from optio_agents.cli.run.output.events import RunEvent, RunInterrupted
 from optio_agents.cli.run.output.live_display import Display
 from optio_agents.cli.run.output.live_view import RunView
 from optio_agents.session.events import AttentionAsked, DeliverableSettled, ProgressReported
 from tests.cli.samples import ACCEPTED, DONE, EARLY, EVERY, REJECTED
 
 
-def drawn(*happenings: Happening, width: int = 80, elapsed: float = 65, encoding: str = "utf-8") -> list[str]:
+def drawn(*events: RunEvent, width: int = 80, elapsed: float = 65, encoding: str = "utf-8") -> list[str]:
     view = RunView("agent.py")
-    for happening in happenings:
-        view.apply(happening)
+    for event in events:
+        view.apply(event)
     display = Display(view)
     display.elapsed = elapsed
     raw = io.BytesIO()
@@ -22,7 +22,7 @@ def drawn(*happenings: Happening, width: int = 80, elapsed: float = 65, encoding
     return [line.rstrip() for line in raw.getvalue().decode(encoding).splitlines()]
 
 
-RUNNING: list[Happening] = [
+RUNNING: list[RunEvent] = [
     ProgressReported(50, "writing the report"),
     DeliverableSettled(ACCEPTED),
     DeliverableSettled(REJECTED),
@@ -50,7 +50,9 @@ def test_the_bar_grows_with_the_percent() -> None:
 
 
 def test_an_ending_says_so_in_place_of_the_status() -> None:
-    assert drawn(*RUNNING, Interrupted("SIGINT"))[2] == "  ending the agent: SIGINT (Ctrl-C: kill it at once)"
+    assert (
+        drawn(*RUNNING, RunInterrupted("SIGINT"))[2] == "  ending the agent: SIGINT (Ctrl-C: kill it at once)"
+    )
 
 
 def test_the_last_frame_is_the_result() -> None:

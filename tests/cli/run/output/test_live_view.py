@@ -1,4 +1,4 @@
-from optio_agents.cli.run.output.events import Interrupted
+from optio_agents.cli.run.output.events import RunInterrupted
 from optio_agents.cli.run.output.live_view import SHOWN_DELIVERABLES, SHOWN_NOTES, RunView
 from optio_agents.session.events import (
     AttentionAsked,
@@ -11,10 +11,10 @@ from optio_agents.session.outcome import DeliverableRecord
 from tests.cli.samples import EVERY
 
 
-def view_of(*happenings: object) -> RunView:
+def view_of(*events: object) -> RunView:
     view = RunView("agent")
-    for happening in happenings:
-        view.apply(happening)  # type: ignore[arg-type]
+    for event in events:
+        view.apply(event)  # type: ignore[arg-type]
     return view
 
 
@@ -53,7 +53,7 @@ def test_a_message_is_noted_only_when_it_did_not_arrive() -> None:
 
 
 def test_attention_and_the_ending_are_kept() -> None:
-    view = view_of(AttentionAsked("first"), AttentionAsked("second"), Interrupted("SIGINT"))
+    view = view_of(AttentionAsked("first"), AttentionAsked("second"), RunInterrupted("SIGINT"))
     assert (view.attention, view.ending) == ("second", "SIGINT")
 
 
@@ -61,7 +61,7 @@ def test_a_copy_does_not_change_any_more() -> None:
     view = view_of(*EVERY[:8])
     copy = view.copy()
     before = (list(copy.deliverables), list(copy.notes), copy.percent)
-    for happening in EVERY:
-        view.apply(happening)
+    for event in EVERY:
+        view.apply(event)
     view.apply(DeliverableSettled(DeliverableRecord("new", True, "accepted")))
     assert (list(copy.deliverables), list(copy.notes), copy.percent) == before

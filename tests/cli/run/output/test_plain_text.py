@@ -1,6 +1,6 @@
 import pytest
 
-from optio_agents.cli.run.output.events import Happening, RunEnded
+from optio_agents.cli.run.output.events import RunEnded, RunEvent
 from optio_agents.cli.run.output.plain_text import (
     clock,
     event_line,
@@ -13,10 +13,10 @@ from optio_agents.session.events import DeliverableSettled, Ended, ProgressRepor
 from tests.cli.samples import ACCEPTED, DONE, EARLY, EVERY, FAILED, REJECTED
 
 
-@pytest.mark.parametrize("happening", EVERY, ids=lambda happening: type(happening).__name__)
-def test_each_is_one_line_that_a_terminal_can_bear(happening: Happening) -> None:
-    line = event_line(happening)
-    if isinstance(happening, Ended | RunEnded) or happening == ProgressReported(50, None):
+@pytest.mark.parametrize("event", EVERY, ids=lambda event: type(event).__name__)
+def test_each_is_one_line_that_a_terminal_can_bear(event: RunEvent) -> None:
+    line = event_line(event)
+    if isinstance(event, Ended | RunEnded) or event == ProgressReported(50, None):
         return
     assert line
     line.encode("utf-8")

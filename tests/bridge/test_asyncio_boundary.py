@@ -13,14 +13,14 @@ import sniffio
 import trio
 from outcome import Error, Outcome, Value
 
-from optio_agents.bridge import Abandoned, Border, StrayCancellation, run_in_trio
-from tests.support.check_border import check_answers_silence_and_failures
+from optio_agents.bridge import Abandoned, Boundary, StrayCancellation, run_in_trio
+from tests.support.check_boundary import check_answers_silence_and_failures
 
 T = TypeVar("T")
 HANG = 60.0
 
 
-def run(main: Callable[[Border], Awaitable[T]]) -> T:
+def run(main: Callable[[Boundary], Awaitable[T]]) -> T:
     """Run `main` as a session of a fresh asyncio loop."""
 
     async def program() -> T:
@@ -35,8 +35,8 @@ def test_call_returns_what_the_coroutine_function_returns() -> None:
         await asyncio.sleep(0)
         return number * 2
 
-    async def main(border: Border) -> int:
-        return await border.call(double, 21, label="double")
+    async def main(boundary: Boundary) -> int:
+        return await boundary.call(double, 21, label="double")
 
     assert run(main) == 42
 
@@ -45,9 +45,9 @@ def test_user_code_is_in_asyncio_as_far_as_it_can_tell() -> None:
     async def look() -> tuple[str, bool]:
         return sniffio.current_async_library(), asyncio.current_task() is not None
 
-    async def main(border: Border) -> tuple[str, bool]:
+    async def main(boundary: Boundary) -> tuple[str, bool]:
         assert sniffio.current_async_library() == "trio"
-        return await border.call(look, label="look")
+        return await boundary.call(look, label="look")
 
     assert run(main) == ("asyncio", True)
 
@@ -58,8 +58,8 @@ def test_any_awaitable_will_do() -> None:
         asyncio.get_running_loop().call_soon(future.set_result, "late")
         return future
 
-    async def main(border: Border) -> str:
-        return await border.call(deferred, label="deferred")
+    async def main(boundary: Boundary) -> str:
+        return await boundary.call(deferred, label="deferred")
 
     assert run(main) == "late"
 
@@ -70,9 +70,9 @@ def test_an_exception_is_the_same_object_on_the_other_side() -> None:
     async def fail() -> NoReturn:
         raise group
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         with pytest.raises(ExceptionGroup) as caught:
-            await border.call(fail, label="fail")
+            await boundary.call(fail, label="fail")
         assert caught.value is group
 
     run(main)
@@ -82,9 +82,9 @@ def test_a_function_that_fails_before_it_returns_an_awaitable_fails_the_call() -
     def fail() -> Awaitable[None]:
         raise LookupError("no awaitable")
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         with pytest.raises(LookupError):
-            await border.call(fail, label="fail")
+            await boundary.call(fail, label="fail")
 
     run(main)
 
@@ -95,8 +95,8 @@ def test_context_variables_of_the_caller_are_seen_on_both_sides() -> None:
     async def look() -> str:
         return variable.get()
 
-    async def main(border: Border) -> tuple[str, str]:
-        return variable.get(), await border.call(look, label="look")
+    async def main(boundary: Boundary) -> tuple[str, str]:
+        return variable.get(), await boundary.call(look, label="look")
 
     async def program() -> tuple[tuple[str, str], ...]:
         async def caller(value: str) -> tuple[str, str]:
@@ -120,10 +120,10 @@ def test_cancelling_the_caller_cancels_user_code_and_waits_for_its_cleanup() -> 
                 await asyncio.sleep(0)
             log.append("cleaned up")
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         started = trio.Event()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: border.call(body, started, label="body"))
+            nursery.start_soon(lambda: boundary.call(body, started, label="body"))
             await started.wait()
             nursery.cancel_scope.cancel()
         assert log == ["cleaned up"]
@@ -137,10 +137,10 @@ def test_user_code_is_not_called_for_a_cancelled_caller() -> None:
     async def body() -> None:
         called.append("body")
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         with trio.CancelScope() as scope:
             scope.cancel()
-            await border.call(body, label="body")
+            await boundary.call(body, label="body")
         assert scope.cancelled_caught
 
     run(main)
@@ -153,9 +153,9 @@ def test_a_call_cancelled_before_the_first_step_of_its_task() -> None:
     async def body() -> None:
         called.append("body")
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: border.call(body, label="body"))
+            nursery.start_soon(lambda: boundary.call(body, label="body"))
             nursery.start_soon(cancel_soon, nursery.cancel_scope)
 
     async def cancel_soon(scope: trio.CancelScope) -> None:
@@ -186,12 +186,12 @@ def test_user_code_that_ignores_cancellation_is_left_behind_and_named() -> None:
             await stubborn(started, release)
             raise OSError("too late")
 
-        async def main(border: Border) -> None:
-            border.on_abandoned = abandoned.append
-            border.on_late_failure = lambda label, failure: late.append((label, failure))
+        async def main(boundary: Boundary) -> None:
+            boundary.on_abandoned = abandoned.append
+            boundary.on_late_failure = lambda label, failure: late.append((label, failure))
             started = trio.Event()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(lambda: border.call(fails_late, started, label="the body", grace=0.01))
+                nursery.start_soon(lambda: boundary.call(fails_late, started, label="the body", grace=0.01))
                 await started.wait()
                 nursery.cancel_scope.cancel()
 
@@ -201,7 +201,7 @@ def test_user_code_that_ignores_cancellation_is_left_behind_and_named() -> None:
         release.set()
         await asyncio.wait(others)
         assert [each.label for each in abandoned] == ["the body"]
-        assert "stubborn (test_asyncio_border.py:" in abandoned[0].where
+        assert "stubborn (test_asyncio_boundary.py:" in abandoned[0].where
         assert len(others) == 1
         assert late_at_the_end == []
         assert [(label, str(failure)) for label, failure in late] == [("the body", "too late")]
@@ -218,12 +218,12 @@ def test_a_value_returned_in_spite_of_a_cancellation_is_returned() -> None:
             return "finished anyway"
         return "?"
 
-    async def main(border: Border) -> str:
+    async def main(boundary: Boundary) -> str:
         started = trio.Event()
         results: list[str] = []
 
         async def call() -> None:
-            results.append(await border.call(body, started, label="body"))
+            results.append(await boundary.call(body, started, label="body"))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(call)
@@ -242,11 +242,11 @@ def test_an_exception_raised_during_cancellation_is_raised() -> None:
         finally:
             raise OSError("cleanup failed")
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         started = trio.Event()
         with pytest.RaisesGroup(pytest.RaisesExc(OSError, match="cleanup failed")):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(lambda: border.call(body, started, label="body"))
+                nursery.start_soon(lambda: boundary.call(body, started, label="body"))
                 await started.wait()
                 nursery.cancel_scope.cancel()
 
@@ -265,10 +265,10 @@ def test_a_cancellation_that_nobody_asked_for_is_an_ordinary_exception() -> None
         task.cancel()
         await asyncio.sleep(HANG)
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         for function in (await_cancelled, cancel_itself):
             with pytest.raises(StrayCancellation, match="the callback let a cancellation escape"):
-                await border.call(function, label="the callback")
+                await boundary.call(function, label="the callback")
 
     run(main)
 
@@ -288,9 +288,9 @@ def test_call_each_gives_every_result_in_order_and_crosses_once() -> None:
             await asyncio.sleep(HANG)
         return number
 
-    async def main(border: Border) -> list[tuple[int, Outcome[int]]]:
+    async def main(boundary: Boundary) -> list[tuple[int, Outcome[int]]]:
         results: list[tuple[int, Outcome[int]]] = []
-        await border.call_each(
+        await boundary.call_each(
             callback,
             [(1,), (2,), (3,), (4,)],
             label="callback",
@@ -310,7 +310,7 @@ def test_call_each_gives_every_result_in_order_and_crosses_once() -> None:
 
 
 def test_call_each_stops_where_it_is_cancelled() -> None:
-    async def main(border: Border) -> list[int]:
+    async def main(boundary: Boundary) -> list[int]:
         done: list[int] = []
         second = trio.Event()
 
@@ -323,7 +323,7 @@ def test_call_each_stops_where_it_is_cancelled() -> None:
             done.append(index)
 
         async def batch() -> None:
-            await border.call_each(callback, [(0,), (1,), (2,)], label="callback", on_result=note)
+            await boundary.call_each(callback, [(0,), (1,), (2,)], label="callback", on_result=note)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(batch)
@@ -335,7 +335,7 @@ def test_call_each_stops_where_it_is_cancelled() -> None:
 
 
 def test_call_each_does_not_call_again_after_a_swallowed_cancellation() -> None:
-    async def main(border: Border) -> list[int]:
+    async def main(boundary: Boundary) -> list[int]:
         called: list[int] = []
         stands = trio.Event()
 
@@ -346,7 +346,7 @@ def test_call_each_does_not_call_again_after_a_swallowed_cancellation() -> None:
                 await asyncio.sleep(HANG)
 
         async def batch() -> None:
-            await border.call_each(callback, [(0,), (1,)], label="callback", on_result=lambda *_: None)
+            await boundary.call_each(callback, [(0,), (1,)], label="callback", on_result=lambda *_: None)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(batch)
@@ -365,9 +365,9 @@ def test_wait_flag_waits_for_an_asyncio_event() -> None:
     async def program() -> str:
         flag = asyncio.Event()
 
-        async def main(border: Border) -> str:
-            await border.wait_flag(flag)
-            await border.wait_flag(flag)
+        async def main(boundary: Boundary) -> str:
+            await boundary.wait_flag(flag)
+            await boundary.wait_flag(flag)
             return "seen"
 
         asyncio.get_running_loop().call_soon(flag.set)
@@ -380,9 +380,9 @@ def test_a_cancelled_wait_for_a_flag_leaves_no_task() -> None:
     async def program() -> None:
         flag = asyncio.Event()
 
-        async def main(border: Border) -> None:
+        async def main(boundary: Boundary) -> None:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(border.wait_flag, flag)
+                nursery.start_soon(boundary.wait_flag, flag)
                 await trio.testing.wait_all_tasks_blocked()
                 nursery.cancel_scope.cancel()
 
@@ -401,9 +401,9 @@ def test_a_request_to_exit_leaves_asyncio_run_and_the_session_is_cleaned_up(
     async def callback() -> None:
         raise exit_request
 
-    async def main(border: Border) -> None:
+    async def main(boundary: Boundary) -> None:
         try:
-            await border.call(callback, label="callback")
+            await boundary.call(callback, label="callback")
         except BaseException as seen:
             log.append(seen)
             raise
@@ -430,8 +430,8 @@ def test_a_task_factory_of_the_loop_is_used() -> None:
     async def callback() -> str:
         return sniffio.current_async_library()
 
-    async def main(border: Border) -> str:
-        return await border.call(callback, label="the callback")
+    async def main(boundary: Boundary) -> str:
+        return await boundary.call(callback, label="the callback")
 
     async def program() -> str:
         asyncio.get_running_loop().set_task_factory(factory)

@@ -1,4 +1,4 @@
-"""The border when the user's world is Trio too: user code as tasks that no nursery has to wait for."""
+"""The boundary when the user's world is Trio too: user code as tasks that no nursery has to wait for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import trio
 from outcome import Error, Outcome, Value
 
-from optio_agents.bridge.border import (
+from optio_agents.bridge.boundary import (
     DEFAULT_GRACE,
     Abandoned,
     StrayCancellation,
@@ -21,8 +21,8 @@ from optio_agents.bridge.suspended_at import place
 T = TypeVar("T")
 
 
-class TrioBorder:
-    """`Border` for Trio callers.
+class TrioBoundary:
+    """`Boundary` for Trio callers.
 
     User code runs in a system task of its own, because a nursery could never let go of it. What was left
     behind is cancelled (again) when the run's main task ends; Trio waits for it then, without a deadline:
@@ -36,8 +36,8 @@ class TrioBorder:
     async def call(
         self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
     ) -> T:
-        """See `Border.call`."""
-        return await _Crossing(self, label, lambda _: function(*args)).cross(grace)
+        """See `Boundary.call`."""
+        return await _BoundaryCall(self, label, lambda _: function(*args)).cross(grace)
 
     async def call_each(
         self,
@@ -49,48 +49,50 @@ class TrioBorder:
         on_answer: Callable[[int, T], None] | None = None,
         grace: float = DEFAULT_GRACE,
     ) -> None:
-        """See `Border.call_each`."""
+        """See `Boundary.call_each`."""
 
-        async def one_after_another(crossing: _Crossing[None]) -> None:
+        async def one_after_another(call: _BoundaryCall[None]) -> None:
             for index, args in enumerate(calls):
-                if crossing.is_cancelled:
+                if call.is_cancelled:
                     # A call that swallowed its cancellation does not earn the next one.
                     await trio.lowlevel.checkpoint()
                 result: Outcome[T]
                 try:
                     value = await function(*args)
                 except trio.Cancelled as stray:
-                    if crossing.scope.cancel_called or _is_cancelled():
+                    if call.scope.cancel_called or _is_cancelled():
                         raise
                     result = Error(StrayCancellation(label, stray))
                 except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
                     result = Error(failure)
                 else:
-                    if on_answer is not None and not crossing.is_left_behind:
+                    if on_answer is not None and not call.is_left_behind:
                         if value is not None:
                             on_answer(index, value)
                         continue
                     result = Value(value)
-                if crossing.is_left_behind:
+                if call.is_left_behind:
                     result.unwrap()  # nobody waits for it any more; what it raises is reported as late
                     return
                 on_result(index, result)
 
-        await _Crossing(self, label, one_after_another).cross(grace)
+        await _BoundaryCall(self, label, one_after_another).cross(grace)
 
     async def wait_flag(self, flag: Any) -> None:
-        """See `Border.wait_flag`."""
+        """See `Boundary.wait_flag`."""
         await flag.wait()
 
 
-class _Crossing(Generic[T]):
+class _BoundaryCall(Generic[T]):
     """One call into user code: its task, its cancel scope, its outcome."""
 
-    def __init__(self, border: TrioBorder, label: str, start: Callable[[_Crossing[T]], Awaitable[T]]) -> None:
+    def __init__(
+        self, boundary: TrioBoundary, label: str, start: Callable[[_BoundaryCall[T]], Awaitable[T]]
+    ) -> None:
         self.scope = trio.CancelScope()
-        self._border = border
+        self._boundary = boundary
         self._label = label
-        # Is given this crossing: if it held it, they were a cycle, and a batch stayed until garbage is collected.
+        # Is given this call: if it held it, they were a cycle, and a batch stayed until garbage is collected.
         self._start = start
         self._ended = trio.Event()
         self._outcome: Outcome[T] | None = None
@@ -109,7 +111,7 @@ class _Crossing(Generic[T]):
                 await self._ended.wait()
             if not self._ended.is_set():
                 self.is_left_behind = True
-                self._border.on_abandoned(Abandoned(self._label, place(task.coro)))
+                self._boundary.on_abandoned(Abandoned(self._label, place(task.coro)))
             if self._outcome is None:
                 raise
         assert self._outcome is not None
@@ -126,7 +128,7 @@ class _Crossing(Generic[T]):
                 raise
         except BaseException as failure:  # noqa: BLE001 - handed to the caller, or reported
             if self.is_left_behind:
-                self._border.on_late_failure(self._label, failure)
+                self._boundary.on_late_failure(self._label, failure)
             else:
                 self._outcome = Error(failure)
         finally:
@@ -134,9 +136,9 @@ class _Crossing(Generic[T]):
 
 
 @trio.lowlevel.disable_ki_protection
-async def _unprotected(start: Callable[[_Crossing[T]], Awaitable[T]], crossing: _Crossing[T]) -> T:
+async def _unprotected(start: Callable[[_BoundaryCall[T]], Awaitable[T]], call: _BoundaryCall[T]) -> T:
     """Let Ctrl-C reach user code at once: system tasks are protected from it otherwise."""
-    return await start(crossing)
+    return await start(call)
 
 
 def _is_cancelled() -> bool:

@@ -9,7 +9,7 @@ import trio
 
 
 @asynccontextmanager
-async def running_beside(function: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+async def running_in_background(function: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
     """Run `function` while the block runs; cancel it at the block's end and wait for it.
 
     `function` has to tell its failures by itself and must not raise. What the block raises is raised as it

@@ -14,9 +14,9 @@ BOUND = 1.5
 CALLBACKS = 1000
 
 TEXT = """
-The same sessions awaited under asyncio, where user code is called across the border, and under plain Trio, where it is
-called directly: pairs of runs, one right after the other; the ratio is the median of the pairs' ratios. For logs the
-clock runs as for the throughput. Empty sessions have no bound here: each opens and closes a border for nothing.
+The same sessions awaited under asyncio, where user code is called across the boundary, and under plain Trio, where it
+is called directly: pairs of runs, one right after the other; the ratio is the median of the pairs' ratios. For logs the
+clock runs as for the throughput. Empty sessions have no bound here: each opens and closes a boundary for nothing.
 """
 
 
@@ -50,7 +50,7 @@ def show(measured: dict[str, Any]) -> list[Section]:
         table.add(title, *_cells(samples, lambda ratio: at_most(ratio, BOUND, ".2f", "times")))
     for title, samples in measured["unbounded"].items():
         table.add(title, *_cells(samples, lambda ratio: f"{ratio:.2f} times"))
-    return [Section("What the border costs", TEXT, [table])]
+    return [Section("What the boundary costs", TEXT, [table])]
 
 
 def _cells(samples: Samples, verdict: Callable[[float], str]) -> list[str]:

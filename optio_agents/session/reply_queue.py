@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import actors
-from optio_agents.session.recorder import Journal
+from optio_agents.session.recorder import Recorder
 
 
-class Outbox:
+class ReplyQueue:
     """Hands messages to the sender at once while its mailbox has room; the rest waits for `flush`.
 
     Results of user code arrive in a synchronous callback, which cannot wait for a full mailbox. Once the sender has
     ended (the session is ending, and user code was slow) messages go nowhere: they stay counted as unsaid.
     """
 
-    def __init__(self, sender: actors.Ref[str], journal: Journal) -> None:
+    def __init__(self, sender: actors.Ref[str], recorder: Recorder) -> None:
         self._sender = sender
-        self._journal = journal
+        self._recorder = recorder
         self._waiting: list[str] = []
 
     def put(self, message: str) -> None:
         """Send now, or keep it. Never blocks."""
-        self._journal.unsaid += 1
+        self._recorder.unsaid += 1
         if not self._waiting:
             try:
                 self._sender.try_tell(message)

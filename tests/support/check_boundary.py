@@ -1,4 +1,4 @@
-"""What holds of every border, whatever world the user's code lives in."""
+"""What holds of every boundary, whatever world the user's code lives in."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from outcome import Error
 
-from optio_agents.bridge import Border
+from optio_agents.bridge import Boundary
 
 
-async def check_answers_silence_and_failures(border: Border) -> None:
+async def check_answers_silence_and_failures(boundary: Boundary) -> None:
     """`call_each` asks for the next arguments late, and tells answers apart from silence and from failures."""
 
     async def callback(answer: object) -> object:
@@ -25,7 +25,7 @@ async def check_answers_silence_and_failures(border: Border) -> None:
             said.append("next")
             yield (answer,)
 
-    await border.call_each(
+    await boundary.call_each(
         callback,
         arguments(),
         label="callback",

@@ -1,4 +1,4 @@
-"""The border when the user's world is asyncio: user code as asyncio tasks of the loop around us.
+"""The boundary when the user's world is asyncio: user code as asyncio tasks of the loop around us.
 
 Both worlds share one thread, so each side may wake the other with a plain call: Trio's `reschedule` and
 `CancelScope.cancel` are legal on the host side of a guest run, and `loop.call_soon` is legal in Trio's tasks.
@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import trio
 from outcome import Error, Outcome, Value
 
-from optio_agents.bridge.border import (
+from optio_agents.bridge.boundary import (
     DEFAULT_GRACE,
     Abandoned,
     StrayCancellation,
@@ -35,21 +35,21 @@ class HostLoopClosed(Exception):  # noqa: N818
         super().__init__("the asyncio event loop was closed while a session was running on it")
 
 
-class AsyncioBorder:
-    """`Border` for asyncio callers; lives in a Trio guest of `loop`."""
+class AsyncioBoundary:
+    """`Boundary` for asyncio callers; lives in a Trio guest of `loop`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.on_abandoned: Callable[[Abandoned], object] = warn_abandoned
         self.on_late_failure: Callable[[str, BaseException], object] = warn_late_failure
         self._loop = loop
-        self._crossings: set[_Crossing[Any]] = set()
+        self._calls: set[_BoundaryCall[Any]] = set()
         self._raised_by_loop: list[BaseException] = []
 
     async def call(
         self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
     ) -> T:
-        """See `Border.call`."""
-        return await _Crossing(self, label, lambda _: function(*args)).cross(grace)
+        """See `Boundary.call`."""
+        return await _BoundaryCall(self, label, lambda _: function(*args)).cross(grace)
 
     async def call_each(
         self,
@@ -61,45 +61,45 @@ class AsyncioBorder:
         on_answer: Callable[[int, T], None] | None = None,
         grace: float = DEFAULT_GRACE,
     ) -> None:
-        """See `Border.call_each`."""
+        """See `Boundary.call_each`."""
 
-        async def one_after_another(crossing: _Crossing[None]) -> None:
+        async def one_after_another(call: _BoundaryCall[None]) -> None:
             for index, args in enumerate(calls):
-                if index and crossing.is_cancelled:
+                if index and call.is_cancelled:
                     # A call that swallowed its cancellation does not earn the next one.
                     raise asyncio.CancelledError
                 result: Outcome[T]
                 try:
                     value = await function(*args)
                 except asyncio.CancelledError as stray:
-                    if crossing.is_cancelled or self._loop.is_closed():
+                    if call.is_cancelled or self._loop.is_closed():
                         raise
                     _forget_cancellation()
                     result = Error(StrayCancellation(label, stray))
                 except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
                     result = Error(failure)
                 else:
-                    if on_answer is not None and not crossing.is_left_behind:
+                    if on_answer is not None and not call.is_left_behind:
                         if value is not None:
                             on_answer(index, value)
                         continue
                     result = Value(value)
-                if crossing.is_left_behind:
+                if call.is_left_behind:
                     result.unwrap()  # nobody waits for it any more; what it raises is reported as late
                     return
                 on_result(index, result)
 
-        await _Crossing(self, label, one_after_another).cross(grace)
+        await _BoundaryCall(self, label, one_after_another).cross(grace)
 
     async def wait_flag(self, flag: Any) -> None:
-        """See `Border.wait_flag`."""
+        """See `Boundary.wait_flag`."""
         if isinstance(flag, trio.Event):
             await flag.wait()
         elif flag.is_set():
             await trio.lowlevel.checkpoint()
         else:
             # Nobody's code: it has nothing to clean up, so that a cancelled wait need not see its end.
-            await _Crossing(self, "the wait for the cancellation flag", lambda _: flag.wait()).cross(
+            await _BoundaryCall(self, "the wait for the cancellation flag", lambda _: flag.wait()).cross(
                 grace=None
             )
 
@@ -114,31 +114,31 @@ class AsyncioBorder:
 
     def give_up(self) -> None:
         """The loop will not run again: end every call that is in progress."""
-        for crossing in tuple(self._crossings):
-            crossing.give_up()
+        for call in tuple(self._calls):
+            call.give_up()
 
-    def start(self, coroutine: Coroutine[Any, Any, None], label: str, crossing: _Crossing[Any]) -> None:
-        """Make the task of a crossing. It never takes its first step inside this call."""
+    def start(self, coroutine: Coroutine[Any, Any, None], label: str, call: _BoundaryCall[Any]) -> None:
+        """Make the task of a call. It never takes its first step inside this call."""
         if self._loop.is_closed():
             coroutine.close()
             raise HostLoopClosed
-        self._crossings.add(crossing)
+        self._calls.add(call)
         if self._loop.get_task_factory() is None:
-            crossing.has_task(self._loop.create_task(coroutine, name=label))
+            call.has_task(self._loop.create_task(coroutine, name=label))
         else:
             # A factory may be eager: it would run user code inside Trio's own step.
-            self._loop.call_soon(lambda: crossing.has_task(self._loop.create_task(coroutine, name=label)))
+            self._loop.call_soon(lambda: call.has_task(self._loop.create_task(coroutine, name=label)))
 
-    def ended(self, crossing: _Crossing[Any]) -> None:
-        """Forget about a crossing."""
-        self._crossings.discard(crossing)
+    def ended(self, call: _BoundaryCall[Any]) -> None:
+        """Forget about a call."""
+        self._calls.discard(call)
 
     def note_raised_by_loop(self, failure: BaseException) -> None:
         """Remember that the loop raises `failure` to its runner (see `was_raised_by_loop`)."""
         self._raised_by_loop.append(failure)
 
 
-class _Crossing(Generic[T]):
+class _BoundaryCall(Generic[T]):
     """One call into asyncio: a Trio task that waits, an asyncio task that runs.
 
     running ──the task ends──────────────────────────→ settled
@@ -147,13 +147,13 @@ class _Crossing(Generic[T]):
     """
 
     def __init__(
-        self, border: AsyncioBorder, label: str, start: Callable[[_Crossing[T]], Awaitable[T]]
+        self, boundary: AsyncioBoundary, label: str, start: Callable[[_BoundaryCall[T]], Awaitable[T]]
     ) -> None:
-        self._border = border
+        self._boundary = boundary
         self._label = label
-        # Is given this crossing: if it held it, they were a cycle, and a batch stayed until garbage is collected.
+        # Is given this call: if it held it, they were a cycle, and a batch stayed until garbage is collected.
         self._start = start
-        self._loop = border._loop
+        self._loop = boundary._loop
         self._task: asyncio.Task[None] | None = None
         self._waiter: trio.lowlevel.Task | None = None
         self._outcome: Outcome[T] | None = None
@@ -171,13 +171,13 @@ class _Crossing(Generic[T]):
         """Run to the end. `grace` in seconds; `None` means that a cancelled call is not waited for."""
         await trio.lowlevel.checkpoint_if_cancelled()
         self._grace = grace
-        self._border.start(self._run(), self._label, self)
+        self._boundary.start(self._run(), self._label, self)
         self._waiter = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._abort)
         if self._timer is not None:
             self._timer.cancel()
         if self._abandoned_at is not None:
-            self._border.on_abandoned(Abandoned(self._label, self._abandoned_at))
+            self._boundary.on_abandoned(Abandoned(self._label, self._abandoned_at))
             if self._raise_cancel is None:
                 raise HostLoopClosed
             self._raise_cancel()
@@ -217,7 +217,7 @@ class _Crossing(Generic[T]):
             self._task.cancel()
         if self._grace is None:
             self._waiter = None
-            self._border.ended(self)
+            self._boundary.ended(self)
             return trio.lowlevel.Abort.SUCCEEDED
         if self._grace != float("inf"):
             self._timer = self._loop.call_later(self._grace, self.give_up)
@@ -236,7 +236,7 @@ class _Crossing(Generic[T]):
         try:
             outcome: Outcome[T] = Value(await self._start(self))
         except (KeyboardInterrupt, SystemExit) as exit_request:
-            self._border.note_raised_by_loop(exit_request)
+            self._boundary.note_raised_by_loop(exit_request)
             self._settle(Error(exit_request))
             raise
         except asyncio.CancelledError as cancelled:
@@ -261,12 +261,12 @@ class _Crossing(Generic[T]):
         if self._waiter is not None:
             self._resume()
         elif isinstance(outcome, Error) and not isinstance(outcome.error, asyncio.CancelledError):
-            self._border.on_late_failure(self._label, outcome.error)
+            self._boundary.on_late_failure(self._label, outcome.error)
 
     def _resume(self) -> None:
         waiter, self._waiter = self._waiter, None
         assert waiter is not None
-        self._border.ended(self)
+        self._boundary.ended(self)
         trio.lowlevel.reschedule(waiter)
 
 

@@ -11,13 +11,13 @@ import trio
 from outcome import Error, Outcome, Value
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from optio_agents.bridge import Abandoned, Border, StrayCancellation, TrioBorder, run_in_trio
-from tests.support.check_border import check_answers_silence_and_failures
+from optio_agents.bridge import Abandoned, Boundary, StrayCancellation, TrioBoundary, run_in_trio
+from tests.support.check_boundary import check_answers_silence_and_failures
 
 
 async def test_run_in_trio_under_trio_is_a_plain_call() -> None:
-    async def main(border: Border) -> trio.lowlevel.Task:
-        assert isinstance(border, TrioBorder)
+    async def main(boundary: Boundary) -> trio.lowlevel.Task:
+        assert isinstance(boundary, TrioBoundary)
         return trio.lowlevel.current_task()
 
     assert await run_in_trio(main) is trio.lowlevel.current_task()
@@ -32,10 +32,10 @@ async def test_call_returns_and_raises_what_user_code_does() -> None:
     async def fail() -> NoReturn:
         raise group
 
-    border = TrioBorder()
-    assert await border.call(double, 21, label="double") == 42
+    boundary = TrioBoundary()
+    assert await boundary.call(double, 21, label="double") == 42
     with pytest.raises(ExceptionGroup) as caught:
-        await border.call(fail, label="fail")
+        await boundary.call(fail, label="fail")
     assert caught.value is group
 
 
@@ -46,7 +46,7 @@ async def test_context_variables_of_the_caller_are_seen() -> None:
         return variable.get()
 
     variable.set("set")
-    assert await TrioBorder().call(look, label="look") == "set"
+    assert await TrioBoundary().call(look, label="look") == "set"
 
 
 async def test_cancelling_the_caller_cancels_user_code_and_waits_for_its_cleanup() -> None:
@@ -60,9 +60,9 @@ async def test_cancelling_the_caller_cancels_user_code_and_waits_for_its_cleanup
                 await trio.lowlevel.checkpoint()
             log.append("cleaned up")
 
-    border = TrioBorder()
+    boundary = TrioBoundary()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: border.call(body, label="body"))
+        nursery.start_soon(lambda: boundary.call(body, label="body"))
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert log == ["cleaned up"]
@@ -76,7 +76,7 @@ async def test_user_code_is_not_called_for_a_cancelled_caller() -> None:
 
     with trio.CancelScope() as scope:
         scope.cancel()
-        await TrioBorder().call(body, label="body")
+        await TrioBoundary().call(body, label="body")
     assert scope.cancelled_caught
     assert called == []
 
@@ -96,15 +96,15 @@ async def test_user_code_that_ignores_cancellation_is_left_behind_and_named(
         finally:
             over.set()
 
-    border = TrioBorder()
-    border.on_abandoned = abandoned.append
-    border.on_late_failure = lambda label, failure: late.append((label, str(failure)))
+    boundary = TrioBoundary()
+    boundary.on_abandoned = abandoned.append
+    boundary.on_late_failure = lambda label, failure: late.append((label, str(failure)))
     with trio.move_on_after(1) as scope:
-        await border.call(stubborn, label="the body", grace=5.0)
+        await boundary.call(stubborn, label="the body", grace=5.0)
     assert scope.cancelled_caught
     assert trio.current_time() == pytest.approx(6.0)
     assert [each.label for each in abandoned] == ["the body"]
-    assert "stubborn (test_trio_border.py:" in abandoned[0].where
+    assert "stubborn (test_trio_boundary.py:" in abandoned[0].where
     release.set()
     await over.wait()
     await wait_all_tasks_blocked()
@@ -123,11 +123,11 @@ async def test_what_user_code_does_while_it_is_cancelled_is_not_lost(autojump_cl
         finally:
             raise OSError("cleanup failed")
 
-    border = TrioBorder()
+    boundary = TrioBoundary()
     with trio.move_on_after(1):
-        assert await border.call(finishes, label="finishes") == "finished anyway"
+        assert await boundary.call(finishes, label="finishes") == "finished anyway"
     with trio.move_on_after(1), pytest.raises(OSError, match="cleanup failed"):
-        await border.call(fails, label="fails")
+        await boundary.call(fails, label="fails")
 
 
 async def leak_a_cancellation() -> None:
@@ -145,7 +145,7 @@ async def leak_a_cancellation() -> None:
 
 async def test_a_cancellation_that_nobody_asked_for_is_an_ordinary_exception() -> None:
     with pytest.raises(StrayCancellation, match="the callback let a cancellation escape"):
-        await TrioBorder().call(leak_a_cancellation, label="the callback")
+        await TrioBoundary().call(leak_a_cancellation, label="the callback")
 
 
 async def test_call_each_gives_every_result_in_order() -> None:
@@ -158,7 +158,7 @@ async def test_call_each_gives_every_result_in_order() -> None:
         return number
 
     results: list[tuple[int, Outcome[int]]] = []
-    await TrioBorder().call_each(
+    await TrioBoundary().call_each(
         callback,
         [(1,), (2,), (3,), (4,)],
         label="callback",
@@ -184,19 +184,19 @@ async def test_call_each_does_not_call_again_after_a_swallowed_cancellation(
             await trio.sleep_forever()
 
     with trio.move_on_after(1) as scope:
-        await TrioBorder().call_each(callback, [(0,), (1,)], label="callback", on_result=lambda *_: None)
+        await TrioBoundary().call_each(callback, [(0,), (1,)], label="callback", on_result=lambda *_: None)
     assert scope.cancelled_caught
     assert called == [0]
 
 
 async def test_call_each_tells_answers_apart_from_silence_and_failures() -> None:
-    await check_answers_silence_and_failures(TrioBorder())
+    await check_answers_silence_and_failures(TrioBoundary())
 
 
 async def test_wait_flag_waits_for_a_trio_event() -> None:
     flag = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(TrioBorder().wait_flag, flag)
+        nursery.start_soon(TrioBoundary().wait_flag, flag)
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 1
         flag.set()
@@ -208,5 +208,5 @@ def test_a_request_to_exit_leaves_trio_run(exit_request: BaseException) -> None:
         raise exit_request
 
     with pytest.raises(type(exit_request)) as caught:
-        trio.run(lambda: TrioBorder().call(callback, label="callback"))
+        trio.run(lambda: TrioBoundary().call(callback, label="callback"))
     assert caught.value is exit_request

@@ -1,6 +1,6 @@
-"""The border between a session's actors (always Trio) and the user's world (Trio or asyncio): the protocol.
+"""The boundary between a session's actors (always Trio) and the user's world (Trio or asyncio): the protocol.
 
-Everything that belongs to the user is called through a `Border`: body, hooks, callbacks, the sender, the
+Everything that belongs to the user is called through a `Boundary`: body, hooks, callbacks, the sender, the
 ctx's and the host's coroutines. The actors never know which world is on the other side.
 """
 
@@ -20,7 +20,7 @@ DEFAULT_GRACE = 5.0
 """Seconds that user code gets to end once it was cancelled."""
 
 
-class Border(Protocol):
+class Boundary(Protocol):
     """How Trio code calls coroutine functions of the user's world. All methods are Trio coroutines.
 
     `on_abandoned` and `on_late_failure` may be assigned; they are called synchronously, in the Trio world's
@@ -60,7 +60,7 @@ class Border(Protocol):
         on_answer: Callable[[int, T], None] | None = None,
         grace: float = DEFAULT_GRACE,
     ) -> None:
-        """Like `call` for each tuple of arguments, one after another, but crossing the border only once.
+        """Like `call` for each tuple of arguments, one after another, but call the boundary only once.
 
         `on_result(index, outcome)` is called (synchronously, in this thread) as soon as each call has
         ended; a failing call does not stop the later ones. Only an exception that is no `Exception` ends

@@ -1,0 +1,141 @@
+"""The entry of a session: `run_log_protocol_session`, awaited under Trio or under asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from optio_agents.bridge import Boundary, run_in_trio
+from optio_agents.context import AgentSender, HookContext
+from optio_agents.protocol.protocol import Protocol, get_protocol
+from optio_agents.session.callbacks import (
+    BodyCallback,
+    CallerMessageCallback,
+    DeliverableCallback,
+    DeliverableFileCallback,
+    HookCallback,
+)
+from optio_agents.session.driver import SessionDriver
+from optio_agents.session.options import SessionOptions
+from optio_agents.session.outcome import SessionOutcome
+from optio_agents.session.plan import Plan, SessionCallbacks
+from optio_agents.session.recorder import Recorder
+
+
+async def run_log_protocol_session(
+    host: Any,
+    ctx: Any,
+    *,
+    body: BodyCallback,
+    prepare: BodyCallback | None = None,
+    before_execute: HookCallback | None = None,
+    on_deliverable: DeliverableCallback | None = None,
+    on_deliverable_file: DeliverableFileCallback | None = None,
+    on_caller_message: CallerMessageCallback | None = None,
+    after_execute: HookCallback | None = None,
+    protocol: Protocol | None = None,
+    agent_sender: AgentSender | None = None,
+    keywords: bool = True,
+    browser_url_rewrite: Callable[[str], str] | None = None,
+    options: SessionOptions | None = None,
+) -> SessionOutcome:
+    """Run an agent's session: prepare its workdir, follow its log, act upon each line, and decide how it ended.
+
+    Awaited under Trio it takes Trio callables and a Trio host; awaited under asyncio, asyncio callables and an asyncio
+    host. Everything given is called in the world from which the session is awaited.
+
+    Args:
+        host: where the agent works: `optio_agents.hosts.LocalHost` (Trio), optio-host's `LocalHost` or `RemoteHost`
+            (asyncio), or any object with `workdir` and `tail_file`.
+        ctx: optio's process context, or anything with `report_progress`.
+        body: runs the agent. Its return before DONE is a failure.
+        prepare: fills the fresh workdir, before the log and `deliverables/` are made.
+        before_execute: runs once everything stands, before the body.
+        on_deliverable: gets each text deliverable.
+        on_deliverable_file: gets each deliverable, whatever its content. Give one of the two.
+        on_caller_message: gets each CALLER_MESSAGE; needs a protocol that enables them.
+        after_execute: runs at the end of whatever was begun, shielded from cancellation, under a deadline.
+        protocol: which keywords there are; `get_protocol()` by default.
+        agent_sender: puts one message on the agent's input channel. `None`: the agent has none (or the body sets one).
+        keywords: `False`: only the scaffolding; no log is followed and the body's return is the end.
+        browser_url_rewrite: applied to each URL of a BROWSER line.
+        options: limits and deadlines.
+
+    Returns:
+        How it ended: DONE, or cancelled by optio (or, without keywords, the body's return).
+
+    Raises:
+        ValueError: arguments that contradict each other; nothing was touched.
+        SessionFailed: ERROR, the body's return before DONE, or trouble of the session's own. It has `.outcome`.
+        BaseException: what the body or a hook raised, the same object; the caller's own cancellation.
+    """
+    protocol = get_protocol() if protocol is None else protocol
+    _check(protocol, on_deliverable, on_deliverable_file, on_caller_message)
+    options = SessionOptions() if options is None else options
+    hooks = SessionCallbacks(
+        body=body,
+        prepare=prepare,
+        before_execute=before_execute,
+        on_deliverable=on_deliverable,
+        on_deliverable_file=on_deliverable_file,
+        on_caller_message=on_caller_message,
+        after_execute=after_execute,
+        browser_url_rewrite=browser_url_rewrite,
+    )
+    hook_context = HookContext(ctx, host)
+    hook_context._agent_sender = agent_sender
+
+    async def main(boundary: Boundary) -> SessionOutcome:
+        plan = Plan(
+            boundary=boundary,
+            host=host,
+            session_host=_session_host(host, boundary),
+            ctx=ctx,
+            hook_context=hook_context,
+            hooks=hooks,
+            protocol=protocol,
+            keywords=keywords,
+            options=options,
+            recorder=Recorder(ctx, options.on_event),
+        )
+        return await SessionDriver(plan).run()
+
+    return await run_in_trio(main)
+
+
+async def fetch_deliverable_text(host: Any, absolute_path: str) -> str:
+    """Read a text file of `host`, in the caller's world.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    data: bytes = await host.fetch_bytes_from_host(absolute_path)
+    return data.decode("utf-8")
+
+
+def _check(protocol: Protocol, on_text: Any, on_file: Any, on_caller_message: Any) -> None:
+    enabled = protocol.features.caller_messages
+    if enabled and on_caller_message is None:
+        raise ValueError(
+            "the protocol enables CALLER_MESSAGE, but there is no on_caller_message callback: give one, or use "
+            "get_protocol(caller_messages=False)"
+        )
+    if on_caller_message is not None and not enabled:
+        raise ValueError(
+            "an on_caller_message callback was given, but the protocol does not enable it: "
+            "use get_protocol(caller_messages=True)"
+        )
+    if on_text is not None and on_file is not None:
+        raise ValueError(
+            "give on_deliverable (text) or on_deliverable_file (any content), not both: each deliverable has one "
+            "callback and one reply"
+        )
+
+
+def _session_host(host: Any, boundary: Boundary) -> Any:
+    if hasattr(host, "open_log"):
+        return host
+    from optio_agents.hosts.adapt import adapt_host
+
+    return adapt_host(host, boundary)
