@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-AGENT = Path(__file__).parents[1] / "support" / "acp_agent.py"
+AGENT = Path(__file__).parents[2] / "support" / "acp_agent.py"
 HANG_GUARD = 60.0
 NAN = {"decide": 1, "behavior": "allow", "updated_input": {"n": float("nan")}}
 
