@@ -11,12 +11,12 @@ Where things are, from the bottom up:
     mailbox.py       the two lanes; begins with an essay, for it is the hard part
     reply.py         what an ask hands to the callee
     asks.py          the asks that an actor has not answered
-    ref.py, me.py    the two handles: everybody else's, and the actor's own
-    traced.py        the same two, when tracing is on
-    spec.py          an actor's function with its arguments
     statistics.py    what can be counted
     current.py       which actor the present code belongs to
     cell.py          one actor's life: run, interrupt, stop, end
+    ref.py, me.py    the two handles, made from a cell: everybody else's, and the actor's own
+    traced.py        the same two, when tracing is on
+    spec.py          an actor's function with its arguments
     family.py        the engine of a supervisor: the children's lives, restarts, escalation, the ordered end
     supervisor.py    what users hold of it: start actors, nest supervisors
     task_tree.py     a picture of what lives
@@ -32,13 +32,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+DISTRIBUTION = "optio-agents"
+"""Tells this package from another one of the same name: `optio_agents` looks here."""
+
 if TYPE_CHECKING:
     from actors.api import *  # noqa: F403
 else:
 
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *importlib.import_module("actors.api").__all__})
+
     def __getattr__(name: str) -> object:
-        """Import the runtime at its first use: a pytest plugin lives in this package, and no pytest that
-        merely finds it installed should pay for importing trio.
+        """Import the runtime at its first use: `import optio_agents` imports this package, and must not pay
+        for importing trio.
         """
         if name.startswith("__") and name != "__all__":
             raise AttributeError(name)

@@ -8,25 +8,36 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import trio
 
 from actors.asks import Asks
-from actors.current import current
+from actors.current import Running, current
 from actors.errors import ActorFailed, ActorStopped, EndOfMailbox, Interrupted, MessageDropped
 from actors.exits import DeadLetter, Exit, ExitKind
 from actors.hooks import Hooks
 from actors.intensity import Intensity, Restart, RestartHistory
 from actors.lifecycle import State, Step, advance
 from actors.mailbox import NOTHING, Mailbox, Overflow
-from actors.me import Me
-from actors.ref import Ref
-from actors.spec import Spec
-from actors.traced import TracedMe, TracedRef
+from actors.statistics import Statistics
 
 M = TypeVar("M")
+
+
+class Runnable(Protocol):
+    """What a cell runs: a `Spec`."""
+
+    def run(self, me: Any, /) -> Awaitable[object]:
+        """Call the actor's function with its own handle, for one run."""
+
+
+class Handles(NamedTuple):
+    """The classes of an actor's two handles. They are made from the cell, which therefore does not import them."""
+
+    ref: Callable[[Cell[Any]], Any]
+    me: Callable[[Cell[Any]], Any]
 
 
 class Cell(Generic[M]):
@@ -34,15 +45,16 @@ class Cell(Generic[M]):
 
     __slots__ = (
         "_cancel_reason", "_deadline", "_interrupt_reason", "_interruptible", "_on_dead_letter", "_scope",
-        "_stop_reason", "_waiters", "asking", "asks", "awaited", "dead_letters", "exit", "history", "hooks",
-        "interrupts", "late_replies", "mailbox", "name", "on_end", "policy", "ready_value", "ref", "restarts",
+        "_stop_reason", "_waiters", "asking", "asks", "awaited", "dead_letters", "exit", "handles", "history",
+        "hooks", "interrupts", "late_replies", "mailbox", "name", "on_end", "policy", "ready_value", "ref", "restarts",
         "spec", "started", "state", "stop_timeout", "task", "unhandled", "watchers", "watching",
     )  # fmt: skip
 
     def __init__(
         self,
-        spec: Spec[M],
+        spec: Runnable,
         name: str,
+        handles: Handles,
         *,
         capacity: int,
         overflow: Overflow,
@@ -61,14 +73,15 @@ class Cell(Generic[M]):
         self.hooks = hooks
         self._on_dead_letter = on_dead_letter
         self.mailbox: Mailbox[M] = Mailbox(name, capacity, overflow, self, hooks)
-        self.ref: Ref[M] = Ref(self) if hooks is None else TracedRef(self)
+        self.handles = handles
+        self.ref = handles.ref(self)
         self.state = State.STARTING
         self.started = False  # it was ready at least once
         self.awaited = awaited  # somebody waits for that
         self.ready_value: Any = None
         self.task: trio.lowlevel.Task | None = None
         self.asks = Asks()
-        self.asking: Cell[Any] | None = None  # whose reply its handler waits for
+        self.asking: Running | None = None  # whose reply its handler waits for
         self.watchers: dict[Cell[Any], Callable[[Exit], Any]] = {}
         self.watching: dict[Cell[Any], None] = {}  # empty, it is no object for the garbage collector
         self.exit: Exit | None = None
@@ -167,7 +180,7 @@ class Cell(Generic[M]):
                     return self._exit(ExitKind.CANCELLED, self._cancel_reason)
                 self._scope = self._interruptible = trio.CancelScope(deadline=self._deadline)
                 with self._scope:
-                    await self.spec.run(Me(self) if self.hooks is None else TracedMe(self))
+                    await self.spec.run(self.handles.me(self))
                 if (exit := self._unwound(self._scope)) is not None:
                     return exit
                 self.interrupted()
@@ -382,6 +395,29 @@ class Cell(Generic[M]):
             self.unwatch(other)
 
     # -- looking at it
+
+    def statistics(self) -> Statistics:
+        """Count what can be counted about it, now."""
+        box = self.mailbox
+        return Statistics(
+            state=self.state,
+            capacity=box.capacity,
+            queued=len(box.queue),
+            urgent=len(box.notices),
+            senders_waiting=len(box.senders),
+            accepted=box.accepted,
+            taken=box.accepted - len(box.queue) - box.dropped - self.unhandled,
+            dropped=box.dropped,
+            rejected=box.rejected,
+            unhandled=self.unhandled,
+            dead_letters=self.dead_letters,
+            restarts=self.restarts,
+            interrupts=self.interrupts,
+            asks_open=len(self.asks),
+            late_replies=self.late_replies,
+            timers=len(box.timers or ()),
+            watchers=len(self.watchers),
+        )
 
     def __repr__(self) -> str:
         box = self.mailbox

@@ -43,7 +43,8 @@ class Me(Generic[M]):
     @property
     def ref(self) -> Ref[M]:
         """The handle to give to others."""
-        return self._cell.ref
+        ref: Ref[M] = self._cell.ref
+        return ref
 
     @property
     def timers(self) -> Timers:

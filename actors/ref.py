@@ -11,10 +11,11 @@ from actors.current import current
 from actors.errors import AskTimeout, SelfAsk
 from actors.lifecycle import State
 from actors.reply import Reply
-from actors.statistics import Statistics, count
+from actors.statistics import Statistics
 
 if TYPE_CHECKING:
     from actors.cell import Cell
+    from actors.current import Running
     from actors.exits import Exit
 
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -164,13 +165,13 @@ class Ref(Generic[M_contra]):
 
     def statistics(self) -> Statistics:
         """Count what can be counted about it, now."""
-        return count(self._cell)
+        return self._cell.statistics()
 
     def __repr__(self) -> str:
         return f"<Ref to {self._cell!r}>"
 
 
-def _cycle(asker: Cell[Any]) -> str:
+def _cycle(asker: Running) -> str:
     """Who waits for whom, if the chain of asks that begins at `asker` comes back to it."""
     names, cell = [asker.name], asker.asking
     while cell is not None and len(names) <= MAX_CYCLE:

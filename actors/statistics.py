@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from actors.lifecycle import State
-
-if TYPE_CHECKING:
-    from actors.cell import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +39,3 @@ class Statistics:
     late_replies: int
     timers: int
     watchers: int
-
-
-def count(cell: Cell[Any]) -> Statistics:
-    """Count what can be counted about an actor, now."""
-    box = cell.mailbox
-    return Statistics(
-        state=cell.state,
-        capacity=box.capacity,
-        queued=len(box.queue),
-        urgent=len(box.notices),
-        senders_waiting=len(box.senders),
-        accepted=box.accepted,
-        taken=box.accepted - len(box.queue) - box.dropped - cell.unhandled,
-        dropped=box.dropped,
-        rejected=box.rejected,
-        unhandled=cell.unhandled,
-        dead_letters=cell.dead_letters,
-        restarts=cell.restarts,
-        interrupts=cell.interrupts,
-        asks_open=len(cell.asks),
-        late_replies=cell.late_replies,
-        timers=len(box.timers or ()),
-        watchers=len(cell.watchers),
-    )

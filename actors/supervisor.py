@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import trio
 
-from actors.cell import Cell
+from actors.cell import Cell, Handles
 from actors.errors import StartFailed
 from actors.exits import DeadLetter, Exit, ExitKind
 from actors.family import Family
@@ -22,11 +22,15 @@ from actors.mailbox import Overflow
 from actors.me import Me
 from actors.ref import Ref
 from actors.spec import Spec, actor
+from actors.traced import TracedMe, TracedRef
 
 M = TypeVar("M")
 
 DEFAULT_CAPACITY = 64
 """Messages in a mailbox, unless told otherwise."""
+
+PLAIN = Handles(Ref, Me)
+TRACED = Handles(TracedRef, TracedMe)
 
 DEFAULT_INTENSITY = Intensity()
 """Two restarts in five seconds, at once."""
@@ -98,7 +102,8 @@ class Supervisor:
                     raise
         if not cell.started and cell.exit is not None and cell.exit.kind is not ExitKind.FINISHED:
             raise StartFailed(cell.name, cell.exit) from cell.exit.cause
-        return cell.ref
+        ref: Ref[M] = cell.ref
+        return ref
 
     def start_soon(
         self,
@@ -119,7 +124,11 @@ class Supervisor:
 
         Arguments and errors are those of `start`, but for `StartFailed`.
         """
-        return self._add(spec, name, capacity, overflow, restart, intensity, stop_timeout, awaited=False).ref
+        cell: Cell[M] = self._add(
+            spec, name, capacity, overflow, restart, intensity, stop_timeout, awaited=False
+        )
+        ref: Ref[M] = cell.ref
+        return ref
 
     def _add(
         self,
@@ -136,9 +145,10 @@ class Supervisor:
         if name is None:
             self._numbers += 1
             name = f"{spec.name}-{self._numbers}"
-        cell = Cell(
+        cell: Cell[M] = Cell(
             spec,
             name,
+            PLAIN if self._hooks is None else TRACED,
             capacity=capacity,
             overflow=overflow,
             policy=restart,

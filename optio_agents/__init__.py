@@ -18,6 +18,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import actors
+
+if getattr(actors, "DISTRIBUTION", None) != "optio-agents":
+    raise ImportError(
+        f"another package named 'actors' hides the one that optio-agents brings: {actors.__file__}. "
+        "Rename that package or module, or remove its folder from the front of sys.path "
+        "(a script's own folder and the current folder come first)."
+    )
+
 if TYPE_CHECKING:
     from optio_agents.context import SYSTEM_MESSAGE_PREFIX, HookContext, HookContextProtocol
     from optio_agents.conversation import (

@@ -4,7 +4,7 @@
 Where things are:
 
     probe.py       an actor that a test talks through: expect, expect_nothing, fish
-    schedule.py    run under a seeded scheduler; the one place that reaches into trio for it
+    schedule.py    run under a seeded scheduler; the one file that uses private parts of trio
     steps.py       cancel, or fail, at every single step of a scenario
     leaks.py       what a test must not leave behind
     plugin.py      all of it as pytest fixtures

@@ -40,3 +40,29 @@ def test_the_step_fixtures_are_the_functions_of_the_kit(
 
     assert cancel_at_every_step(build, seeds=[0]).points == 2
     assert fail_at_every_step(build, seeds=[0]).points == 0
+
+
+def project(folder: Path, files: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A project of somebody else's, whose tests are run with what is installed here."""
+    for name, text in files.items():
+        folder.joinpath(name).parent.mkdir(exist_ok=True)
+        folder.joinpath(name).write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "."]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, timeout=300)
+
+
+def test_a_project_with_its_own_package_actors_can_run_its_tests(tmp_path: Path) -> None:
+    run = project(
+        tmp_path,
+        {
+            "actors/__init__.py": "LIVES = 3",
+            "test_lives.py": "import actors\n\n\ndef test_lives():\n    assert actors.LIVES == 3\n",
+        },
+    )
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+
+
+def test_a_foreign_package_actors_is_named_when_optio_agents_is_imported(tmp_path: Path) -> None:
+    run = project(tmp_path, {"actors.py": "LIVES = 3", "test_it.py": "import optio_agents"})
+    assert run.returncode != 0
+    assert f"another package named 'actors' hides the one that optio-agents brings: {tmp_path}" in run.stdout

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytest
 import trio
 
 from actors.testing import run_seeded
+from actors.testing.schedule import NoFaults, SeedsHaveNoEffect, scheduler, throw_into
 
 
 def order(seed: int) -> tuple[int, ...]:
@@ -22,6 +26,10 @@ def order(seed: int) -> tuple[int, ...]:
     return tuple(seen)
 
 
+seeded = pytest.mark.skipif(scheduler() is None, reason="this Trio cannot be seeded")
+
+
+@seeded
 def test_the_same_seed_gives_the_same_schedule_and_other_seeds_other_ones() -> None:
     orders = [order(seed) for seed in range(50)]
     assert orders == [order(seed) for seed in range(50)]
@@ -37,9 +45,26 @@ def test_an_error_says_under_which_seed_it_came() -> None:
     assert caught.value.__notes__ == ["schedule: seed 12"]
 
 
+@seeded
 def test_trios_scheduler_is_left_as_it_was() -> None:
-    from trio._core import _run
-
-    before = _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate()
+    trios = scheduler()
+    before = trios._ALLOW_DETERMINISTIC_SCHEDULING, trios._r.getstate()
     order(3)
-    assert (_run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate()) == before
+    assert (trios._ALLOW_DETERMINISTIC_SCHEDULING, trios._r.getstate()) == before
+
+
+def test_without_trios_private_parts_seeds_are_said_to_have_no_effect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "trio._core", None)
+    with pytest.warns(SeedsHaveNoEffect, match="the seed 3 has no effect"):
+        assert sorted(order(3)) == list(range(8))
+
+
+def test_without_trios_private_parts_a_fault_cannot_be_injected() -> None:
+    class Task:
+        """A task of a Trio that keeps things elsewhere."""
+
+    task: Any = Task()
+    with pytest.raises(NoFaults, match="does not let a test make a task raise"):
+        throw_into(task, ValueError())
