@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optio_agents.hosts.processes.deadlines import Deadlines
+
 
 @dataclass(frozen=True, slots=True)
 class ConversationOptions:
@@ -33,6 +35,11 @@ class ConversationOptions:
     last text; past that the conversation ends. Answers are some hundred bytes each, unless they repeat a large
     input.
     """
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """For each step of ending the processes of the agent."""
+        return Deadlines(self.ask_seconds, self.term_seconds, self.kill_seconds)
 
     @property
     def end_seconds(self) -> float:

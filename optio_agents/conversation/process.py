@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,9 @@ import trio
 
 from optio_agents.conversation.options import ConversationOptions
 from optio_agents.conversation.values import AgentNotStarted
-from optio_agents.hosts.processes.process_tree import EndedBy, ProcessTree, end_tree, marker_environment
+from optio_agents.hosts.processes.exit_status import exit_text
+from optio_agents.hosts.processes.owned import OwnedProcess
+from optio_agents.hosts.processes.process_tree import EndedBy, end_tree
 
 READ_SIZE = 256 * 1024
 EOF_SECONDS = 1.0
@@ -56,8 +57,7 @@ class ConversationProcess:
 
     def __init__(
         self,
-        process: trio.Process,
-        tree: ProcessTree,
+        process: OwnedProcess,
         name: str,
         temporary: str,
         options: ConversationOptions,
@@ -66,7 +66,7 @@ class ConversationProcess:
         assert process.stdout is not None
         assert process.stderr is not None
         self.pid = process.pid
-        self.tree = tree
+        self.tree = process.tree
         self._process = process
         self._stdin = process.stdin
         self._stdout = process.stdout
@@ -97,13 +97,8 @@ class ConversationProcess:
 
     async def end(self, *, ask: bool) -> None:
         """See `Transport.end`."""
-        options = self._options
         end = await end_tree(
-            self.tree,
-            ask=self._stdin.aclose if ask else None,
-            ask_seconds=options.ask_seconds,
-            term_seconds=options.term_seconds,
-            kill_seconds=options.kill_seconds,
+            self.tree, deadlines=self._options.deadlines, ask=self._stdin.aclose if ask else None
         )
         if end.by is EndedBy.NOTHING:
             left = ", ".join(f"{each.name} (pid {each.pid})" for each in end.survivors)
@@ -128,14 +123,12 @@ class ConversationProcess:
 
     async def _reap(self) -> None:
         status = await self._process.wait()
-        await end_tree(
-            self.tree, term_seconds=self._options.term_seconds, kill_seconds=self._options.kill_seconds
-        )
+        await end_tree(self.tree, deadlines=self._options.deadlines)
         with trio.move_on_after(EOF_SECONDS):
             await self._output_ended.wait()
             await self._stderr_ended.wait()
         await trio.aclose_forcefully(self._stdout)
-        self._note_gone(f"{self._name} {_status_text(status)}")
+        self._note_gone(f"{self._name} ended ({exit_text(status)})")
 
     async def _drain_stderr(self) -> None:
         try:
@@ -161,15 +154,6 @@ class ConversationProcess:
             words = self.stderr_excerpt.excerpt()
             self._how = f"{how}; its stderr: {words}" if words else how
             self._gone.set()
-
-
-def _status_text(status: int) -> str:
-    if status >= 0:
-        return f"exited with status {status}"
-    try:
-        return f"was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was ended by signal {-status}"
 
 
 async def start_process(
@@ -198,19 +182,18 @@ async def start_process(
     if not await trio.Path(cwd).is_dir():
         raise AgentNotStarted(f"{name}: there is no directory {cwd!r} to run it in")
     temporary = tempfile.mkdtemp(prefix="optio-agent-")
-    marker = marker_environment()
-    surroundings = {**environment, **marker, "TMPDIR": temporary}
+    surroundings = {**environment, "TMPDIR": temporary}
     if home is not None:
         surroundings["HOME"] = home
     try:
-        process = await trio.lowlevel.open_process(
+        process = await OwnedProcess.start(
             [program, *command[1:]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env=surroundings,
-            start_new_session=True,
+            environment=surroundings,
+            deadlines=options.deadlines,
         )
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -218,6 +201,6 @@ async def start_process(
             reason = error.strerror or error
             raise AgentNotStarted(f"{name}: {program} cannot be run: {reason}") from error
         raise
-    agent = ConversationProcess(process, ProcessTree(process.pid, marker), name, temporary, options)
+    agent = ConversationProcess(process, name, temporary, options)
     nursery.start_soon(agent.look_after, name=f"looking after {name}")
     return agent

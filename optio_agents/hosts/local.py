@@ -13,6 +13,7 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from optio_agents.hosts.files.task_paths import TaskPaths
 from optio_agents.hosts.files.transfer import Source, file_digest, source_digest, write_source
 from optio_agents.hosts.local_files import LocalFiles
 from optio_agents.hosts.log.local_reader import open_log_reader
-from optio_agents.hosts.processes.commands import TERM_SECONDS, Launched, run
+from optio_agents.hosts.processes.commands import LAUNCHED, Launched, run
 from optio_agents.hosts.processes.pipes import InputWriter, OutputLines
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ class LocalHost:
         """Run a shell command to its end and collect what it prints (decoded with replacement).
 
         `cwd` is the workdir unless given; `env` replaces the whole environment, `None` inherits ours. Its
-        stdin is empty. Cancelling ends it and all that it started: TERM, and KILL after `CANCEL_SECONDS`.
+        stdin is empty. Cancelling ends it and all that it started: TERM, then KILL.
         What a command leaves running in the background when it ends by itself is left alone.
 
         Raises:
@@ -281,12 +282,12 @@ class LocalHost:
         )
 
     async def terminate_subprocess(self, handle: ProcessHandle, *, aggressive: bool) -> None:
-        """End a launched command and everything it started: TERM, and KILL after `TERM_SECONDS`.
+        """End a launched command and everything it started: TERM, then KILL.
 
         `aggressive` kills at once. What it printed before may still be read from the handle.
         """
         process: Any = handle.pid_like
-        await self._launched.end(process, term_seconds=0 if aggressive else TERM_SECONDS)
+        await self._launched.end(process, deadlines=replace(LAUNCHED, term=0) if aggressive else LAUNCHED)
 
     def _make_taskdir(self) -> None:
         os.makedirs(self.taskdir, exist_ok=True)

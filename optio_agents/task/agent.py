@@ -10,15 +10,14 @@ from typing import Any
 
 from optio_agents.bridge import run_in_trio
 from optio_agents.hosts import shell
+from optio_agents.hosts.processes.deadlines import Deadlines
 from optio_agents.hosts.processes.process_tree import MARKER_VARIABLE, ProcessTree, end_tree
 
 TAIL = 2000
 """Bytes of the agent's output that are kept for the report of its failure."""
 
-TERM_SECONDS = 1.0
-KILL_SECONDS = 1.0
-"""What an agent's processes get: from TERM until KILL, and then until they are given up. Together well within the
-grace that optio gives a cancelled task (5 s by default)."""
+ENDING = Deadlines(ask=0, term=1.0, kill=1.0)
+"""For the processes of an agent. Well within the grace that optio gives a cancelled task (5 s by default)."""
 
 
 class AgentExited(Exception):  # noqa: N818 - named for what happened
@@ -114,7 +113,7 @@ class AgentProcess:
             raise AgentExited(status, self._tail.decode("utf-8", "replace").strip())
 
     async def end(self) -> str | None:
-        """End it and all that it started. Takes at most `TERM_SECONDS + 2 * KILL_SECONDS`. Idempotent.
+        """End it and all that it started. Takes at most `ENDING.total`. Idempotent.
 
         Returns:
             What a remote host says of processes that could not be ended.
@@ -124,7 +123,7 @@ class AgentProcess:
         complaint = ""
         tree = self._tree
         if tree is not None:
-            await run_in_trio(lambda _: end_tree(tree, term_seconds=TERM_SECONDS, kill_seconds=KILL_SECONDS))
+            await run_in_trio(lambda _: end_tree(tree, deadlines=ENDING))
             await self._handle.pid_like.wait()
         else:
             ended = await self._host.run_command(self._end_marked(), cwd="/")
@@ -146,4 +145,4 @@ class AgentProcess:
         return hashlib.sha256(self._host.taskdir.encode("utf-8", "surrogateescape")).hexdigest()[:24]
 
     def _end_marked(self) -> str:
-        return shell.end_marked(MARKER_VARIABLE, self._mark, seconds=TERM_SECONDS)
+        return shell.end_marked(MARKER_VARIABLE, self._mark, seconds=ENDING.term)

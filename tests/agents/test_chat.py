@@ -47,4 +47,4 @@ async def test_a_program_talks_to_a_real_agent(lab: Lab, name: str) -> None:
     assert [line["text"].strip() for line in heard if line["kind"] == "turn"] == ["one", "two"]
     assert "".join(line["text"] for line in heard if line["kind"] == "event").split() == ["one", "two"]
     assert heard[-1]["kind"] == "closed"
-    assert "exited with status 0" in heard[-1]["how"]
+    assert "exit status 0" in heard[-1]["how"]

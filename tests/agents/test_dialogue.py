@@ -77,7 +77,7 @@ async def test_turns_and_messages_while_it_is_busy(lab: Lab, name: str) -> None:
             assert texts == ["begin end", "queued 1", "queued 2"]
             report = await conversation.close()
             assert report.unsent == ()
-            assert "exited with status 0" in report.how
+            assert "exit status 0" in report.how
         assert [message.strip() for message in messages] == texts
 
 

@@ -70,9 +70,9 @@ async def test_it_works_in_its_directory_with_a_home_and_a_temporary_directory_o
 @pytest.mark.parametrize(
     ("script", "how"),
     [
-        ("exit 0", "agent exited with status 0"),
-        ("echo no key >&2; exit 3", "agent exited with status 3; its stderr: no key"),
-        ("kill -SEGV $$", "agent was ended by SIGSEGV"),
+        ("exit 0", "agent ended (exit status 0)"),
+        ("echo no key >&2; exit 3", "agent ended (exit status 3); its stderr: no key"),
+        ("kill -SEGV $$", "agent ended (killed by SIGSEGV)"),
     ],
 )
 async def test_how_it_ended_is_told_with_its_last_words(tmp_path: Path, script: str, how: str) -> None:
@@ -86,7 +86,7 @@ async def test_an_agent_that_ends_with_its_input_gets_no_signal(tmp_path: Path) 
         await agent.send(b"hello\n")
         nursery.start_soon(partial(agent.end, ask=True))
         assert await printed(agent) == "hello\nbye\n"
-        assert await agent.wait() == "agent exited with status 0"
+        assert await agent.wait() == "agent ended (exit status 0)"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ async def test_an_agent_that_does_not_end_with_its_input_is_ended_by_signals(
         assert await agent.receive() == b"up\n"
         nursery.start_soon(partial(agent.end, ask=True))
         assert await printed(agent) == ""
-        assert await agent.wait() == f"agent was ended by {how}"
+        assert await agent.wait() == f"agent ended (killed by {how})"
 
 
 async def test_what_cannot_be_run_is_named(tmp_path: Path) -> None:

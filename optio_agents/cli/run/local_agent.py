@@ -1,13 +1,12 @@
 """COMMAND as a process with an owner: started, spoken to, waited for, and ended with everything it started.
 
 It runs in a session of its own, so that Ctrl-C on the terminal reaches only us; how the agent is ended is
-decided here and in `hosts.process_tree`, never left to chance.
+decided here and in `hosts.processes.owned`.
 """
 
 from __future__ import annotations
 
 import errno
-import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,45 +18,25 @@ import trio
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.run.agent_input import AgentInput, AgentNotListening
 from optio_agents.context import SYSTEM_MESSAGE_PREFIX
-from optio_agents.hosts.processes.process_tree import (
-    EndedBy,
-    ProcessTree,
-    TreeEnd,
-    end_tree,
-    marker_environment,
-)
+from optio_agents.hosts.processes.deadlines import Deadlines
+from optio_agents.hosts.processes.owned import OwnedProcess
+from optio_agents.hosts.processes.process_tree import TreeEnd
 
 FAREWELL = f"{SYSTEM_MESSAGE_PREFIX}the session is over: please end now"
 """What an agent that is being interrupted is told before its input is closed."""
 
 
+_ENDING = Deadlines(ask=3, term=3, kill=3)
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the agent is waited for, in seconds."""
+    """How long the agent is waited for."""
 
     send: float = 5.0
-    """For an agent that does not read, until a message counts as not delivered."""
-    ask: float = 3.0
-    """From closing its input until TERM."""
-    term: float = 3.0
-    """From TERM until KILL."""
-    kill: float = 3.0
-    """For the kernel to end what was killed, and again for what that leaves to be collected."""
-
-    @property
-    def ending(self) -> float:
-        """The longest that `LocalAgent.end` may take."""
-        return self.ask + self.term + 2 * self.kill
-
-
-def status_text(returncode: int) -> str:
-    """`exit status 3` or `killed by SIGTERM`; `returncode` as `subprocess` has it."""
-    if returncode >= 0:
-        return f"exit status {returncode}"
-    try:
-        return f"killed by {signal.Signals(-returncode).name}"
-    except ValueError:
-        return f"killed by signal {-returncode}"
+    """Seconds for an agent that does not read, until a message counts as not delivered."""
+    end: Deadlines = _ENDING
+    """For each step of its end."""
 
 
 def _start_trouble(error: OSError) -> str:
@@ -72,19 +51,12 @@ def _start_trouble(error: OSError) -> str:
 class LocalAgent:
     """One run of COMMAND. Made by `start`; `end` must be called, whatever happens.
 
-    start ──> running ──(exits)──────────> end: TERM, KILL for what it left behind
-                 └────(DONE, cancelled)──> end: close its input, TERM, KILL
+    Its input is a pipe of ours (`AgentInput`); how it ends is described at `OwnedProcess`.
     """
 
-    def __init__(
-        self, process: trio.Process, inbox: AgentInput, tree: ProcessTree, patience: Patience
-    ) -> None:
+    def __init__(self, process: OwnedProcess, inbox: AgentInput) -> None:
         self._process = process
         self._input = inbox
-        self._tree = tree
-        self._patience = patience
-        self._ending = trio.CancelScope(shield=True)
-        self._end: TreeEnd | None = None
 
     @classmethod
     async def start(
@@ -102,26 +74,25 @@ class LocalAgent:
             UsageError: the kernel refuses to run it.
         """
         patience = patience or Patience()
-        marker = marker_environment()
         inbox = AgentInput(patience=patience.send)
         try:
-            process = await trio.lowlevel.open_process(
+            process = await OwnedProcess.start(
                 command,
                 stdin=inbox.reader,
                 stdout=output,
                 stderr=output,
-                cwd=workdir,
-                env={**environment, **marker},
-                start_new_session=True,
+                cwd=str(workdir),
+                environment=environment,
+                deadlines=patience.end,
             )
         except BaseException as error:
-            with trio.CancelScope(shield=True):
+            with trio.move_on_after(patience.end.kill, shield=True):
                 await inbox.close()
             if isinstance(error, OSError):
                 raise UsageError(f"cannot run {command[0]}: {_start_trouble(error)}") from error
             raise
         inbox.close_reader()
-        return cls(process, inbox, ProcessTree(process.pid, marker), patience)
+        return cls(process, inbox)
 
     @property
     def pid(self) -> int:
@@ -142,38 +113,20 @@ class LocalAgent:
 
     def hurry(self) -> None:
         """Let an `end` that is going on, or yet to come, kill at once instead of waiting."""
-        self._ending.cancel("hurried")
+        self._process.hurry()
 
     async def end(self, *, farewell: bool = False) -> TreeEnd:
-        """End COMMAND and everything it started, within `patience.ending` seconds; idempotent.
+        """End COMMAND and every process that it started, within `patience.end.total` seconds; idempotent.
 
-        While COMMAND runs it is asked first: `farewell` sends it `FAREWELL`, and its input is closed. Then
-        TERM, then KILL. Shielded from cancellation, as it must not be left half done; `hurry` makes it quick.
+        While COMMAND runs it is asked first: `farewell` sends it `FAREWELL`, and its input is closed.
         """
-        if self._end is not None:
-            return self._end
 
         async def ask() -> None:
             if farewell:
-                with suppress(AgentNotListening):  # closing its input, and then TERM, say the same
+                with suppress(AgentNotListening):  # The end of its input, and then TERM, say the same.
                     await self._input.send(FAREWELL)
             await self._input.close()
 
-        running = self._process.returncode is None
-        with self._ending:
-            self._end = await end_tree(
-                self._tree,
-                ask=ask if running else None,
-                ask_seconds=self._patience.ask,
-                term_seconds=self._patience.term,
-                kill_seconds=self._patience.kill,
-            )
-        if self._end is None:  # hurried: end_tree has killed what was left
-            left = tuple(self._tree.members())
-            self._end = TreeEnd(EndedBy.NOTHING if left else EndedBy.KILL, left)
-        with trio.move_on_after(self._patience.kill, shield=True):
-            await self._input.close()
-            await (
-                self._process.wait()
-            )  # collects its status; only a process stuck in the kernel makes this wait
-        return self._end
+        end = await self._process.end(ask=ask)
+        await self._input.close()
+        return end

@@ -16,7 +16,7 @@ from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.agent_input import AgentNotListening
 from optio_agents.cli.run.deliverable_store import DeliverableStore
 from optio_agents.cli.run.exit_decision import Stop, judge
-from optio_agents.cli.run.local_agent import LocalAgent, Patience, status_text
+from optio_agents.cli.run.local_agent import LocalAgent, Patience
 from optio_agents.cli.run.log_capture import shown_diagnostics
 from optio_agents.cli.run.output.events import AgentStarted, RunEnded, RunEvent, RunInterrupted
 from optio_agents.cli.run.output.plain_text import failure_lines, headline
@@ -25,6 +25,7 @@ from optio_agents.cli.run.settings import RunSettings, Show, relative_files
 from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import Workspace
 from optio_agents.hosts.local import LocalHost
+from optio_agents.hosts.processes.exit_status import exit_text
 from optio_agents.protocol.protocol import get_protocol
 from optio_agents.protocol.session import run_log_protocol_session
 from optio_agents.session.deliverable import DeliverableFile
@@ -217,7 +218,7 @@ class LocalRun:
     async def _outcome(self) -> SessionOutcome:
         """The session itself, on its host."""
         host = LocalHost.within(str(self._workspace.workdir), fresh=self._workspace.temporary)
-        return await self._session_on(host, self._patience.ending + GRACE_SLACK)
+        return await self._session_on(host, self._patience.end.total + GRACE_SLACK)
 
     async def _session_on(self, host: object, grace: float) -> SessionOutcome:
         """Awaited in the world of `host`. `grace`: seconds that the body gets to end its agent."""
@@ -274,7 +275,7 @@ class LocalRun:
         )
         try:
             self._agent_runs(agent, AgentStarted(self._settings.command, agent.pid, self._workspace.workdir))
-            self._status = status_text(await agent.wait())
+            self._status = exit_text(await agent.wait())
         finally:
             end = await agent.end(farewell=self._stop is not None)
             self._survivors = tuple(

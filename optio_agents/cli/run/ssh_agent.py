@@ -17,7 +17,7 @@ import asyncssh
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.agent_input import AgentNotListening
 from optio_agents.cli.run.local_agent import FAREWELL, Patience
-from optio_agents.task.agent import KILL_SECONDS, TERM_SECONDS, AgentProcess
+from optio_agents.task.agent import ENDING, AgentProcess
 
 T = TypeVar("T")
 
@@ -150,7 +150,7 @@ class RemoteAgent:
         if not self._exited.is_set() and not self._hurried.is_set():
             await self._ask(farewell)
         try:
-            return await insist(self._host, self._process.end, TERM_SECONDS + KILL_SECONDS)
+            return await insist(self._host, self._process.end, ENDING.term + ENDING.kill)
         except TROUBLE as error:
             return f"it may still be running: {str(error) or type(error).__name__}"
         finally:
@@ -169,7 +169,7 @@ class RemoteAgent:
         hurried = asyncio.ensure_future(self._hurried.wait())
         try:
             await asyncio.wait(
-                (exited, hurried), timeout=self._patience.ask, return_when=asyncio.FIRST_COMPLETED
+                (exited, hurried), timeout=self._patience.end.ask, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             for task in (exited, hurried):

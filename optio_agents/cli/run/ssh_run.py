@@ -27,7 +27,6 @@ from optio_host.types import SSHConfig
 from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.deliverable_store import DeliverableStore
-from optio_agents.cli.run.local_agent import status_text
 from optio_agents.cli.run.local_run import GRACE_SLACK, LocalRun, run_agent
 from optio_agents.cli.run.output.events import AgentStarted, RunEnded
 from optio_agents.cli.run.settings import RunSettings
@@ -35,6 +34,7 @@ from optio_agents.cli.run.ssh_agent import REMOTE_SECONDS, TROUBLE, RemoteAgent,
 from optio_agents.cli.run.ssh_target import SshTarget
 from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import PREFIX, Workspace
+from optio_agents.hosts.processes.exit_status import exit_text
 from optio_agents.session.deliverable import DeliverableFile
 from optio_agents.session.outcome import SessionOutcome
 
@@ -84,7 +84,7 @@ class SshRun(LocalRun):
 
     async def _outcome(self) -> SessionOutcome:
         async with self._connected() as host:
-            grace = self._patience.send + self._patience.ending + 2 * REMOTE_SECONDS + GRACE_SLACK
+            grace = self._patience.send + self._patience.end.total + 2 * REMOTE_SECONDS + GRACE_SLACK
             return await self._boundary.call(self._session_on, host, grace, label="the session")
 
     @asynccontextmanager
@@ -152,7 +152,7 @@ class SshRun(LocalRun):
             status = await agent.wait()
             if status is None:
                 raise self._lost(None)
-            self._status = status_text(status)
+            self._status = exit_text(status)
         finally:
             left = await agent.end(farewell=self._stop is not None)
             if left is not None:

@@ -15,6 +15,7 @@ import trio
 
 from optio_agents.hosts.files.transfer import consuming
 from optio_agents.hosts.processes.commands import running
+from optio_agents.hosts.processes.owned import OwnedProcess
 
 _BLOCK = 1024 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
@@ -67,7 +68,7 @@ async def restore(stream: AsyncIterator[bytes], workdir: str) -> None:
 @asynccontextmanager
 async def _tar(
     arguments: list[str], *, stdin: int = DEVNULL, stdout: int = DEVNULL
-) -> AsyncIterator[trio.Process]:
+) -> AsyncIterator[OwnedProcess]:
     """A tar that runs; judged by its exit status when the block is left without an exception."""
     with TemporaryFile() as errors:
         async with running(

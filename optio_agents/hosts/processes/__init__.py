@@ -1,5 +1,6 @@
 """Child processes on a local host.
 
-commands      runs a shell command, collects its output    pipes    reads and writes pipes without blocking
-process_tree  finds and ends a program and all that it started
+owned         a child process with an owner              deadlines    how long each step of its end may take
+process_tree  finds and ends a program and its descendants    exit_status  the text of an exit status
+commands      runs a shell command, collects its output    pipes        its output as lines, its input as a writer
 """

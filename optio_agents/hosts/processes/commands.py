@@ -8,22 +8,20 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from subprocess import DEVNULL, PIPE, STDOUT
 
 import trio
 
-from optio_agents.hosts.processes.process_tree import ProcessTree, end_tree, marker_environment
+from optio_agents.hosts.processes.deadlines import Deadlines
+from optio_agents.hosts.processes.owned import OwnedProcess
 
-TERM_SECONDS = 5.0
-"""How long a launched command may take over SIGTERM before it is killed."""
+LAUNCHED = Deadlines(ask=0)
+"""For a command that was launched."""
 
-CANCEL_SECONDS = 2.0
-"""The same for a command that was cancelled while it ran."""
-
-KILL_SECONDS = 5.0
-"""How long to wait for what was killed (a process may hang in the kernel)."""
+CANCELLED = Deadlines(ask=0, term=2.0)
+"""For a command that was cancelled while it ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,8 @@ class Completed:
 async def run(command: list[str], *, cwd: str, env: Mapping[str, str] | None = None) -> Completed:
     """Run a command to its end and collect what it prints (decoded with replacement). Its stdin is empty.
 
-    Cancelling ends it and all that it started: TERM, and KILL after `CANCEL_SECONDS`. What a command leaves
-    running in the background when it ends by itself is left alone.
+    Cancelling ends it and every process that it started, within `CANCELLED`. What a command leaves running in the
+    background when it ends by itself is left alone.
 
     Raises:
         OSError: it cannot be started.
@@ -64,31 +62,35 @@ async def running(
     stdin: int = DEVNULL,
     stdout: int = DEVNULL,
     stderr: int = DEVNULL,
-) -> AsyncIterator[trio.Process]:
+) -> AsyncIterator[OwnedProcess]:
     """A program that runs while the block does: one that has not been waited for by its end is ended.
 
     Raises:
         OSError: it cannot be started.
     """
-    process: trio.Process = await trio.lowlevel.open_process(
-        command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+    process = await OwnedProcess.start(
+        command,
+        cwd=cwd,
+        environment=os.environ if env is None else env,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        deadlines=CANCELLED,
     )
-    tree = ProcessTree(process.pid)
     try:
         yield process
     finally:
         if process.returncode is None:
-            with trio.move_on_after(CANCEL_SECONDS + 2 * KILL_SECONDS, shield=True):
-                await end_tree(tree, term_seconds=CANCEL_SECONDS, kill_seconds=KILL_SECONDS)
-                await process.wait()
-        await _close_pipes(process)
+            await process.end()
+        with trio.move_on_after(CANCELLED.kill, shield=True):
+            await process.close_streams()
 
 
 class Launched:
     """The commands that were launched and have not been ended yet."""
 
     def __init__(self) -> None:
-        self._trees: dict[trio.Process, ProcessTree] = {}
+        self._owned: dict[trio.Process, OwnedProcess] = {}
 
     async def launch(
         self,
@@ -111,50 +113,39 @@ class Launched:
             for name, value in os.environ.items()
             if not any(fnmatchcase(name, pattern) for pattern in env_remove)
         }
-        marker = marker_environment()
-        process: trio.Process = await trio.lowlevel.open_process(
+        process = await OwnedProcess.start(
             ["/bin/sh", "-c", command],
             cwd=cwd,
-            env={**inherited, **env, **marker},
+            environment={**inherited, **env},
             stdin=PIPE if stdin else None,
             stdout=PIPE,
             stderr=STDOUT if merge_stderr else PIPE,
-            start_new_session=True,
+            deadlines=LAUNCHED,
         )
-        self._trees[process] = ProcessTree(process.pid, marker)
-        return process
+        self._owned[process.trio_process] = process
+        return process.trio_process
 
-    async def end(self, process: trio.Process, *, term_seconds: float) -> None:
-        """End a command and everything it started, within the deadlines. Idempotent.
+    async def end(self, process: trio.Process, *, deadlines: Deadlines = LAUNCHED) -> None:
+        """End a command and every process that it started, within `deadlines`. Idempotent.
 
         Its output pipes stay open, so that what it printed can still be read.
         """
-        tree = self._trees.pop(process, None)
-        if tree is None:
+        owned = self._owned.pop(process, None)
+        if owned is None:
             await trio.lowlevel.checkpoint()
             return
-        try:
-            await end_tree(tree, term_seconds=term_seconds, kill_seconds=KILL_SECONDS)
-        finally:
-            with trio.move_on_after(KILL_SECONDS, shield=True):
-                await process.wait()
-            if process.stdin is not None:
-                await trio.aclose_forcefully(process.stdin)
+        await owned.end(deadlines=deadlines)
+        if process.stdin is not None:
+            await trio.aclose_forcefully(process.stdin)
 
     async def end_all(self) -> None:
         """Kill what is left, and close its pipes."""
         await trio.lowlevel.checkpoint()
-        for process in list(self._trees):
-            await self.end(process, term_seconds=0)
-            await _close_pipes(process)
+        for process, owned in list(self._owned.items()):
+            await self.end(process, deadlines=replace(LAUNCHED, term=0))
+            await owned.close_streams()
 
 
 async def _collect(stream: trio.abc.ReceiveStream, into: bytearray) -> None:
     async for data in stream:
         into += data
-
-
-async def _close_pipes(process: trio.Process) -> None:
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            await trio.aclose_forcefully(pipe)

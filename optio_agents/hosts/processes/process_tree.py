@@ -30,6 +30,8 @@ from dataclasses import dataclass
 
 import trio
 
+from optio_agents.hosts.processes.deadlines import Deadlines
+
 MARKER_VARIABLE = "OPTIO_PROCESS_TREE"
 """The environment variable that marks all processes of one tree."""
 
@@ -241,40 +243,34 @@ async def _wait_exits(entries: Collection[ProcessEntry]) -> None:
 
 
 async def end_tree(
-    tree: ProcessTree,
-    *,
-    ask: Callable[[], Awaitable[object]] | None = None,
-    ask_seconds: float = 5.0,
-    term_seconds: float = 5.0,
-    kill_seconds: float = 5.0,
+    tree: ProcessTree, *, deadlines: Deadlines, ask: Callable[[], Awaitable[object]] | None = None
 ) -> TreeEnd:
-    """End a program and everything it started, in order: ask, then TERM, then KILL; each with its own
-    deadline.
+    """End a program and every process that it started, in order: ask, then TERM, then KILL.
 
-    `ask` is whatever the program understands as "please end" (closing its stdin, a command); its root
-    process then has `ask_seconds` to exit, and what it leaves behind is terminated. Without `ask`, TERM
-    comes first. Takes at most the sum of the deadlines, and only as long as there is something to wait for.
-    An `ask` that raises `OSError` or a trio resource error counts as asked in vain.
+    `ask` is what the program understands as "please end" (closing its stdin, a command). Its root process then has
+    `deadlines.ask` seconds to exit, and what it leaves behind is terminated. Without `ask`, TERM comes first. Takes
+    at most the sum of the deadlines, and only as long as there is something to wait for. An `ask` that raises
+    `OSError` or a trio resource error counts as asked in vain.
 
-    Cancelling this hurries it: what is left is killed at once (shielded for at most `kill_seconds`), then the
-    cancellation goes on. So nothing survives, whichever way it is left.
+    Cancelling this hurries it: what is left is killed at once (shielded for at most `deadlines.kill`), then the
+    cancellation goes on. So no process survives, however this is left.
     """
     try:
         if ask is not None:
-            with trio.move_on_after(ask_seconds):
+            with trio.move_on_after(deadlines.ask):
                 with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                     await ask()
                 await tree.wait_root()
         if not tree.members():
             return TreeEnd(EndedBy.ITSELF if ask is None else EndedBy.ASKING)
-        with trio.move_on_after(term_seconds):
+        with trio.move_on_after(deadlines.term):
             tree.signal(signal.SIGTERM)
-            tree.signal(signal.SIGCONT)  # a stopped process only sees TERM once it runs again
+            tree.signal(signal.SIGCONT)  # A stopped process sees TERM only when it runs again.
             await tree.wait_gone()
             return TreeEnd(EndedBy.TERM)
     finally:
-        # On the way out after a return above nothing is left, and this costs one look at /proc.
-        survivors = await _kill(tree, kill_seconds)
+        # After a return above no process is left, and this costs one look at /proc.
+        survivors = await _kill(tree, deadlines.kill)
     return TreeEnd(EndedBy.NOTHING, survivors) if survivors else TreeEnd(EndedBy.KILL)
 
 

@@ -144,7 +144,7 @@ async def test_an_agent_that_crashes_ends_the_chat_with_its_own_words() -> None:
     async with program() as chat:
         await chat.say(send="crash")
         closed = await chat.until(kind="closed")
-        assert "exited with status 3" in closed["how"]
+        assert "exit status 3" in closed["how"]
         assert "it crashed" in closed["how"]
         assert await chat.process.wait() == 3
 

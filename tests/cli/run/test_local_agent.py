@@ -9,11 +9,13 @@ import trio
 
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.run.agent_input import AgentNotListening
-from optio_agents.cli.run.local_agent import FAREWELL, LocalAgent, Patience, status_text
+from optio_agents.cli.run.local_agent import FAREWELL, LocalAgent, Patience
+from optio_agents.hosts.processes.deadlines import Deadlines
+from optio_agents.hosts.processes.exit_status import exit_text
 from optio_agents.hosts.processes.process_tree import EndedBy
 
 HANG_GUARD = 60
-LONG = Patience(send=HANG_GUARD, ask=HANG_GUARD, term=HANG_GUARD, kill=HANG_GUARD)
+LONG = Patience(send=HANG_GUARD, end=Deadlines(HANG_GUARD, HANG_GUARD, HANG_GUARD))
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ async def test_an_interrupted_agent_is_told_so(tmp_path: Path, output: int) -> N
 
 async def test_one_that_does_not_listen_gets_term(tmp_path: Path, output: int) -> None:
     agent, stream = await start(
-        SAY_READY + "ready(); time.sleep(1000)", tmp_path, output, Patience(ask=0, term=60)
+        SAY_READY + "ready(); time.sleep(1000)", tmp_path, output, Patience(end=Deadlines(ask=0, term=60))
     )
     with trio.fail_after(HANG_GUARD):
         assert (await agent.end()).by is EndedBy.TERM
@@ -110,7 +112,7 @@ async def test_one_that_ignores_term_is_killed_with_its_children(tmp_path: Path,
         + "print(subprocess.Popen(['sleep', '1000'], start_new_session=True).pid); sys.stdout.flush()\n"
         + "ready(); time.sleep(1000)"
     )
-    agent, stream = await start(code, tmp_path, output, Patience(ask=0, term=0, kill=60))
+    agent, stream = await start(code, tmp_path, output, Patience(end=Deadlines(ask=0, term=0, kill=60)))
     child = int((tmp_path / "output").read_text())
     assert alive(child)
     with trio.fail_after(HANG_GUARD):
@@ -153,7 +155,7 @@ async def test_hurry_kills_at_once_and_loses_nobody(tmp_path: Path, output: int)
 
 async def test_ending_is_not_given_up_by_a_cancellation(tmp_path: Path, output: int) -> None:
     agent, stream = await start(
-        SAY_READY + "ready(); time.sleep(1000)", tmp_path, output, Patience(ask=0, term=60)
+        SAY_READY + "ready(); time.sleep(1000)", tmp_path, output, Patience(end=Deadlines(ask=0, term=60))
     )
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -178,7 +180,7 @@ async def test_a_file_that_the_kernel_refuses_is_unusable(
 
 
 def test_exit_statuses_read_well() -> None:
-    assert status_text(3) == "exit status 3"
-    assert status_text(-15) == "killed by SIGTERM"
-    assert status_text(-64) == "killed by SIGRTMAX"
-    assert status_text(-50) == "killed by signal 50"
+    assert exit_text(3) == "exit status 3"
+    assert exit_text(-15) == "killed by SIGTERM"
+    assert exit_text(-64) == "killed by SIGRTMAX"
+    assert exit_text(-50) == "killed by signal 50"

@@ -14,6 +14,7 @@ import trio
 
 from optio_agents.hosts.local import LocalHost
 from optio_agents.hosts.processes import commands
+from optio_agents.hosts.processes.deadlines import Deadlines
 from tests.support.processes import alive
 
 ODD_NAME = "task 'dir\"; touch pwned #$(touch pwned)"
@@ -56,7 +57,7 @@ async def test_a_large_output_on_both_streams_does_not_block(host: LocalHost) ->
 async def test_cancelling_a_command_ends_it_and_what_it_started(
     host: LocalHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "CANCEL_SECONDS", 0.2)
+    monkeypatch.setattr(commands, "CANCELLED", Deadlines(term=0.2))
     pids = Path(host.workdir, "pids")
     os.mkfifo(pids)
     command = "trap '' TERM; setsid sleep 1000 & echo $! $$ > pids; while :; do sleep 1000; done"

@@ -13,6 +13,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optio_agents.hosts.processes.deadlines import Deadlines
 from optio_agents.hosts.processes.process_tree import (
     EndedBy,
     Lineage,
@@ -137,7 +138,7 @@ async def running(script: str, *, ready: int = 1) -> AsyncIterator[tuple[trio.Pr
                 received += await process.stdout.receive_some()
         yield process, tree
         with trio.CancelScope(shield=True, deadline=trio.current_time() + HANG_GUARD):
-            await end_tree(tree)
+            await end_tree(tree, deadlines=Deadlines())
 
 
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(1000)"
@@ -162,7 +163,9 @@ async def test_a_program_that_ends_when_asked_is_not_signalled() -> None:
     with trio.fail_after(HANG_GUARD):
         async with running(READS_STDIN) as (process, tree):
             assert process.stdin is not None
-            assert await end_tree(tree, ask=process.stdin.aclose, ask_seconds=30) == TreeEnd(EndedBy.ASKING)
+            assert await end_tree(tree, deadlines=Deadlines(ask=30), ask=process.stdin.aclose) == TreeEnd(
+                EndedBy.ASKING
+            )
             assert await process.wait() == 0
 
 
@@ -172,7 +175,9 @@ async def test_children_in_other_sessions_and_double_forked_daemons_are_ended_to
             assert len(tree.members()) == 3
             assert process.stdin is not None
             # The root leaves when asked; the two that it left behind need TERM.
-            assert await end_tree(tree, ask=process.stdin.aclose, ask_seconds=30) == TreeEnd(EndedBy.TERM)
+            assert await end_tree(tree, deadlines=Deadlines(ask=30), ask=process.stdin.aclose) == TreeEnd(
+                EndedBy.TERM
+            )
             assert tree.members() == []
 
 
@@ -182,7 +187,7 @@ async def test_what_a_killed_program_leaves_behind_is_found_and_ended() -> None:
             process.kill()
             await process.wait()
             assert len(tree.members()) == 2
-            assert await end_tree(tree) == TreeEnd(EndedBy.TERM)
+            assert await end_tree(tree, deadlines=Deadlines()) == TreeEnd(EndedBy.TERM)
             assert tree.members() == []
 
 
@@ -193,7 +198,7 @@ async def test_a_program_that_ignores_asking_and_term_is_killed() -> None:
             async def ask() -> None:
                 raise trio.BrokenResourceError
 
-            end = await end_tree(tree, ask=ask, ask_seconds=0.01, term_seconds=0.01, kill_seconds=30)
+            end = await end_tree(tree, deadlines=Deadlines(0.01, 0.01, 30), ask=ask)
             assert end == TreeEnd(EndedBy.KILL)
             assert await process.wait() == -signal.SIGKILL
 
@@ -203,7 +208,7 @@ async def test_cancelling_the_end_kills_at_once_and_stays_a_cancellation() -> No
         async with running(OBSTINATE) as (process, tree):
             with trio.CancelScope() as scope:
                 scope.cancel()
-                await end_tree(tree, term_seconds=1000, kill_seconds=30)
+                await end_tree(tree, deadlines=Deadlines(term=1000, kill=30))
             assert scope.cancelled_caught
             assert tree.members() == []
             assert await process.wait() == -signal.SIGKILL
@@ -213,7 +218,7 @@ async def test_a_stopped_program_is_terminated() -> None:
     with trio.fail_after(HANG_GUARD):
         async with running(SLEEPER) as (process, tree):
             process.send_signal(signal.SIGSTOP)
-            assert await end_tree(tree, term_seconds=30) == TreeEnd(EndedBy.TERM)
+            assert await end_tree(tree, deadlines=Deadlines(term=30)) == TreeEnd(EndedBy.TERM)
 
 
 async def test_ending_what_has_ended_does_nothing() -> None:
@@ -221,7 +226,7 @@ async def test_ending_what_has_ended_does_nothing() -> None:
         async with running(SLEEPER) as (process, tree):
             process.kill()
             await process.wait()
-            assert await end_tree(tree) == TreeEnd(EndedBy.ITSELF)
+            assert await end_tree(tree, deadlines=Deadlines()) == TreeEnd(EndedBy.ITSELF)
 
 
 def test_there_is_no_tree_without_a_process() -> None:
