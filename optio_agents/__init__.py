@@ -11,14 +11,23 @@ The tree, from the edge to the core (arrows of import go this way only):
     context.py     HookContext, which hooks and callbacks get
     actors         (a package of its own) the actor runtime beneath
 
+The other modules are the parts of which agent packages are made; `docs/agent-package.md` shows them at work:
+
+    values         text, agent_info, account, config_types, custom_controls, mcp, session_controls
+    instructions   prompt
+    the sandbox    fs_grants, claustrum
+    an agent's TUI tmux_input, input_listener, pane_surfacing
+    files          uploads
+
 Names are imported on first use: `optio-agents check` must not pay for Trio, nor a Trio session for asyncssh.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import actors
+from optio_agents.lazy_imports import install_lazy_imports
 
 if getattr(actors, "DISTRIBUTION", None) != "optio-agents":
     raise ImportError(
@@ -27,147 +36,119 @@ if getattr(actors, "DISTRIBUTION", None) != "optio-agents":
         "(a script's own folder and the current folder come first)."
     )
 
-if TYPE_CHECKING:
-    from optio_agents.context import SYSTEM_MESSAGE_PREFIX, HookContext, HookContextProtocol
+if TYPE_CHECKING or not install_lazy_imports():
+    from optio_agents.account import (
+        EMPTY as EMPTY,
+        AccountInfo as AccountInfo,
+        UsageWindow as UsageWindow,
+        is_limited as is_limited,
+    )
+    from optio_agents.agent_info import (
+        AgentInfo as AgentInfo,
+    )
+    from optio_agents.config_types import (
+        TOOL_VERBOSITIES as TOOL_VERBOSITIES,
+        AllowedDir as AllowedDir,
+        BlobCryptoConfigMixin as BlobCryptoConfigMixin,
+        ConversationMode as ConversationMode,
+        ResumeConfigMixin as ResumeConfigMixin,
+        SeedProvider as SeedProvider,
+        SeedUnavailableError as SeedUnavailableError,
+        ThinkingVerbosity as ThinkingVerbosity,
+        ToolVerbosity as ToolVerbosity,
+        WelcomeCard as WelcomeCard,
+        WelcomeConfigMixin as WelcomeConfigMixin,
+    )
+    from optio_agents.context import (
+        SYSTEM_MESSAGE_PREFIX as SYSTEM_MESSAGE_PREFIX,
+        HookContext as HookContext,
+        HookContextProtocol as HookContextProtocol,
+    )
     from optio_agents.conversation import (
-        Conversation,
-        ConversationClosed,
-        PermissionDecision,
-        PermissionRequest,
+        Conversation as Conversation,
+        ConversationClosed as ConversationClosed,
+        PermissionDecision as PermissionDecision,
+        PermissionRequest as PermissionRequest,
     )
-    from optio_agents.protocol import browser_shims
-    from optio_agents.protocol.features import ProtocolFeatures
+    from optio_agents.custom_controls import (
+        ControlSettings as ControlSettings,
+        CustomControl as CustomControl,
+        CustomControlsConfigMixin as CustomControlsConfigMixin,
+        CustomOption as CustomOption,
+    )
+    from optio_agents.input_listener import (
+        serialized as serialized,
+        start_input_listener as start_input_listener,
+    )
+    from optio_agents.mcp import (
+        McpConfigMixin as McpConfigMixin,
+        McpServer as McpServer,
+        McpServersProvider as McpServersProvider,
+        resolve_mcp_servers as resolve_mcp_servers,
+    )
+    from optio_agents.protocol.features import (
+        ProtocolFeatures as ProtocolFeatures,
+    )
     from optio_agents.protocol.parser import (
-        DeliverableEvent,
-        DoneEvent,
-        ErrorEvent,
-        LogEvent,
-        StatusEvent,
-        UnknownLine,
-        parse_log_line,
-        relativize_deliverable_path,
-        validate_deliverable_path,
+        DeliverableEvent as DeliverableEvent,
+        DoneEvent as DoneEvent,
+        ErrorEvent as ErrorEvent,
+        LogEvent as LogEvent,
+        StatusEvent as StatusEvent,
+        UnknownLine as UnknownLine,
+        parse_log_line as parse_log_line,
+        relativize_deliverable_path as relativize_deliverable_path,
+        validate_deliverable_path as validate_deliverable_path,
     )
-    from optio_agents.protocol.prompt import LOG_CHANNEL_PROMPT, RESUME_NOTICE, build_log_channel_prompt
-    from optio_agents.protocol.protocol import BrowserMode, Protocol, get_protocol
+    from optio_agents.protocol.prompt import (
+        LOG_CHANNEL_PROMPT as LOG_CHANNEL_PROMPT,
+        RESUME_NOTICE as RESUME_NOTICE,
+        build_log_channel_prompt as build_log_channel_prompt,
+    )
+    from optio_agents.protocol.protocol import (
+        BrowserMode as BrowserMode,
+        Protocol as Protocol,
+        get_protocol as get_protocol,
+    )
     from optio_agents.protocol.session import (
-        CALLER_MESSAGE_QUEUE_BOUND,
-        DELIVERABLE_QUEUE_BOUND,
-        AgentSender,
-        CallerMessageCallback,
-        DeliverableCallback,
-        DeliverableFile,
-        DeliverableFileCallback,
-        DeliverableRecord,
-        Ending,
-        HookCallback,
-        SessionFailed,
-        SessionOptions,
-        SessionOutcome,
-        fetch_deliverable_text,
-        run_log_protocol_session,
+        CALLER_MESSAGE_QUEUE_BOUND as CALLER_MESSAGE_QUEUE_BOUND,
+        DELIVERABLE_QUEUE_BOUND as DELIVERABLE_QUEUE_BOUND,
+        AgentSender as AgentSender,
+        CallerMessageCallback as CallerMessageCallback,
+        DeliverableCallback as DeliverableCallback,
+        DeliverableFile as DeliverableFile,
+        DeliverableFileCallback as DeliverableFileCallback,
+        DeliverableRecord as DeliverableRecord,
+        Ending as Ending,
+        HookCallback as HookCallback,
+        SessionFailed as SessionFailed,
+        SessionOptions as SessionOptions,
+        SessionOutcome as SessionOutcome,
+        fetch_deliverable_text as fetch_deliverable_text,
+        run_log_protocol_session as run_log_protocol_session,
     )
-    from optio_agents.task import create_agent_task
+    from optio_agents.session_controls import (
+        ControlOption as ControlOption,
+        SessionControl as SessionControl,
+    )
+    from optio_agents.task import (
+        create_agent_task as create_agent_task,
+    )
+    from optio_agents.text import (
+        Text as Text,
+        check_text as check_text,
+        resolve_text as resolve_text,
+    )
+    from optio_agents.tmux_input import (
+        NAV_KEYS as NAV_KEYS,
+        send_key_to_tmux as send_key_to_tmux,
+        send_text_to_tmux as send_text_to_tmux,
+    )
 
-_PLACES = {
-    "optio_agents.context": ("HookContext", "HookContextProtocol", "SYSTEM_MESSAGE_PREFIX"),
-    "optio_agents.conversation": (
-        "Conversation",
-        "ConversationClosed",
-        "PermissionDecision",
-        "PermissionRequest",
-    ),
-    "optio_agents.protocol.features": ("ProtocolFeatures",),
-    "optio_agents.protocol.parser": (
-        "DeliverableEvent",
-        "DoneEvent",
-        "ErrorEvent",
-        "LogEvent",
-        "StatusEvent",
-        "UnknownLine",
-        "parse_log_line",
-        "relativize_deliverable_path",
-        "validate_deliverable_path",
-    ),
-    "optio_agents.protocol.prompt": ("LOG_CHANNEL_PROMPT", "RESUME_NOTICE", "build_log_channel_prompt"),
-    "optio_agents.protocol.protocol": ("BrowserMode", "Protocol", "get_protocol"),
-    "optio_agents.protocol.session": (
-        "AgentSender",
-        "CALLER_MESSAGE_QUEUE_BOUND",
-        "CallerMessageCallback",
-        "DELIVERABLE_QUEUE_BOUND",
-        "DeliverableCallback",
-        "DeliverableFile",
-        "DeliverableFileCallback",
-        "DeliverableRecord",
-        "Ending",
-        "HookCallback",
-        "SessionFailed",
-        "SessionOptions",
-        "SessionOutcome",
-        "fetch_deliverable_text",
-        "run_log_protocol_session",
-    ),
-    "optio_agents.task": ("create_agent_task",),
-}
-
-_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
-
-__all__ = [
-    "AgentSender",
-    "BrowserMode",
-    "CALLER_MESSAGE_QUEUE_BOUND",
-    "CallerMessageCallback",
-    "Conversation",
-    "ConversationClosed",
-    "DELIVERABLE_QUEUE_BOUND",
-    "DeliverableCallback",
-    "DeliverableEvent",
-    "DeliverableFile",
-    "DeliverableFileCallback",
-    "DeliverableRecord",
-    "DoneEvent",
-    "Ending",
-    "ErrorEvent",
-    "HookCallback",
-    "HookContext",
-    "HookContextProtocol",
-    "LOG_CHANNEL_PROMPT",
-    "LogEvent",
-    "PermissionDecision",
-    "PermissionRequest",
-    "Protocol",
-    "ProtocolFeatures",
-    "RESUME_NOTICE",
-    "SYSTEM_MESSAGE_PREFIX",
-    "SessionFailed",
-    "SessionOptions",
-    "SessionOutcome",
-    "StatusEvent",
-    "UnknownLine",
-    "browser_shims",
-    "build_log_channel_prompt",
-    "create_agent_task",
-    "fetch_deliverable_text",
-    "get_protocol",
-    "parse_log_line",
-    "relativize_deliverable_path",
-    "run_log_protocol_session",
-    "validate_deliverable_path",
-]
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name == "browser_shims":
-        return import_module("optio_agents.protocol.browser_shims")
-    if name not in _PLACE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_PLACE_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from . import (
+        browser_shims as browser_shims,
+        claustrum as claustrum,
+        input_listener as input_listener,
+        session_controls as session_controls,
+        tmux_input as tmux_input,
+    )
