@@ -58,9 +58,9 @@ A message on your input channel that begins with `System:` comes from the harnes
 work for. `System: deliverable report.md: accepted`, for instance, is the reply to a deliverable. Do what
 such a message asks, in its order of arrival, and then go on with your work; it needs no answer.
 
-`System: {RESUME_NOTICE}` means that your session was interrupted and now goes on in the same directory.
-The log starts afresh, so look at what you have, announce again each deliverable whose acceptance you have
-not seen, and continue where you stopped.
+If such a message says that {RESUME_NOTICE}, your session was interrupted and now goes on in the same
+directory. The log starts afresh, so look at what you have, announce again each deliverable whose acceptance
+you have not seen, and continue where you stopped.
 """
 
 
