@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from optio_agents.cli import main
-from optio_agents.cli import main as main_function
+from optio_agents.cli import main, main as main_function
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.main import COMMANDS
 from tests.support.cli_run import COMMAND_LINE, HANG_GUARD

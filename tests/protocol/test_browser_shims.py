@@ -11,8 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from optio_agents.protocol import BrowserEvent, ProtocolFeatures, browser_shims, parse_log_line
 from optio_agents.protocol.browser_shims import (

@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.limits import MESSAGE_LIMIT

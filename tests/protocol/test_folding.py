@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from optio_core import context as optio_context
 
 from optio_agents.protocol.features import DEFAULT_FEATURES

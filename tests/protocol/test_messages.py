@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from optio_agents.protocol import messages, payload
 from optio_agents.protocol.events import CallerMessageEvent, LogEvent

@@ -1,8 +1,7 @@
 import posixpath
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from optio_agents.protocol.paths import (
     DELIVERABLES_SUBDIR,

@@ -1,8 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from optio_agents.protocol import scanner as scanner_module
 from optio_agents.protocol.events import (

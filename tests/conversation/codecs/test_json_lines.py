@@ -7,8 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from optio_agents.conversation.codecs.json_lines import HEAD_LIMIT, UNPARSEABLE, JsonLines
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from optio_agents.hosts.files import beneath
 from optio_agents.hosts.files.beneath import LeavesDirectory, open_file, open_parent, replacing, write_all

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from optio_agents.hosts.base import LINE_LIMIT, WINDOW_LIMIT
 from optio_agents.hosts.log.framer import CUT_MARK, Frame, Framer

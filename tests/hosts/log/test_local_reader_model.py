@@ -18,8 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import trio
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from optio_agents.hosts.base import LINE_LIMIT
 from optio_agents.hosts.log.framer import CUT_MARK

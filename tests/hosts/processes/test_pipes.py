@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from trio.testing import memory_stream_one_way_pair, trio_test
 
 from optio_agents.hosts.processes import pipes
