@@ -1,7 +1,8 @@
-"""The watch: the actor that waits for optio's cancellation."""
+"""The watch: the actor that waits for optio's cancellation, and what is left of optio's grace after it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Never
 
@@ -18,12 +19,24 @@ POLL_INTERVAL = 0.05
 async def watch(
     me: actors.Me[Never], boundary: Boundary, ctx: Any, tell: Callable[[CancelAsked], None]
 ) -> None:
-    """Wait until optio asks for the end, then say so once.
+    """Wait until optio asks for the end, then say so once."""
+    me.ready()
+    if can_be_cancelled(ctx):
+        await wait_cancelled(boundary, ctx)
+        tell(CancelAsked())
+
+
+def can_be_cancelled(ctx: Any) -> bool:
+    """Whether `ctx` has any way to say that optio asks for the end."""
+    return getattr(ctx, "cancellation_flag", None) is not None or hasattr(ctx, "should_continue")
+
+
+async def wait_cancelled(boundary: Boundary, ctx: Any) -> None:
+    """Return once optio has asked for the end.
 
     A ctx with a `cancellation_flag` is waited for as an event. One without is asked `should_continue()` at intervals;
-    one with neither cannot be cancelled this way.
+    for one with neither this never returns.
     """
-    me.ready()
     flag = getattr(ctx, "cancellation_flag", None)
     should_continue = getattr(ctx, "should_continue", None)
     if flag is not None:
@@ -32,8 +45,7 @@ async def watch(
         while should_continue():  # noqa: ASYNC110 - such a ctx has no event to wait for
             await trio.sleep(POLL_INTERVAL)
     else:
-        return
-    tell(CancelAsked())
+        await trio.sleep_forever()
 
 
 def is_cancelled(ctx: Any) -> bool:
@@ -43,3 +55,15 @@ def is_cancelled(ctx: Any) -> bool:
         return bool(flag.is_set())
     should_continue = getattr(ctx, "should_continue", None)
     return should_continue is not None and not should_continue()
+
+
+def grace_left(ctx: Any) -> float | None:
+    """Seconds until optio-core cancels the run's own task by force; `None` if it was not asked to end, or is unknown.
+
+    optio-core keeps this deadline for each run (`Executor._cancellation_flags`) and has no public name for it.
+    """
+    entries = getattr(getattr(ctx, "_executor", None), "_cancellation_flags", None)
+    if not isinstance(entries, dict):
+        return None
+    deadline = getattr(entries.get(getattr(ctx, "_process_oid", None)), "deadline", None)
+    return deadline - time.monotonic() if isinstance(deadline, float | int) else None

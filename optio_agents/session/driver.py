@@ -16,7 +16,8 @@ from optio_agents.bridge.boundary import Abandoned
 from optio_agents.hosts.base import LogLost
 from optio_agents.session.cancel_watch import is_cancelled, watch
 from optio_agents.session.conclusion import Conclusion
-from optio_agents.session.outcome import Ending, SessionFailed, SessionOutcome
+from optio_agents.session.last_hook import LastHook
+from optio_agents.session.outcome import SessionOutcome
 from optio_agents.session.plan import Plan
 from optio_agents.session.resolver import Resolver
 from optio_agents.session.topology import Topology
@@ -125,24 +126,15 @@ class SessionDriver:
         self._recorder.time(drain=trio.current_time() - started)
 
     async def _after_execute(self) -> BaseException | None:
-        """Run the hook, shielded and under its deadline; return what it raised."""
-        hook, options = self._plan.hooks.after_execute, self._plan.options
+        """Run the hook; return what it raised."""
+        hook = self._plan.hooks.after_execute
         if hook is None:
             return None
         started = trio.current_time()
         try:
-            with trio.CancelScope(deadline=started + options.after_execute_timeout, shield=True) as limit:
-                await self._call(hook, self._plan.hook_context, label="after_execute")
-        except BaseException as error:  # noqa: BLE001 - judged, and raised again, at the edge
-            return error
+            return await LastHook(self._plan, hook).run()
         finally:
             self._recorder.time(teardown=trio.current_time() - started)
-        if not limit.cancelled_caught:
-            return None
-        return SessionFailed(
-            f"after_execute did not end within {options.after_execute_timeout:g} s",
-            self._recorder.outcome(Ending.FAILED, None),
-        )
 
     def _note_lost_log(self, ref: actors.Ref[Any], exit: actors.Exit) -> None:
         """An actor has failed. Only the tailer may be restarted; whatever else failed ends the session and is told."""

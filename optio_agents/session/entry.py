@@ -54,7 +54,8 @@ async def run_log_protocol_session(
         on_deliverable: gets each text deliverable.
         on_deliverable_file: gets each deliverable, whatever its content. Give one of the two.
         on_caller_message: gets each CALLER_MESSAGE; needs a protocol that enables them.
-        after_execute: runs at the end of whatever was begun, shielded from cancellation, under a deadline.
+        after_execute: runs at the end of whatever was begun, shielded from cancellation, under a deadline. Once the
+            caller or optio has cancelled, it is cut off after `cancel_grace`, or when optio's own grace ends.
         protocol: which keywords there are; `get_protocol()` by default.
         agent_sender: puts one message on the agent's input channel. `None`: the agent has none (or the body sets one).
         keywords: `False`: only the scaffolding; no log is followed and the body's return is the end.

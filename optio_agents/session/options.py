@@ -37,7 +37,7 @@ class SessionOptions:
     """How long user code may take to end once it is cancelled, before it is reported by name and left behind."""
 
     after_execute_timeout: float = 60.0
-    """How long `after_execute` may take."""
+    """How long `after_execute` may take. A cancelled session leaves it `cancel_grace`, or less (see `LastHook`)."""
 
     on_event: Callable[[SessionEvent], None] | None = None
     """A synchronous observer of everything that happens, called in order; it must not block."""

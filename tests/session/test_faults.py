@@ -656,9 +656,56 @@ async def test_an_after_execute_that_never_returns_meets_its_deadline(
     hook = ignoring(release) if stubborn else for_ever
     with pytest.raises(SessionFailed, match="after_execute did not end within 60 s") as caught:
         await run_log_protocol_session(MemoryHost(), RecordingCtx(), body=writing("DONE"), after_execute=hook)
-    assert trio.current_time() == (65.0 if stubborn else 60.0)
+    assert trio.current_time() == (61.0 if stubborn else 60.0)
     assert len(caught.value.outcome.abandoned) == stubborn
     release.set()
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_optios_cancel_leaves_after_execute_its_grace_only(
+    stubborn: bool, autojump_clock: Clock
+) -> None:
+    release, ctx = trio.Event(), RecordingCtx()
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        ctx.cancellation_flag.set()
+        await trio.sleep_forever()
+
+    hook = ignoring(release) if stubborn else for_ever
+    outcome = await run_log_protocol_session(MemoryHost(), ctx, body=body, after_execute=hook)
+    assert outcome.ending is Ending.CANCELLED
+    assert any("after_execute was cut off" in problem for problem in outcome.problems)
+    assert trio.current_time() == (6.0 if stubborn else 5.0)
+    assert len(outcome.abandoned) == stubborn
+    release.set()
+
+
+async def test_optios_cancel_during_after_execute_leaves_it_its_grace_only(autojump_clock: Clock) -> None:
+    ctx = RecordingCtx()
+
+    async def after(hook_ctx: HookContext) -> None:
+        await trio.sleep(10)
+        ctx.cancellation_flag.set()
+        await trio.sleep_forever()
+
+    outcome = await run_log_protocol_session(MemoryHost(), ctx, body=writing("DONE"), after_execute=after)
+    assert outcome.ending is Ending.DONE
+    assert trio.current_time() == 15.0
+
+
+async def test_the_callers_cancel_leaves_after_execute_its_grace_only(autojump_clock: Clock) -> None:
+    with trio.CancelScope() as scope:
+
+        async def after(hook_ctx: HookContext) -> None:
+            scope.cancel()
+            await trio.sleep_forever()
+
+        await run_log_protocol_session(
+            MemoryHost(), RecordingCtx(), body=writing("DONE"), after_execute=after
+        )
+        await trio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert trio.current_time() == 5.0
 
 
 async def test_a_timeout_of_after_execute_s_own_is_not_taken_for_ours(autojump_clock: Clock) -> None:
