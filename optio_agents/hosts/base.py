@@ -41,13 +41,14 @@ class Window:
     `data` is at most `WINDOW_LIMIT` bytes; every line in it ends with `b"\n"` (an unterminated last line is
     given one), a bare `\r` counts as an end of line and arrives as `\n`. `end` is where reading goes on after it.
     `cut` counts lines cut at `LINE_LIMIT`, `lost` bytes that are known to be gone (the file was truncated before
-    they were read).
+    they were read). `growing`: the last window of a log that is still being written after `finish`.
     """
 
     data: bytes
     end: LogPosition
     cut: int = 0
     lost: int = 0
+    growing: bool = False
 
 
 Take: TypeAlias = Callable[[Window], bool]

@@ -118,7 +118,7 @@ class Parser:
             Whether it was. If not, nothing was done, and `take` is to be called with the same window.
         """
         data = window.data
-        if window.cut or window.lost or data.find(b"\n") != len(data) - 1:
+        if window.cut or window.lost or window.growing or data.find(b"\n") != len(data) - 1:
             return False
         line = data[:-1].decode(errors="replace")
         event = self._parse(line)
@@ -140,6 +140,8 @@ class Parser:
         if window.lost:
             recorder.lost_bytes += window.lost
             recorder.problem(f"{window.lost} bytes of the log were gone before they could be read")
+        if window.growing:
+            recorder.problem("The log is still being written after the agent's end; the rest was not read")
         fact = self._handle(window)
         if not self._hinted:
             self._look_for_near_miss(window)

@@ -87,6 +87,10 @@ class Framer:
             start = self._take(data, start, stop, frames)
         return frames
 
+    def skip(self, size: int) -> None:
+        """Count `size` more bytes to the line that is being `skipping`: a hole in a file needs not be read."""
+        self._skipped += size
+
     def unread(self) -> None:
         """Forget the unterminated last line: the caller is going to feed it again, from its beginning.
 

@@ -32,22 +32,32 @@ POLL_INTERVAL = 0.25
 """Seconds between two looks at a file where inotify cannot be used."""
 
 IN_MODIFY: Final = 0x0002
+IN_MOVED_FROM: Final = 0x0040
 IN_MOVED_TO: Final = 0x0080
 IN_CREATE: Final = 0x0100
+IN_DELETE: Final = 0x0200
 IN_MOVE_SELF: Final = 0x0800
 IN_Q_OVERFLOW: Final = 0x4000
 IN_IGNORED: Final = 0x8000
 IN_ONLYDIR: Final = 0x0100_0000
 
-_DIRECTORY_MASK = IN_CREATE | IN_MOVED_TO | IN_MOVE_SELF | IN_ONLYDIR
+_NAME_LOST: Final = IN_MOVED_FROM | IN_DELETE
+_DIRECTORY_MASK = IN_CREATE | IN_MOVED_TO | _NAME_LOST | IN_MOVE_SELF | IN_ONLYDIR
 _RECORD = struct.Struct("iIII")  # struct inotify_event without its name: wd, mask, cookie, len
 _BUFFER = 4096
 
 
 class Watch:
-    """One reader's interest in a file. Made by `open_watch`; used by one task, except for `wake`."""
+    """One reader's interest in a file. Made by `open_watch`; used by one task, except for `wake`.
+
+    Attributes:
+        written: the followed inode was written to or truncated since the reader last set this to `False`.
+        name_lost: the name was removed or moved away since then.
+    """
 
     def __init__(self, hub: _Hub | None, name: str) -> None:
+        self.written = False
+        self.name_lost = False
         self._hub = hub
         self._name = os.fsencode(name)
         self._event = trio.Event()
@@ -78,6 +88,11 @@ class Watch:
         """Forget what happened so far: call it before looking at the file, then `wait`."""
         if self._event.is_set():
             self._event = trio.Event()
+
+    def catch_up(self) -> None:
+        """Take note of events that have happened and have not been dispatched yet."""
+        if self._hub is not None:
+            self._hub.catch_up()
 
     def wake(self) -> None:
         """Make `wait` return, now or when it is called next."""
@@ -132,6 +147,10 @@ class Watch:
                 self._file = None
             if number == self._directory:
                 self._directory = None
+        if number == self._file:
+            self.written = self.written or bool(mask & IN_MODIFY)
+        if mask & _NAME_LOST and name == self._name:
+            self.name_lost = True
         if number == self._file and self._look is not None and not self._event.is_set():
             try:
                 if self._look():
@@ -225,6 +244,14 @@ class _Hub:
             del self.watched[number]
             self._descriptor.remove(number)
 
+    def catch_up(self) -> None:
+        """Dispatch what waits in the descriptor now."""
+        try:
+            while _current.get(None) is self and self._read():
+                pass
+        except OSError:
+            self._give_up()
+
     def _dispatch_once(self) -> None:
         """The loop's callback: see `_dispatch`."""
         if not trio.lowlevel.in_trio_run() or _current.get(None) is not self:
@@ -255,9 +282,15 @@ class _Hub:
             self._resign()
         await put_away(self._descriptor)
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Dispatch one buffer of events; returns whether there were any (`catch_up` may have been faster)."""
+        try:
+            records = os.read(self._descriptor.number, _BUFFER)
+        except BlockingIOError:
+            return False
         self.wakeups += 1
-        self._deliver(os.read(self._descriptor.number, _BUFFER))
+        self._deliver(records)
+        return True
 
     def _give_up(self) -> None:
         """inotify has failed: whoever watches polls from now on."""

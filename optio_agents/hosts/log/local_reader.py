@@ -4,16 +4,23 @@ restarts.
 The rules, in the order in which they are applied:
 
 1. A read begins a little before the offset. Unless the same bytes still stand there, the file was truncated
-   or rewritten, and everything in it is new: reading begins anew at 0. So a log that is shorter than what was
+   or rewritten, and everything in it is new: reading begins again at 0. So a log that is shorter than what was
    read from it is a new log, and what is left in it counts as not handled yet, even if it reads the same
-   (telling an agent twice is better than never answering a line that it wrote with `>` instead of `>>`). A
+   (answering an agent twice is better than never answering a line that it wrote with `>` instead of `>>`). A
    log that was rewritten longer, with the same bytes before the offset, is the same log.
-2. At the end of the file, the name is looked up again. If it is another inode, the open one is read to its
-   end first (late writes included), then the new one: from the offset if the same bytes stand before it (an
-   editor saved the log anew, with a line more), else from 0. While the name is missing, the open one is still
-   followed.
-3. Bytes that are known to be gone (they were read but completed no line before their file was truncated,
+2. A log that was written to, but has neither grown nor changed (its modification time has, and inotify
+   reported a write), was rewritten with the same bytes: everything in it is new. The reader looks twice,
+   `SETTLE` seconds apart, because an append that is going on shows its new time before its new size.
+3. At the end of the file, the name is looked up again. If it is another inode, the open one is read to its
+   end first (late writes included), then the new one. The new one is read from the offset if it is the same
+   log, saved again with a line more: the same bytes stand before the offset, more follow, the old inode has
+   no name left, and the name was never missing. Else it is read from 0. While the name is missing, the open
+   one is still followed.
+4. Bytes that are known to be gone (they were read but completed no line before their file was truncated,
    rewritten or replaced) are counted in the next window's `lost`.
+5. A hole in a line that is too long anyway is skipped, not read.
+6. After `finish`, everything is read that was there by then. What is appended later is read for
+   `OVERTIME` seconds: a process that the agent left behind may go on writing for ever.
 
 Nothing is opened through a symlink, nothing but a regular file is read, and opening never blocks. Reads are
 made inline, without a thread: a log that is followed was written just now and is in the page cache, where a
@@ -23,6 +30,7 @@ read of 256 KiB takes about 20 µs.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 import threading
@@ -42,6 +50,18 @@ from optio_agents.hosts.log.inotify import Watch, open_watch
 
 QUIET = 2.0
 """Seconds for which an unterminated last line must not have changed before `settled` is asked about it."""
+
+SETTLE = 0.1
+"""Seconds for which a log must look rewritten before it counts as rewritten."""
+
+MISSING = 1.0
+"""Seconds between two looks while the log's name is missing: no event says that its directory was removed."""
+
+OVERTIME = 2.0
+"""Seconds for which a log that grows after `finish` is still read, beyond what it held then."""
+
+REPLACEMENTS = 16
+"""How many files that take the log's name one after another after `finish` are still read."""
 
 CONTEXT = 1024
 """Bytes before the offset that must still be the same for the file to be the same log."""
@@ -81,6 +101,13 @@ class LocalLogReader:
         self._file: int | None = None
         self._identity = b""  # of the open file
         self._superseded = False  # the name belongs to another inode by now
+        self._missing = False  # the name is gone at present
+        self._written_at: int | None = None  # its modification time when it was read to `_seen`, if known
+        self._suspected = (0, 0.0)  # the modification time that makes it look rewritten, since when (0: none)
+        self._finished_at = 0.0
+        self._rest: int | None = None  # once finishing: how much of the file has to be read
+        self._rest_is_final = False
+        self._replaced = 0  # how often another file took the name after `finish`
         self._offset = 0  # just past the last line handed out
         self._at = 0  # where the next read begins; past the offset only while a line is being skipped
         self._context = b""  # the bytes before `_at`, at most CONTEXT
@@ -90,6 +117,7 @@ class LocalLogReader:
         self._framer = Framer()
         self._ready: deque[Window] = deque()
         self._lost = 0
+        self._ended = False  # the last word was that it grows
         self._finishing = False
         self._quiet = (b"", 0, 0.0)  # the unterminated line, the file's end with it, since when
         self._refused = False  # `settled` has said no to that line
@@ -100,13 +128,17 @@ class LocalLogReader:
         while True:
             if self._ready:
                 return self._ready.popleft()
+            if self._ended:
+                return None
+            if self._finishing and self._is_overtime():
+                return self._last_word(growing=True)
             self._watch.clear()
             step = self._step()
             if self._ready:
                 continue
             if step is _Step.AGAIN:
                 await trio.lowlevel.checkpoint()
-            elif self._finishing:
+            elif self._finishing and not self._suspected[0]:
                 self._flush()
                 if not self._ready:
                     return self._last_word()
@@ -115,7 +147,9 @@ class LocalLogReader:
 
     def finish(self) -> None:
         """See `hosts.base.LogReader.finish`."""
-        self._finishing = True
+        if not self._finishing:
+            self._finishing = True
+            self._finished_at = trio.current_time()
         self._watch.wake()
 
     def close(self) -> None:
@@ -134,19 +168,23 @@ class LocalLogReader:
         if (line, seen) != (partial, self._seen):
             self._quiet = (partial, self._seen, since := trio.current_time())
             self._refused = False
-        if not partial:
-            await self._watch.wait(offer)
+        asks = bool(partial) and not self._refused
+        deadline = since + QUIET if asks else math.inf
+        if self._suspected[0]:
+            deadline = min(deadline, self._suspected[1] + SETTLE)
+        if self._missing:
+            deadline = min(deadline, trio.current_time() + MISSING)
+        if deadline == math.inf:
+            await self._watch.wait(None if partial else offer)
             return
-        if self._refused:
+        with trio.move_on_at(deadline):
             await self._watch.wait()
             return
-        with trio.move_on_at(since + QUIET):
-            await self._watch.wait()
-            return
-        if self._settled(partial):
-            self._flush()
-        else:
-            self._refused = True
+        if asks and trio.current_time() >= since + QUIET:
+            if self._settled(partial):
+                self._flush()
+            else:
+                self._refused = True
 
     def _offer(self, take: Take) -> bool:
         """The open file was written to: offer what is new, if it is simple. Returns whether it was taken.
@@ -170,6 +208,7 @@ class LocalLogReader:
             return False
         self._offset = self._at = self._seen = offset
         self._context = self._anchor = context
+        self._note_modification()
         return True
 
     def _step(self) -> _Step:
@@ -185,7 +224,7 @@ class LocalLogReader:
                 return _Step.AGAIN
             if self._frame(chunk) or self._ready:
                 return _Step.AGAIN
-            return self._look_up_name()
+            return self._look_up_name(self._file)
         except OSError as error:
             raise LogLost(f"{self._path}: {error.strerror or error}") from error
 
@@ -197,7 +236,12 @@ class LocalLogReader:
         end = base + len(chunk)
         if end < self._seen:
             self._lost += self._seen - end  # the torn last line has become shorter
-        self._seen = end
+        full = len(chunk) == self._size
+        if end != self._seen:
+            self._seen = end
+            self._written_at = None
+            if not full:
+                self._note_modification()
         for frame in self._framer.feed(chunk, len(self._context)):
             end = self._offset + frame.size - base
             self._hand_out(frame, bytes(chunk[max(0, end - CONTEXT) : end]))
@@ -205,9 +249,10 @@ class LocalLogReader:
         if self._framer.skipping:
             self._at = self._seen
             self._context = bytes(chunk[-CONTEXT:])
+            if full:
+                self._skip_hole()
         else:
             self._at, self._context = self._offset, self._anchor
-        full = len(chunk) == self._size
         self._size = WINDOW_LIMIT if full else _FIRST_READ
         return full
 
@@ -229,27 +274,96 @@ class LocalLogReader:
             self._hand_out(frame, self._context)
             self._at = self._offset
 
-    def _last_word(self) -> Window | None:
-        """The end, or before it a window without lines that tells of bytes lost since the last one."""
-        if not self._lost:
-            return None
-        lost, self._lost = self._lost, 0
-        return Window(b"", LogPosition(self._offset, self._identity + self._context), lost=lost)
+    def _skip_hole(self) -> None:
+        """Go on behind a hole that begins where reading stands, in the middle of a line that is too long."""
+        assert self._file is not None
+        try:
+            after = os.lseek(self._file, self._seen, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                return  # this file system does not say where its holes are
+            after = os.fstat(self._file).st_size  # nothing but a hole up to the end
+        if after > self._seen:
+            self._framer.skip(after - self._seen)
+            self._at = self._seen = after
+            self._context = _bytes_before(self._file, after)
 
-    def _look_up_name(self) -> _Step:
-        """At the end of the open file: is it still the one that has the name?"""
+    def _last_word(self, *, growing: bool = False) -> Window | None:
+        """The end, or before it a window without lines that tells of bytes lost since the last one."""
+        if not (self._lost or growing) or self._ended:
+            return None
+        self._ended = growing
+        lost, self._lost = self._lost, 0
+        return Window(
+            b"", LogPosition(self._offset, self._identity + self._context), lost=lost, growing=growing
+        )
+
+    def _is_overtime(self) -> bool:
+        """After `finish`: whether all that counts has been read, and the log grows on."""
+        if self._replaced > REPLACEMENTS:
+            return True
+        if self._file is None:
+            return False
+        size = os.fstat(self._file).st_size
+        if self._rest is None or (self._seen >= self._rest and not self._rest_is_final):
+            self._rest = size
+            self._rest_is_final = trio.current_time() >= self._finished_at + OVERTIME
+        return self._rest_is_final and size > self._rest <= self._seen
+
+    def _note_modification(self) -> None:
+        """Everything up to `_seen` has just been read: note the time at which the file was written last."""
+        assert self._file is not None
+        status = os.fstat(self._file)
+        self._written_at = status.st_mtime_ns if status.st_size == self._seen else None
+        self._watch.written = False
+        self._suspected = (0, 0.0)
+
+    def _look_up_name(self, file: int) -> _Step:
+        """At the end of the open file: is it still the one that has the name, and has it been left alone?"""
         try:
             status = os.lstat(self._path)
         except FileNotFoundError:
+            self._missing = True
             self._directory.check()
             return _Step.IDLE
         if _identity(status) == self._identity:
-            self._superseded = False
-            return _Step.IDLE
+            self._superseded = self._missing = False
+            return self._look_for_rewriting(status)
         if not self._superseded:
             self._superseded = True  # once more to the end of the old one, which may have got late writes
             return _Step.AGAIN
+        begins_anew = self._has_lost_name(file) or status.st_size <= self._seen
         self.close()
+        self._replaced += self._finishing
+        if begins_anew:
+            self._begin_again()
+        return _Step.AGAIN
+
+    def _has_lost_name(self, file: int) -> bool:
+        """Whether the log was removed or moved away before another took its name."""
+        self._watch.catch_up()
+        return self._missing or self._watch.name_lost or os.fstat(file).st_nlink > 0
+
+    def _look_for_rewriting(self, status: os.stat_result) -> _Step:
+        """Whether the log that was read to its end was written again with the same bytes."""
+        if status.st_size != self._seen or self._seen != self._offset or not self._offset:
+            self._suspected = (0, 0.0)
+            return _Step.IDLE
+        if self._written_at is None:
+            self._note_modification()
+            return _Step.IDLE
+        if status.st_mtime_ns == self._written_at:
+            return _Step.IDLE
+        if not self._watch.written and not self._watch.polling:
+            self._watch.catch_up()
+            if not self._watch.written:
+                return _Step.IDLE  # `touch`
+        now = trio.current_time()
+        if self._suspected[0] != status.st_mtime_ns:
+            self._suspected = (status.st_mtime_ns, now)
+        if now < self._suspected[1] + SETTLE:
+            return _Step.IDLE
+        self._begin_again()
         return _Step.AGAIN
 
     def _open(self) -> bool:
@@ -257,24 +371,30 @@ class LocalLogReader:
         position = self._resume_at
         with self._directory.open() as directory:
             file = self._open_name(self._name, directory)
-            if position is not None and (file is None or not self._stands_in(file, position)):
+            if position is not None and (file is None or not self._is_file_of(file, position)):
                 # The reader before us was in another file. It may still be here under another name (rotated).
                 renamed = self._find_renamed(directory, position)
                 if renamed is None:
                     if file is None:
+                        self._missing = True
                         return False
-                    position = None
+                    if os.fstat(file).st_size <= position.offset or not self._stands_in(file, position):
+                        position = None
                 else:
                     if file is not None:
                         os.close(file)
                     file = renamed
+        self._missing = file is None
         if file is None:
             return False
         self._resume_at = None
+        self._watch.catch_up()
+        self._watch.name_lost = False  # that was an earlier file
         status = os.fstat(file)
         self._file = file
         self._identity = _identity(status)
         self._superseded = False
+        self._written_at = self._rest = None
         self._watch.follow(file)
         if position is not None:
             self._set_place(position.offset, _bytes_before(file, position.offset))
@@ -314,6 +434,10 @@ class LocalLogReader:
             os.close(file)
         return None
 
+    def _is_file_of(self, file: int, position: LogPosition) -> bool:
+        """Whether a position was taken in this inode, and its bytes still stand there."""
+        return position.fingerprint.startswith(_identity(os.fstat(file))) and self._stands_in(file, position)
+
     @staticmethod
     def _stands_in(file: int, position: LogPosition) -> bool:
         """Whether the bytes before a position are those that stood there when it was taken."""
@@ -327,10 +451,17 @@ class LocalLogReader:
         else:
             self._set_place(0, b"")
 
+    def _begin_again(self) -> None:
+        """This is another log, whatever its bytes: nothing of it has been handled."""
+        self._lost += self._seen - self._offset
+        self._set_place(0, b"")
+
     def _set_place(self, offset: int, context: bytes) -> None:
         self._offset = self._at = self._seen = offset
         self._context = self._anchor = context
         self._framer = Framer(context)
+        self._written_at = None
+        self._suspected = (0, 0.0)
 
 
 class _Scratch(threading.local):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +17,11 @@ import trio
 from optio_agents.hosts.base import LINE_LIMIT, LOG_START, WINDOW_LIMIT, LogLost, LogPosition, Window
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.log.framer import CUT_MARK
-from optio_agents.hosts.log.local_reader import CONTEXT, QUIET, open_log_reader
+from optio_agents.hosts.log.local_reader import CONTEXT, MISSING, OVERTIME, QUIET, SETTLE, open_log_reader
 from optio_agents.protocol.paths import LOG_NAME
-from tests.support.following import following
+from tests.support.following import Follower, following
+
+COARSE = 5  # CLOCK_REALTIME_COARSE, which file systems take times from
 
 
 def open_descriptors() -> int:
@@ -167,6 +172,125 @@ async def test_a_log_saved_anew_with_a_line_more_goes_on_where_it_was(tmp_path: 
         log.replace(b"one\ntwo\nthree\n")
         await log.look()
         assert log.lines == [b"one", b"two", b"three"]
+
+
+def next_tick() -> None:
+    """Until the kernel gives files another time than before."""
+    begin = time.clock_gettime_ns(COARSE)
+    while time.clock_gettime_ns(COARSE) == begin:
+        pass
+
+
+def overwrite(log: Follower, data: bytes) -> None:
+    log.path.write_bytes(data)
+
+
+def remove_and_write(log: Follower, data: bytes) -> None:
+    log.path.unlink()
+    log.path.write_bytes(data)
+
+
+def rotate_and_write(log: Follower, data: bytes) -> None:
+    log.path.rename(log.path.with_name(f"optio.log.{len(list(log.path.parent.iterdir()))}"))
+    log.path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [overwrite, remove_and_write, rotate_and_write, Follower.replace],
+    ids=lambda write: write.__name__,
+)
+@pytest.mark.parametrize("offered", [True, False], ids=["offered", "read"])
+async def test_the_same_lines_in_a_log_that_was_begun_again_are_handled_again(
+    tmp_path: Path,
+    autojump_clock: trio.testing.MockClock,
+    write: Callable[[Follower, bytes], None],
+    offered: bool,
+) -> None:
+    """An agent that announces the same path after each correction writes the same bytes each time."""
+    line = b"DELIVERABLE: deliverables/report\n"
+    async with following(tmp_path, wants=lambda window: offered) as log:
+        log.append(line)
+        await log.look()
+        for times in range(2, 6):
+            next_tick()
+            write(log, line)
+            await trio.sleep(2 * SETTLE)
+            assert log.lines == times * [line.strip()]
+        next_tick()
+        write(log, line)
+        await log.finish()
+        assert log.lines == 6 * [line.strip()]
+
+
+async def test_a_log_that_is_only_touched_is_not_handled_again(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with following(tmp_path) as log:
+        log.append(b"one\n")
+        await log.look()
+        next_tick()
+        log.path.touch()
+        await trio.sleep(2 * SETTLE)
+        log.append(b"two\n")
+        await log.look()
+        next_tick()
+        log.path.touch()
+        await log.finish()
+        assert log.lines == [b"one", b"two"]
+
+
+async def test_a_new_reader_handles_the_same_lines_in_a_log_that_was_begun_again_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with following(tmp_path) as log:
+        for write in (rotate_and_write, Follower.replace):
+            log.path.unlink(missing_ok=True)
+            log.append(b"one\n")
+            await log.look()
+            await log.stop()
+            handled = len(log.lines)
+            write(log, b"one\n")
+            log.start()
+            await log.look()
+            assert len(log.lines) == handled + 1
+
+
+async def test_a_hole_is_skipped(tmp_path: Path) -> None:
+    """A terabyte that takes no room on the disk. Read byte by byte it would take minutes."""
+    async with following(tmp_path) as log:
+        log.append(b"before\n")
+        try:
+            os.truncate(log.path, 10**12)
+        except OSError as error:
+            pytest.skip(f"no such holes here: {error}")
+        await log.look()
+        log.append(b"\nafter\n")
+        os.truncate(log.path, 2 * 10**12)
+        with trio.fail_after(30):
+            await log.finish()
+        assert [line[:6] for line in log.lines] == [b"before", b"\0" * 6, b"after", b"\0" * 6]
+        assert log.position.offset == 2 * 10**12
+
+
+async def test_a_log_that_grows_on_after_finish_is_left_at_last(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    """A child that the agent left behind writes for ever. What was there at `finish` is read, and a little more."""
+    size = 3 * WINDOW_LIMIT
+    (tmp_path / LOG_NAME).write_bytes(b"x\n" * (size // 2))
+    with open_log_reader(Directory(str(tmp_path)), LOG_NAME) as reader:
+        reader.finish()
+        windows: list[Window] = []
+        while (window := await reader.read()) is not None:
+            windows.append(window)
+            with (tmp_path / LOG_NAME).open("ab") as file:
+                file.write(b"more\n" * 100)
+            if len(windows) > 10:
+                mock_clock.jump(OVERTIME)
+    assert sum(len(window.data) for window in windows) > size
+    assert [window.growing for window in windows[-2:]] == [False, True]
+    assert len(windows) < 20
 
 
 async def test_a_line_torn_by_the_replacement_is_counted_as_lost(tmp_path: Path) -> None:
@@ -374,6 +498,24 @@ async def test_a_workdir_that_is_taken_away_is_lost(tmp_path: Path, swap: bool) 
         await log.ended.wait()
         assert log.failure is not None
         assert log.lines == []
+
+
+async def test_a_workdir_that_is_removed_is_noticed(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A process that works in it keeps the directory's inode, so that no event tells of its end."""
+    workdir = tmp_path / "workdir"
+    workdir.mkdir()
+    (workdir / LOG_NAME).touch()
+    holder = os.open(workdir, os.O_RDONLY)
+    try:
+        async with following(workdir) as log:
+            shutil.rmtree(workdir)
+            with trio.fail_after(10 * MISSING):
+                await log.ended.wait()
+            assert log.failure is not None
+    finally:
+        os.close(holder)
 
 
 async def test_a_position_of_somebody_else_is_refused(tmp_path: Path) -> None:
