@@ -84,7 +84,7 @@ async def claustrum_works(host: Any, path: str) -> bool:
     wrap = shlex.join([*build_claustrum_wrap(path, _PROBE_GRANTS), "/bin/sh", "-c", _PROBE_INSIDE, "sh"])
     probe = (
         'd=$(mktemp -d) || exit; trap \'rm -rf "$d"\' EXIT; echo secret > "$d/file"; '
-        f'{wrap} "$d/file"; [ "$(cat "$d/file")" = secret ]'
+        f'{wrap} "$d/file" && [ "$(cat "$d/file")" = secret ]'
     )
     result = await host.run_command(f"/bin/sh -c {shlex.quote(probe)}")
     return result.exit_code == 0 and str(result.stdout).strip() == _CONFINED

@@ -61,7 +61,7 @@ def safe_upload_relpath(filename: str) -> str:
         ValueError: there is no last component, it is too long, or it holds a control character (it is shown to the
             agent, and a newline in it would forge a message).
     """
-    name = filename.replace("\\", "/").rstrip("/").rpartition("/")[2].strip()
+    name = filename.replace("\\", "/").strip().rstrip("/").rpartition("/")[2].strip()
     if name in ("", ".", ".."):
         raise ValueError(f"{filename!r} is no usable name for an uploaded file")
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
@@ -138,11 +138,11 @@ async def _place_remotely(host: Any, workdir: str, path: str, data: bytes) -> st
     import trio
 
     from optio_agents.bridge import run_in_trio
+    from optio_agents.hosts.shell import command
 
     staged = posixpath.join(posixpath.dirname(workdir.rstrip("/")), f".optio-upload-{token_hex(8)}")
     stem, extension = posixpath.splitext(posixpath.basename(path))
-    arguments = " ".join(map(shlex.quote, (workdir, staged, stem, extension)))
-    place = f"sh -c {shlex.quote(_PLACE)} sh {arguments}"
+    place = command(_PLACE, workdir, staged, stem, extension)
 
     async def main(boundary: Boundary) -> str:
         try:
