@@ -91,16 +91,21 @@ def run_cancelled_at(step: int, program: Callable[[], Awaitable[T]], *, times: i
 
 
 def cancel_at_every_step(
-    program: Callable[[], Awaitable[T]], check: Callable[[Run[T]], None], *, times: int = 1, limit: int = 1000
+    program: Callable[[], Awaitable[T]],
+    check: Callable[[Run[T]], None],
+    *,
+    times: int = 1,
+    limit: int = 1000,
+    stride: int = 1,
 ) -> int:
     """Run `program` anew for each step until it ends before it can be cancelled; `check` each run.
 
-    Returns the number of steps at which it was cancelled.
+    `stride` above 1 tries only every `stride`-th step. Returns the last step at which it was cancelled, plus one.
 
     Raises:
         AssertionError: from `check`, with the step in a note; or the program never became shorter than `limit`.
     """
-    for step in range(limit):
+    for step in range(0, limit, stride):
         run = run_cancelled_at(step, program, times=times)
         try:
             check(run)

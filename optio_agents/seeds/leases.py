@@ -1,0 +1,100 @@
+"""Leases: a pooled seed is used by one holder at a time.
+
+All times are the database server's, so workers whose clocks differ agree. A holder renews its lease well before it
+expires; a lease that expired may be taken by another holder, and the former one learns of that when it renews.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+from pymongo import ReturnDocument
+
+from optio_agents.seeds.documents import DEAD, index_pools, object_id, seeds_of
+
+LEASE_TTL_SECONDS = 60
+"""How long a lease lasts after `acquire` or `renew_lease`."""
+
+_MILLISECONDS = 1000
+
+Holders = dict[tuple[str, str, str], str]
+_held: ContextVar[Holders | None] = ContextVar("seeds leased by this task", default=None)
+
+
+async def acquire(db: Any, *, prefix: str, suffix: str, poolKey: str, holder: str) -> str | None:  # noqa: N803 - published
+    """Lease a free seed of the pool `poolKey` that is not dead: the one that was not used for the longest time.
+
+    The calling task, and tasks that it starts later, are then known to hold this lease: `refresh_seed` and
+    `overwrite_seed_member` called in them refuse to write once another holder has it.
+
+    Returns:
+        The seed's id; `None` when no seed is free.
+    """
+    await index_pools(db, prefix, suffix)
+    is_free = {
+        "$or": [
+            {"lease": None},
+            {"lease.expiresAt": {"$exists": False}},
+            {"$expr": {"$lte": ["$lease.expiresAt", "$$NOW"]}},
+        ]
+    }
+    found = await seeds_of(db, prefix, suffix).find_one_and_update(
+        {"poolKey": poolKey, "status": {"$ne": DEAD}, **is_free},
+        [{"$set": {"lease": _lease(holder), "lastLeasedAt": "$$NOW"}}],
+        projection={"_id": 1},
+        sort=[("lastLeasedAt", 1), ("_id", 1)],
+        return_document=ReturnDocument.AFTER,
+    )
+    if found is None:
+        return None
+    seed_id = str(found["_id"])
+    _held.set({**(_held.get() or {}), _key(db, prefix, suffix, seed_id): holder})
+    return seed_id
+
+
+async def renew_lease(db: Any, *, prefix: str, suffix: str, seed_id: str, holder: str) -> bool:
+    """Make the lease last `LEASE_TTL_SECONDS` from now, also when it expired and is still free.
+
+    Returns:
+        `False` if the lease is lost: the holder must stop using the seed.
+    """
+    oid = object_id(seed_id)
+    if oid is None:
+        return False
+    done = await seeds_of(db, prefix, suffix).update_one(
+        {"_id": oid, "lease.holder": holder}, [{"$set": {"lease": _lease(holder)}}]
+    )
+    return bool(done.matched_count)
+
+
+async def release(db: Any, *, prefix: str, suffix: str, seed_id: str, holder: str) -> None:
+    """Give the seed back. A lease that another holder has by now stays as it is."""
+    oid = object_id(seed_id)
+    if oid is not None:
+        await seeds_of(db, prefix, suffix).update_one(
+            {"_id": oid, "lease.holder": holder}, {"$set": {"lease": None}}
+        )
+
+
+async def reap_expired_leases(db: Any, *, prefix: str, suffix: str) -> int:
+    """Clear leases that have expired; returns how many. Nothing depends on it: `acquire` takes expired ones, too."""
+    done = await seeds_of(db, prefix, suffix).update_many(
+        {"lease.holder": {"$exists": True}, "$expr": {"$lte": ["$lease.expiresAt", "$$NOW"]}},
+        {"$set": {"lease": None}},
+    )
+    return int(done.modified_count)
+
+
+def held_by_this_task(db: Any, prefix: str, suffix: str, seed_id: str) -> str | None:
+    """The holder as which this task, or one that started it, acquired the seed last; `None` if it did not."""
+    return (_held.get() or {}).get(_key(db, prefix, suffix, seed_id))
+
+
+def _key(db: Any, prefix: str, suffix: str, seed_id: str) -> tuple[str, str, str]:
+    return db.name, prefix + suffix, seed_id
+
+
+def _lease(holder: str) -> dict[str, Any]:
+    ends = {"$add": ["$$NOW", LEASE_TTL_SECONDS * _MILLISECONDS]}
+    return {"holder": {"$literal": holder}, "expiresAt": ends}
