@@ -7,8 +7,7 @@ import hmac
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from optio_agents.seeds import parts
 from optio_agents.seeds.errors import SeedArchiveError
