@@ -41,6 +41,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.protocol",
         "optio_agents.session",
     },
+    "optio_agents.seeds": set(),
     "optio_agents.task": {
         "optio_agents.bridge",
         "optio_agents.context",
