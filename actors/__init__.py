@@ -6,14 +6,16 @@ Where things are, from the bottom up:
     exits.py         how an actor ended, and what it left undone
     lifecycle.py     the states of an actor, as a table
     intensity.py     restart maths: how often, how long to wait, whom it takes along
-    timers.py        keyed timers, looked at when an actor receives
+    timers.py        keyed timers in a heap, looked at when an actor receives
     hooks.py         where tracing hangs in
+    current.py       which actor the present code belongs to, and which wait for each other
     mailbox.py       the two lanes; begins with an essay, for it is the hard part
     reply.py         what an ask hands to the callee
+    question.py      messages that say the type of their answer
     asks.py          the asks that an actor has not answered
     statistics.py    what can be counted
-    current.py       which actor the present code belongs to
-    cell.py          one actor's life: run, interrupt, stop, end
+    cell.py          what every actor has: state, asks, watchers, dead letters, an end
+    task_cell.py     the life of an actor with a task: run, interrupt, stop
     ref.py, me.py    the two handles, made from a cell: everybody else's, and the actor's own
     traced.py        the same two, when tracing is on
     spec.py          an actor's function with its arguments

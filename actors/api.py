@@ -14,15 +14,21 @@ from actors.errors import (
     MessageDropped,
     NameTaken,
     SelfAsk,
+    SelfTell,
+    SelfWait,
     StartFailed,
+    StartTimeout,
     SupervisorClosed,
+    TellCycle,
+    WrongThread,
 )
 from actors.exits import DeadLetter, Exit, ExitKind
-from actors.hooks import Hooks
+from actors.hooks import Hooks, TracedActor
 from actors.intensity import NO_BACKOFF, Backoff, Intensity, Restart, Strategy
 from actors.lifecycle import State
 from actors.mailbox import Overflow
 from actors.me import Me
+from actors.question import Question
 from actors.ref import Ref
 from actors.reply import Reply
 from actors.spec import Spec, actor
@@ -39,10 +45,10 @@ TRANSIENT = Restart.TRANSIENT
 TEMPORARY = Restart.TEMPORARY
 
 __all__ = [
-    "ActorError", "ActorFailed", "ActorStopped", "AlreadyReady", "AlreadyReceiving", "AskTimeout",
-    "Backoff", "DeadLetter", "EndOfMailbox", "Escalated", "Exit", "ExitKind", "Hooks", "Intensity",
-    "Interrupted", "MailboxFull", "Me", "MessageDropped", "NO_BACKOFF", "NameTaken", "ONE_FOR_ALL",
-    "ONE_FOR_ONE", "Overflow", "PERMANENT", "REST_FOR_ONE", "Ref", "Reply", "Restart", "SelfAsk", "Spec",
-    "StartFailed", "State", "Statistics", "Strategy", "Supervisor", "SupervisorClosed", "TEMPORARY",
-    "TRANSIENT", "Timers", "actor", "open_supervisor", "tree",
+    "ActorError", "ActorFailed", "ActorStopped", "AlreadyReady", "AlreadyReceiving", "AskTimeout", "Backoff",
+    "DeadLetter", "EndOfMailbox", "Escalated", "Exit", "ExitKind", "Hooks", "Intensity", "Interrupted",
+    "MailboxFull", "Me", "MessageDropped", "NO_BACKOFF", "NameTaken", "ONE_FOR_ALL", "ONE_FOR_ONE", "Overflow",
+    "PERMANENT", "Question", "REST_FOR_ONE", "Ref", "Reply", "Restart", "SelfAsk", "SelfTell", "SelfWait", "Spec",
+    "StartFailed", "StartTimeout", "State", "Statistics", "Strategy", "Supervisor", "SupervisorClosed", "TEMPORARY",
+    "TRANSIENT", "TellCycle", "Timers", "TracedActor", "WrongThread", "actor", "open_supervisor", "tree",
 ]  # fmt: skip

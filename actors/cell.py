@@ -1,4 +1,4 @@
-"""One actor's life: what runs, stops, interrupts and ends it. Users hold it through `Ref` and `Me`.
+"""What every actor has, with or without a task: mailbox, state, asks, watchers, dead letters, and an end.
 
 A cell is more than one run of its function: it keeps the mailbox, the asks and the watchers while a
 supervisor restarts the function. It never decides about restarts, it only does what its supervisor says.
@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Awaitable, Callable
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextvars import Context
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from actors.asks import Asks
-from actors.current import Running, current
-from actors.errors import ActorFailed, ActorStopped, EndOfMailbox, Interrupted, MessageDropped
+from actors.current import Running, current, cycle_of_tells
+from actors.errors import (
+    ActorFailed,
+    ActorStopped,
+    Interrupted,
+    MessageDropped,
+    SelfTell,
+    TellCycle,
+)
 from actors.exits import DeadLetter, Exit, ExitKind
 from actors.hooks import Hooks
 from actors.intensity import Intensity, Restart, RestartHistory
@@ -25,11 +36,17 @@ from actors.statistics import Statistics
 
 M = TypeVar("M")
 
+FOREVER = float("inf")
 
-class Runnable(Protocol):
+
+class Recipe(Protocol):
     """What a cell runs: a `Spec`."""
 
-    def run(self, me: Any, /) -> Awaitable[object]:
+    @property
+    def name(self) -> str:
+        """The function's name, from which the actor's is made by default."""
+
+    def run(self, me: Any, /) -> Any:
         """Call the actor's function with its own handle, for one run."""
 
 
@@ -37,76 +54,105 @@ class Handles(NamedTuple):
     """The classes of an actor's two handles. They are made from the cell, which therefore does not import them."""
 
     ref: Callable[[Cell[Any]], Any]
-    me: Callable[[Cell[Any]], Any]
+    me: Callable[[Any], Any]
 
 
-class Cell(Generic[M]):
-    """The runtime's side of an actor."""
+class Leaving(Protocol):
+    """What a cell asks its supervisor's engine."""
+
+    thread: int
+    """The thread in which the actors run."""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the supervisor, or one above it, is being left."""
+
+
+@dataclasses.dataclass(slots=True, frozen=True)
+class Settings:
+    """What an actor is started with, besides what to run."""
+
+    capacity: int
+    overflow: Overflow
+    policy: Restart
+    intensity: Intensity | None
+    stop_timeout: float
+    start_timeout: float
+    hooks: Hooks | None
+    on_dead_letter: Callable[[DeadLetter], None] | None
+
+
+class Cell(ABC, Generic[M]):
+    """The runtime's side of an actor. Users hold it through `Ref` and `Me`."""
 
     __slots__ = (
-        "_cancel_reason", "_deadline", "_interrupt_reason", "_interruptible", "_on_dead_letter", "_scope",
-        "_stop_reason", "_waiters", "asking", "asks", "awaited", "dead_letters", "exit", "handles", "history",
-        "hooks", "interrupts", "late_replies", "mailbox", "name", "on_end", "policy", "ready_value", "ref", "restarts",
-        "spec", "started", "state", "stop_timeout", "task", "unhandled", "watchers", "watching",
+        "_cancel_reason", "_on_dead_letter", "_ref", "_stop_reason", "_waiters", "asking", "asks", "awaited",
+        "context", "dead_letters", "exit", "family", "handles", "history", "hooks", "interrupts",
+        "late_replies", "mailbox", "name", "on_end", "policy", "ready_value", "restarts", "spec",
+        "start_timeout", "started", "state", "stop_timeout", "task", "telling", "unhandled", "watchers", "watching",
     )  # fmt: skip
 
     def __init__(
-        self,
-        spec: Runnable,
-        name: str,
-        handles: Handles,
-        *,
-        capacity: int,
-        overflow: Overflow,
-        policy: Restart,
-        awaited: bool,
-        intensity: Intensity | None,
-        stop_timeout: float,
-        hooks: Hooks | None,
-        on_dead_letter: Callable[[DeadLetter], None] | None,
+        self, spec: Recipe, name: str, handles: Handles, settings: Settings, family: Leaving, *, awaited: bool
     ) -> None:
-        self.spec = spec
+        self.spec: Recipe | None = spec
         self.name = name
-        self.policy = policy
-        self.history = None if intensity is None else RestartHistory(intensity)
-        self.stop_timeout = stop_timeout
-        self.hooks = hooks
-        self._on_dead_letter = on_dead_letter
-        self.mailbox: Mailbox[M] = Mailbox(name, capacity, overflow, self, hooks)
+        self.family = family
+        self.policy = settings.policy
+        self.history = None if settings.intensity is None else RestartHistory(settings.intensity)
+        self.stop_timeout = settings.stop_timeout
+        self.start_timeout = settings.start_timeout
+        self.hooks = settings.hooks
+        self._on_dead_letter = settings.on_dead_letter
+        self.mailbox: Mailbox[M] = Mailbox(name, settings.capacity, settings.overflow, self, settings.hooks)
         self.handles = handles
-        self.ref = handles.ref(self)
+        self._ref: Any = handles.ref(self)
         self.state = State.STARTING
         self.started = False  # it was ready at least once
-        self.awaited = awaited  # somebody waits for that
+        self.awaited = awaited  # `start` waits for that
         self.ready_value: Any = None
+        self.context: Context | None = None  # of its starter, for restarted runs
         self.task: trio.lowlevel.Task | None = None
         self.asks = Asks()
-        self.asking: Running | None = None  # whose reply its handler waits for
+        self.asking: Running | None = None
+        self.telling: Running | None = None
         self.watchers: dict[Cell[Any], Callable[[Exit], Any]] = {}
         self.watching: dict[Cell[Any], None] = {}  # empty, it is no object for the garbage collector
         self.exit: Exit | None = None
         self.on_end: Callable[[Exit], None] | None = None  # for a nested supervisor
         self.restarts = self.interrupts = self.late_replies = self.dead_letters = self.unhandled = 0
         self._waiters: dict[trio.lowlevel.Task, None] = {}  # a parking lot, without the cost of making one
-        self._scope: trio.CancelScope | None = None
-        # What an interrupt cancels: `_scope`, or that of `Me.serve`.
-        self._interruptible: trio.CancelScope | None = None
-        self._interrupt_reason: tuple[str | None] | None = None
         self._cancel_reason: str | None = None
         self._stop_reason: str | None = None
-        self._deadline = float("inf")
+
+    @property
+    def ref(self) -> Any:
+        """The handle for others. An ended actor does not keep it: they would keep each other alive."""
+        if not isinstance(self._ref, weakref.ref):
+            return self._ref
+        found = self._ref()
+        if found is None:
+            found = self.handles.ref(self)
+            self._ref = weakref.ref(found)
+        return found
 
     # -- states
 
     @property
     def has_starter(self) -> bool:
-        """Whether somebody waits for it to become ready, and is told if it does not."""
+        """Whether a `start` waits for it to become ready, and raises if it does not."""
         return self.awaited and not self.started
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether its supervisor, or one above that, is being left."""
+        return self.family.is_leaving
+
+    @enable_ki_protection
     def _move(self, step: Step, exit: Exit | None = None) -> None:
         before, self.state = self.state, advance(self.state, step)
         if self.hooks is not None and before is not self.state:
-            self.hooks.moved(self.name, before, self.state, exit)
+            self.hooks.moved(self.ref, before, self.state, exit)
         if self._waiters:
             self.nudge()
 
@@ -114,6 +160,7 @@ class Cell(Generic[M]):
         """Whether it is in one of these states, at this moment (a call, because a state does not stay)."""
         return self.state in states
 
+    @enable_ki_protection
     async def changed(self) -> None:
         """Wait for the next step of its life. Look at `state` before and after: it is no counter."""
         task = trio.lowlevel.current_task()
@@ -125,6 +172,7 @@ class Cell(Generic[M]):
 
         await trio.lowlevel.wait_task_rescheduled(abort)
 
+    @enable_ki_protection
     def nudge(self) -> None:
         """Let those who wait for a change look again: something beside the state has changed."""
         for task in self._waiters:
@@ -137,6 +185,7 @@ class Cell(Generic[M]):
             await self.changed()
         return self.exit
 
+    @enable_ki_protection
     def ready(self, value: object = None) -> None:
         """It has set itself up: its starter may go on."""
         if not self.started:
@@ -146,85 +195,17 @@ class Cell(Generic[M]):
             self._move(Step.READY)
 
     def receiving(self) -> None:
-        """The mailbox says that it is read from: whoever receives is ready."""
+        """The mailbox says that it is read from: an actor that receives is ready."""
+        self.mailbox.reader = trio.lowlevel.current_task()
         if self.state is State.STARTING:
             self.ready()
 
     def drained(self) -> None:
-        """The mailbox says that it is done: what the function does from here on is cleanup.
+        """The mailbox says that it has nothing more to give."""
 
-        Cleanup is shielded from a cancellation from outside. The deadline of the stop still holds.
-        """
-        if self._scope is not None:
-            self._scope.shield = True
+    # -- between two runs, and the end
 
-    # -- one run of the function
-
-    async def run(self) -> Exit:
-        """Run the function once, and again after each interrupt, until it ends by itself.
-
-        Returns:
-            How it ended. It is not the end of the actor: `rest` or `end` must follow.
-
-        Raises:
-            BaseException: what is not an `Exception` (a cancellation from outside, `KeyboardInterrupt`)
-                passes through; the actor has then ended.
-        """
-        self.task = trio.lowlevel.current_task()
-        current.set(self)
-        try:
-            if self.restarts:
-                self.mailbox.begin()
-            while True:
-                if self._cancel_reason is not None:
-                    return self._exit(ExitKind.CANCELLED, self._cancel_reason)
-                self._scope = self._interruptible = trio.CancelScope(deadline=self._deadline)
-                with self._scope:
-                    await self.spec.run(self.handles.me(self))
-                if (exit := self._unwound(self._scope)) is not None:
-                    return exit
-                self.interrupted()
-                self._unwatch_all()
-                self.mailbox.begin()
-        except Exception as failure:  # noqa: BLE001 - it is the supervisor's to judge
-            if self.state in (State.STOPPING, State.PAUSING) and _is_end_of_mailbox(failure):
-                return self._exit(*self._returned())
-            return self._exit(ExitKind.FAILED, self._cancel_reason or self._stop_reason, failure)
-        except BaseException as failure:
-            self.end(self._torn(failure))
-            raise
-        finally:
-            self._scope = self._interruptible = None
-
-    def _unwound(self, scope: trio.CancelScope) -> Exit | None:
-        """How a run ended that did not raise; `None` if an interrupt ended it."""
-        if self._cancel_reason is not None:
-            return self._exit(ExitKind.CANCELLED, self._cancel_reason)
-        if not scope.cancelled_caught:
-            return self._exit(*self._returned())
-        if trio.current_time() >= self._deadline:
-            return self._exit(ExitKind.CANCELLED, f"it did not stop within {self.stop_timeout} s")
-        return None
-
-    def _returned(self) -> tuple[ExitKind, str | None]:
-        if self.state in (State.STOPPING, State.PAUSING):
-            return ExitKind.STOPPED, self._stop_reason
-        return ExitKind.FINISHED, None
-
-    def _exit(self, kind: ExitKind, reason: str | None = None, cause: BaseException | None = None) -> Exit:
-        if kind in (ExitKind.FINISHED, ExitKind.STOPPED):
-            self.mailbox.put_down()  # a function that returns has handled what it took
-        return Exit(self.name, kind, reason, cause)
-
-    def _torn(self, failure: BaseException) -> Exit:
-        """How it ended when the world around it is coming down."""
-        rest: BaseException | None = failure
-        if isinstance(failure, BaseExceptionGroup):
-            rest = failure.split(trio.Cancelled)[1]
-        if rest is None or isinstance(rest, trio.Cancelled):
-            return self._exit(ExitKind.CANCELLED, self._cancel_reason or "the block around it was cancelled")
-        return self._exit(ExitKind.FAILED, self._cancel_reason, rest)
-
+    @enable_ki_protection
     def rest(self, exit: Exit) -> None:
         """A run is over, another may follow: settle what the run had in hand; the mailbox stays."""
         letters = self._letters(self.mailbox.messages_in_hand(), f"its handler {exit.describe()}")
@@ -232,11 +213,11 @@ class Cell(Generic[M]):
         self.asks.fail_those_not_in(waiting, lambda: self._why_no_reply(exit))
         self._unwatch_all()
         self.task = None
-        self._deadline = float("inf")
         self._move(Step.REST, exit)
         self.mailbox.put_down()
         self._bury(letters)
 
+    @enable_ki_protection
     def restart(self) -> None:
         """Another run is about to follow."""
         self.restarts += 1
@@ -250,8 +231,9 @@ class Cell(Generic[M]):
             return Exit(self.name, ExitKind.CANCELLED, self._cancel_reason)
         return Exit(self.name, ExitKind.STOPPED, self._stop_reason)
 
+    @enable_ki_protection
     def end(self, exit: Exit) -> None:
-        """It is over: hand back what is left, and tell everybody who waits."""
+        """It is over: hand back what is left, tell all that wait, and let go of what would keep it in memory."""
         if self.exit is not None:
             return
         letters: list[DeadLetter] = []
@@ -264,18 +246,24 @@ class Cell(Generic[M]):
         self.exit = exit
         self.mailbox.exit = exit
         self.mailbox.clear()
-        self.asks.fail_all(lambda: self._why_no_reply(exit))
+        if self.asks:
+            self.asks.fail_all(lambda: self._why_no_reply(exit))
         self._unwatch_all()
-        for watcher, make in self.watchers.items():
+        watchers, self.watchers = self.watchers, {}
+        for watcher in watchers:
             watcher.watching.pop(self, None)
-            watcher.mailbox.notify(self, functools.partial(make, exit))
-        self.watchers.clear()
         self.task = None
         self._move(Step.END, exit)
         self.mailbox.put_down()
-        if self.on_end is not None:
-            self.on_end(exit)
+        for watcher, make in watchers.items():
+            watcher.notify(self, functools.partial(make, exit))
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end(exit)
         self._bury(letters)
+        self.spec = self.context = None
+        self.mailbox.owner = None
+        self._ref = weakref.ref(self._ref)
 
     def _why_no_reply(self, exit: Exit) -> Exception:
         if exit.kind is ExitKind.FAILED and exit.cause is not None:
@@ -284,12 +272,36 @@ class Cell(Generic[M]):
             return error
         return ActorStopped(self.name, exit)
 
+    def unanswerable(self, error: BaseException) -> Exception:
+        """What an asker gets when a handler answers with an exception that must not leave its task: a cancellation,
+        for example, would seem to cancel the asker.
+        """
+        rest = error.split(trio.Cancelled)[1] if isinstance(error, BaseExceptionGroup) else error
+        if rest is None or isinstance(rest, trio.Cancelled):
+            return Interrupted(self.name, self._cancel_reason or "its handler was cancelled")
+        return ActorFailed(self.name, error)
+
     # -- dead letters
 
+    @enable_ki_protection
     def dropped(self, message: M, why: str) -> None:
         """The mailbox dropped a message."""
         self.asks.fail_those_in([message], lambda: MessageDropped(self.name, why))
         self._bury(self._letters([message], why))
+
+    def absorbs(self, message: M) -> bool:
+        """Whether a message that came after the end of the intake is a dead letter, and no error of its sender.
+
+        It is when an actor sends it while the supervisor of both is being left: then the order in which they stop is
+        nobody's mistake.
+        """
+        sender = current.get()
+        if sender is None or not sender.is_leaving or not self.is_leaving:
+            return False
+        self._bury(
+            self._letters([message], "it was sent after the actor stopped, while its supervisor was left")
+        )
+        return True
 
     def _letters(self, messages: list[M], why: str) -> list[DeadLetter]:
         return [DeadLetter(message, self.name, why) for message in messages]
@@ -300,86 +312,64 @@ class Cell(Generic[M]):
             for letter in letters:
                 self._on_dead_letter(letter)
 
+    # -- waits that could be for ever
+
+    @property
+    def is_only_reader(self) -> bool:
+        """Whether no other task than its own receives from its mailbox."""
+        reader = self.mailbox.reader
+        return reader is None or reader is self.task
+
+    @enable_ki_protection
+    def about_to_block(self, task: trio.lowlevel.Task) -> Running | None:
+        """A task is about to wait for room in the mailbox.
+
+        Returns:
+            The actor whose own task it is; its `telling` must be reset after the wait.
+
+        Raises:
+            SelfTell: it is this actor's own.
+            TellCycle: it would be one of several that wait for each other.
+        """
+        if self.task is task and self.is_only_reader:
+            raise SelfTell(self.name, self.mailbox.capacity)
+        sender = current.get()
+        if sender is None or sender.task is not task:
+            return None
+        sender.telling = self
+        if cycle := cycle_of_tells(sender):
+            sender.telling = None
+            raise TellCycle(self.name, cycle)
+        return sender
+
     # -- commands
 
+    @abstractmethod
     def stop(self, reason: str | None, *, drain: bool) -> None:
         """Begin an ordered stop: see `Ref.stop`."""
-        if self.state is State.ENDED:
-            return
-        if self._stop_reason is None:
-            self._stop_reason = reason
-        self.mailbox.close()
-        if not drain:
-            self._end_receiving()
-        self._limit_time()
-        self._move(Step.STOP)
 
+    @abstractmethod
     def pause(self, reason: str) -> None:
         """End the present run before its next message, to be run again. The intake stays open."""
-        self._stop_reason = reason
-        self._end_receiving()
-        self._limit_time()
-        self._move(Step.PAUSE)
 
-    def _end_receiving(self) -> None:
-        self.mailbox.ending = True
-        self.mailbox.look_around()
-        if self.mailbox.parked is not None:
-            self.mailbox.wake()
-
-    def _limit_time(self) -> None:
-        self._deadline = min(self._deadline, trio.current_time() + self.stop_timeout)
-        if self._scope is not None:
-            self._scope.deadline = self._deadline
-
+    @abstractmethod
     def cancel(self, reason: str | None) -> None:
         """Cancel it: see `Ref.cancel`."""
-        if self.state is State.ENDED or self._cancel_reason is not None:
-            return
-        self._cancel_reason = reason or "no reason given"
-        if self._scope is not None:
-            # First of all: an actor that is parked in its receive is woken by this, with the cancellation. Woken by
-            # the mailbox, it would have to ask Trio for it, which takes two more turns of the loop.
-            self.mailbox.cancelling = True
-            self._scope.cancel(reason)
-        self.mailbox.close()
-        self._end_receiving()
-        self._move(Step.CANCEL)
 
+    @abstractmethod
     def interrupt(self, reason: str | None) -> bool:
         """Cancel the handler that runs now, if one does: see `Ref.interrupt`."""
-        if self.mailbox.in_hand is NOTHING or self._interruptible is None:
-            return False
-        if self._interrupt_reason is None:
-            self.interrupts += 1
-            self._interrupt_reason = (reason,)
-            self.mailbox.cancelling = True
-            self.mailbox.look_around()
-            self._interruptible.cancel(reason)
-            self._move(Step.INTERRUPT)
-        return True
-
-    def interrupted(self) -> None:
-        """A handler was unwound by an interrupt: settle its message, and be ready for the next one."""
-        reason = None if self._interrupt_reason is None else self._interrupt_reason[0]
-        messages = self.mailbox.messages_in_hand()
-        self.asks.fail_those_in(messages, lambda: Interrupted(self.name, reason))
-        self.mailbox.put_down()
-        self.mailbox.cancelling = False
-        self._interrupt_reason = None
-        self._bury(self._letters(messages, f"its handler was interrupted: {reason or 'no reason given'}"))
-
-    def swap_interruptible(self, scope: trio.CancelScope) -> trio.CancelScope | None:
-        """Make `scope` what an interrupt cancels. Returns what it was, to be put back."""
-        before, self._interruptible = self._interruptible, scope
-        return before
 
     # -- death watch
+
+    def notify(self, about: Cell[Any], make: Callable[[], M]) -> None:
+        """Deliver `make()` in the system lane."""
+        self.mailbox.notify(about, make)
 
     def watch(self, other: Cell[Any], make: Callable[[Exit], M]) -> None:
         """Receive `make(exit)` in the system lane when `other` ends, at once if it has."""
         if other.exit is not None:
-            self.mailbox.notify(other, functools.partial(make, other.exit))
+            self.notify(other, functools.partial(make, other.exit))
             return
         other.watchers[self] = make
         self.watching[other] = None
@@ -422,10 +412,3 @@ class Cell(Generic[M]):
     def __repr__(self) -> str:
         box = self.mailbox
         return f"<actor {self.name!r} {self.state.value} {len(box.queue)}/{box.capacity}>"
-
-
-def _is_end_of_mailbox(failure: Exception) -> bool:
-    """Whether an actor was ended by its last `receive`, be it from within a nursery of its own."""
-    if isinstance(failure, ExceptionGroup):
-        return failure.split(EndOfMailbox)[1] is None
-    return isinstance(failure, EndOfMailbox)

@@ -1,11 +1,15 @@
-"""Which actor the present code belongs to."""
+"""Which actor the present code belongs to, and which actors wait for each other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Protocol
 
 import trio
+
+MAX_CYCLE = 20
+"""How many actors a cycle of waits is followed through, for the text of an error."""
 
 
 class Running(Protocol):
@@ -13,10 +17,40 @@ class Running(Protocol):
 
     name: str
     task: trio.lowlevel.Task | None
-    """The task that runs its function; `None` between two runs."""
+    """The task that runs its function; `None` between two runs, and of an actor without a task."""
     asking: Running | None
     """The actor whose reply its handler waits for."""
+    telling: Running | None
+    """The actor in whose full mailbox its handler waits for room."""
+
+    @property
+    def is_only_reader(self) -> bool:
+        """Whether no other task than its own receives from its mailbox."""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether its supervisor, or one above that, is being left."""
 
 
 current: ContextVar[Running | None] = ContextVar("actors.current", default=None)
 """The actor in whose task, or in a child task of which, this context runs. Its `task` tells the two apart."""
+
+
+def cycle_of_waits(begin: Running) -> str:
+    """Name the actors that wait for each other, if the chain that begins at `begin` comes back to it."""
+    return _cycle(begin, lambda actor: actor.asking or actor.telling)
+
+
+def cycle_of_tells(begin: Running) -> str:
+    """The same for actors that wait for room only. Such a cycle has no deadline that could end it."""
+    return _cycle(begin, lambda actor: actor.telling if actor.is_only_reader else None)
+
+
+def _cycle(begin: Running, follow: Callable[[Running], Running | None]) -> str:
+    names, actor = [begin.name], follow(begin)
+    while actor is not None and len(names) <= MAX_CYCLE:
+        names.append(actor.name)
+        if actor is begin:
+            return f"they wait for each other: {' -> '.join(names)}"
+        actor = follow(actor)
+    return ""

@@ -88,6 +88,70 @@ class SelfAsk(ActorError):  # noqa: N818
         self.name = name
 
 
+class SelfTell(ActorError):  # noqa: N818
+    """An actor told itself from its own handler while its mailbox was full, and would wait for room that only it
+    can make. The caller's fault: give the mailbox more room, or call a function.
+    """
+
+    def __init__(self, name: str, capacity: int) -> None:
+        super().__init__(
+            f"actor {name!r} told itself with a full mailbox ({capacity} messages): its handler would wait for "
+            "itself for ever; raise its capacity, or call a function"
+        )
+        self.name = name
+        self.capacity = capacity
+
+
+class SelfWait(ActorError):  # noqa: N818
+    """An actor waited for its own end from its own function. The caller's fault: return instead."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"actor {name!r} waits for its own end, which cannot come before this wait ends; return"
+        )
+        self.name = name
+
+
+class TellCycle(ActorError):  # noqa: N818
+    """Actors tell each other in a cycle, all their mailboxes are full, and no deadline ends their waits.
+
+    Raised in the actor that would close the cycle. The program's fault: let messages flow one way, and let answers
+    come as replies.
+    """
+
+    def __init__(self, name: str, cycle: str) -> None:
+        super().__init__(
+            f"the mailbox of actor {name!r} is full, and waiting for room would never end: {cycle}"
+        )
+        self.name = name
+
+
+class StartTimeout(ActorError):  # noqa: N818
+    """A restarted actor was not ready within its start timeout: it hangs in its set-up, or what it waits for does.
+
+    The cause of that run's failure, which is handled like any other.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(f"actor {name!r} was restarted and was not ready within {seconds} s")
+        self.name = name
+        self.seconds = seconds
+
+
+class WrongThread(ActorError):  # noqa: N818
+    """An actor was used from a thread that is not Trio's. The caller's fault; nothing was sent or changed.
+
+    Call it in Trio's thread: `trio.from_thread.run_sync(ref.try_tell, message)`, or with a `TrioToken`.
+    """
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(
+            f"{what} of actor {name!r} was called outside of Trio's thread, and did nothing; "
+            f"use trio.from_thread.run_sync, or trio_token.run_sync_soon"
+        )
+        self.name = name
+
+
 class EndOfMailbox(ActorError):  # noqa: N818
     """`receive` has nothing more to give: an ordered stop was asked for and the mailbox is drained. Not a
     fault; let it end the actor (the runtime takes it for a normal end of a stop), or use `async for`.

@@ -50,6 +50,20 @@ class Exit:
     cause: BaseException | None = None
     dead_letters: tuple[DeadLetter, ...] = ()
 
+    def drop_traceback(self) -> None:
+        """Free what the failed run's frames hold: drop the tracebacks of `cause` and of all that it came from."""
+        todo = [self.cause]
+        seen: set[int] = set()
+        while todo:
+            error = todo.pop()
+            if error is None or id(error) in seen:
+                continue
+            seen.add(id(error))
+            error.__traceback__ = None
+            todo += [error.__cause__, error.__context__]
+            if isinstance(error, BaseExceptionGroup):
+                todo += error.exceptions
+
     def describe(self) -> str:
         """Say it in a few words, as errors do: `failed: ValueError('x')`."""
         detail = repr(self.cause) if self.cause is not None else self.reason

@@ -5,6 +5,10 @@ restarted. Under `one_for_one` that task also does the restarting. A failure tha
 one more task, the round: it lays those concerned to rest in reverse start order and runs them again in start order,
 one after another; a failure meanwhile begins the next turn of the round.
 
+When the block is left, children of `one_for_one` do not depend on each other: they are stopped all at once, and so have
+one deadline in all. Those of the other strategies are stopped one after another, the last one first. Nothing is
+restarted any more.
+
 A family can be opened again after it was closed with its children at rest: that is how a nested supervisor restarts.
 """
 
@@ -13,9 +17,11 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from threading import get_ident
 from typing import Any, TypeVar
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from actors.cell import Cell
 from actors.errors import ActorStopped, Escalated, NameTaken, SupervisorClosed
@@ -23,6 +29,7 @@ from actors.exits import Exit, ExitKind
 from actors.intensity import Intensity, Restart, RestartHistory, Strategy
 from actors.lifecycle import State
 from actors.ref import Ref
+from actors.task_cell import TaskCell
 
 T = TypeVar("T")
 
@@ -42,8 +49,9 @@ class Family:
         self.name = name
         self.strategy = strategy
         self.intensity = intensity
-        self.children: dict[str, Cell[Any]] = {}
+        self.children: dict[str, TaskCell[Any]] = {}
         self.cell: Cell[Any] | None = None  # the supervisor's own, if it is nested
+        self.thread = get_ident()
         self._on_failure = on_failure
         self._nursery: trio.Nursery | None = None
         self._block: trio.CancelScope | None = None
@@ -59,7 +67,12 @@ class Family:
         """`closed`, `open` or `closing`."""
         return "closed" if self._nursery is None else "closing" if self._closing else "open"
 
-    def add(self, child: Cell[Any]) -> None:
+    @property
+    def is_leaving(self) -> bool:
+        """Whether its block, or that of a supervisor above it, is being left for good."""
+        return (self._closing and not self._keeping) or (self.cell is not None and self.cell.is_leaving)
+
+    def add(self, child: TaskCell[Any]) -> None:
         """Begin the life of a child. Raises `SupervisorClosed` or `NameTaken`."""
         if self._nursery is None:
             raise SupervisorClosed(self.name, "is not open: start actors inside of its `async with` block")
@@ -76,6 +89,7 @@ class Family:
     # -- the block
 
     @asynccontextmanager
+    @enable_ki_protection
     async def open(self, handle: T, cell: Cell[Any] | None = None) -> AsyncGenerator[T]:
         """Own the children for the length of a block, which is given `handle`.
 
@@ -84,7 +98,7 @@ class Family:
         This is the only place in which the runtime opens a nursery, and in which a group from one is
         unwrapped.
         """
-        self.cell = cell
+        self.cell, self.thread = cell, get_ident()
         self._history = RestartHistory(self.intensity)
         for child in self.children.values():
             child.history = child.history and RestartHistory(child.history.intensity)
@@ -128,7 +142,7 @@ class Family:
         return error
 
     async def _close(self, error: Exception | None) -> None:
-        """Stop the children, the last one first; or let them rest, if this supervisor is to be run again."""
+        """Stop the children, or let them rest, if this supervisor is to be run again."""
         self._closing = True
         drain = error is None and self._escalated is None
         if error is not None and self._escalated is not None:
@@ -137,17 +151,31 @@ class Family:
             self._keeping = True
         if self._round is not None:
             self._round.cancel("the supervisor is being left")
-        for child in reversed(list(self.children.values())):
-            if self._keeping and child.policy is not Restart.TEMPORARY:
-                await self._lay_to_rest(child, f"supervisor {self.name!r} is run again")
+        children = list(reversed(self.children.values()))
+        for child in children:
+            if self._keeps(child):
+                self._begin_rest(child, f"supervisor {self.name!r} is run again")
             else:
                 child.stop(f"supervisor {self.name!r} is being left", drain=drain)
-                await child.wait()
+            if self.strategy is not Strategy.ONE_FOR_ONE:
+                await self._over(child)
+        for child in children:
+            await self._over(child)
 
-    async def _lay_to_rest(self, child: Cell[Any], why: str) -> None:
+    def _keeps(self, child: Cell[Any]) -> bool:
+        return self._keeping and child.policy is not Restart.TEMPORARY
+
+    async def _over(self, child: Cell[Any]) -> None:
+        while not child.at(State.ENDED) and not (self._keeps(child) and child.at(State.RESTING)):
+            await child.changed()
+
+    def _begin_rest(self, child: Cell[Any], why: str) -> None:
         if child.at(State.STARTING, State.RUNNING):
             child.pause(why)
         child.nudge()
+
+    async def _lay_to_rest(self, child: Cell[Any], why: str) -> None:
+        self._begin_rest(child, why)
         while not child.at(State.RESTING, State.ENDED):
             await child.changed()
 
@@ -160,8 +188,12 @@ class Family:
         for child in children:
             if child.at(State.RESTING):
                 child.restart()
-                while child.at(State.STARTING):
-                    await child.changed()
+                await self._ready(child)
+
+    async def _ready(self, child: Cell[Any]) -> None:
+        """Wait until a restarted child is ready, within its start deadline; one that never was may never be."""
+        while child.at(State.STARTING) and child.started:
+            await child.changed()
 
     def abandon(self, exit: Exit) -> None:
         """This (nested) supervisor is not run again: end the children that rest. Called by its own cell."""
@@ -171,7 +203,8 @@ class Family:
 
     # -- the lives of children
 
-    async def _live(self, cell: Cell[Any], rests: bool = False) -> None:
+    @enable_ki_protection
+    async def _live(self, cell: TaskCell[Any], rests: bool = False) -> None:
         """Run one child until it is not to be run again. The one task that a child has.
 
         One that `rests` from the start waits for `_run_again`, unless it was stopped meanwhile.
@@ -179,20 +212,26 @@ class Family:
         delay = float("inf")
         try:
             while True:
-                if rests and not await self._rise(cell, delay):
-                    return
+                if rests:
+                    if (
+                        cell.context is not None
+                    ):  # what the last run set is gone from the next step of this task
+                        trio.lowlevel.current_task().context = cell.context.copy()
+                    if not await self._rise(cell, delay):
+                        return
                 exit = await cell.run()
                 verdict = self._judge(cell, exit)
                 if verdict is None:
                     cell.end(exit)
                     return
                 rests, delay = True, verdict
+                del exit  # it holds the frames of the run that failed
         except BaseException as failure:
             cell.end(Exit(cell.name, ExitKind.CANCELLED, f"the block around it was left by {failure!r}"))
             raise
         finally:
             if cell.exit is not None:
-                del self.children[cell.name]
+                self.children.pop(cell.name, None)
 
     async def _rise(self, cell: Cell[Any], delay: float) -> bool:
         """Let a child rest for `delay` seconds, or until a round or a command ends its rest.
@@ -212,6 +251,7 @@ class Family:
             return False
         return True
 
+    @enable_ki_protection
     def _judge(self, cell: Cell[Any], exit: Exit) -> float | None:
         """Decide about a child whose run is over.
 
@@ -224,7 +264,7 @@ class Family:
             return None  # whoever starts it learns it
         if failed and self._on_failure is not None:
             self._on_failure(cell.ref, exit)
-        if cell.at(State.STOPPING):
+        if cell.at(State.STOPPING) or (self.is_leaving and not cell.at(State.PAUSING)):
             if failed and cell.policy is not Restart.TEMPORARY:
                 self._escalate(cell, exit, "failed while it was stopped")
             elif failed:
@@ -259,7 +299,7 @@ class Family:
         return float("inf")
 
     def _log(self, cell: Cell[Any], exit: Exit) -> None:
-        """No failure is silent: one that nobody else is told of, and that does not escalate, is logged."""
+        """No failure is silent: one that is not reported elsewhere, and that does not escalate, is logged."""
         if self._on_failure is None and not cell.watchers:
             logger.error("actor %r of supervisor %r failed", cell.name, self.name, exc_info=exit.cause)
 
@@ -284,7 +324,7 @@ class Family:
             self._nursery.start_soon(self._restart_together, self._round, name=f"restarts of {self.name}")
 
     async def _restart_together(self, scope: trio.CancelScope) -> None:
-        """Restart whoever rests, and all who must be restarted with them, until nobody rests."""
+        """Restart those that rest, and all that must be restarted with them, until none rests."""
         with scope:
             while resting := self._at_rest():
                 affected = self.strategy.affected(list(self.children.values()), resting[0])
@@ -294,12 +334,11 @@ class Family:
                 await trio.sleep(delay)
                 for cell in affected:
                     if not cell.at(State.RESTING):
-                        continue  # it was temporary, or somebody stopped it meanwhile
+                        continue  # it was temporary, or was stopped meanwhile
                     cell.restart()
-                    while cell.at(State.STARTING):
-                        await cell.changed()
+                    await self._ready(cell)
                     if cell.at(State.RESTING):
-                        break  # it failed again, and that was accounted for: begin anew
+                        break  # it failed again, and that was accounted for: begin again
         self._round = None
 
     def _at_rest(self) -> list[Cell[Any]]:

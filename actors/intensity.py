@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -50,27 +51,41 @@ class Restart(enum.Enum):
         return self is Restart.TRANSIENT and kind is ExitKind.FAILED
 
 
+chance = random.Random()
+"""Where jitter comes from. `actors.testing.run_seeded` seeds it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """How long to wait before a restart: `first` seconds, then `factor` times as long each time, `limit` at
     most.
 
-    It starts over when no restart lies within the intensity's window any more.
+    The waits grow until a run lasts longer than the intensity's window; the next failure then begins at `first`.
+    `jitter` is the largest part of a wait that is taken off at random (0.1: up to a tenth), so that actors that failed
+    together do not come back together.
     """
 
     first: float = 0.1
     factor: float = 2.0
     limit: float = 5.0
+    jitter: float = 0.1
 
-    def delay(self, count: int) -> float:
-        """Seconds before the restart number `count` (from 1) of the window."""
+    def __post_init__(self) -> None:
+        if not 0 <= self.jitter <= 1 or not self.first >= 0 or not self.limit >= 0 or not self.factor >= 1:
+            raise ValueError(
+                f"a backoff needs first >= 0, factor >= 1, limit >= 0 and jitter from 0 to 1, not {self!r}"
+            )
+
+    def delay(self, count: int, luck: float = 0.0) -> float:
+        """Seconds before the restart number `count` (from 1) in a row; `luck` from 0 to 1 chooses the jitter."""
         try:
-            return min(self.limit, self.first * self.factor ** (count - 1))
+            delay = min(self.limit, self.first * self.factor ** (count - 1))
         except OverflowError:
-            return self.limit
+            delay = self.limit
+        return delay * (1 - self.jitter * luck)
 
 
-NO_BACKOFF = Backoff(first=0.0, limit=0.0)
+NO_BACKOFF = Backoff(first=0.0, limit=0.0, jitter=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +106,18 @@ class Intensity:
 
 @dataclass(slots=True)
 class RestartHistory:
-    """The restarts of the last `intensity.seconds`, as a sliding window.
+    """The restarts of the last `intensity.seconds`, as a sliding window, and those that followed each other.
 
-    One for each life of a supervisor, or of a child that has an intensity of its own.
+    The window does not count the time that is spent waiting before restarts: a child that never stops failing
+    escalates, however long the backoff has become. One for each life of a supervisor, or of a child that has an
+    intensity of its own.
     """
 
     intensity: Intensity
-    _times: list[float] = field(default_factory=list)
+    _times: list[float] = field(default_factory=list)  # on the clock that stands still during backoff
+    _in_a_row: int = 0
+    _waited: float = 0.0  # seconds of backoff in all, also those to come
+    _resume: float = float("-inf")  # when the present backoff is over
 
     @property
     def count(self) -> int:
@@ -110,11 +130,18 @@ class RestartHistory:
         Args:
             cause: what the child raised; `None` if it ended by itself.
         """
-        while self._times and now - self._times[0] > self.intensity.seconds:
+        running = now - self._waited + max(0.0, self._resume - now)
+        while self._times and running - self._times[0] > self.intensity.seconds:
             self._times.pop(0)
+        if not self._times:
+            self._in_a_row = 0
         if cause is not None and not isinstance(cause, self.intensity.causes):
             return None
         if len(self._times) >= self.intensity.restarts:
             return None
-        self._times.append(now)
-        return self.intensity.backoff.delay(len(self._times))
+        self._times.append(running)
+        self._in_a_row += 1
+        delay = self.intensity.backoff.delay(self._in_a_row, chance.random())
+        self._waited += max(0.0, now + delay - max(self._resume, now))
+        self._resume = max(self._resume, now + delay)
+        return delay

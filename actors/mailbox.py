@@ -13,9 +13,11 @@ Three decisions make it quick without making it wrong.
    around. Whoever has something urgent to say (a stop, an interrupt, a system message, a timer) sets it to 0, and
    is therefore served before the next user message, however many are queued.
 2. *A full checkpoint every `CHECKPOINT_EVERY` messages* on either side, when the side would not have blocked
-   anyway. So no sender and no receiver can keep the loop for longer than that many messages. A receiver looks for a
-   cancellation from outside more often, once in `LOOK_EVERY`. A checkpoint comes before the message is queued or
-   taken: a cancelled `tell` has not sent, a cancelled `receive` has not lost anything.
+   anyway. So no sender and no receiver can keep the loop for longer than that many messages. A sender's are counted
+   over all mailboxes (`budget`): between two checkpoints of a task no other task runs, so one count is enough for all
+   tasks. A receiver looks for a cancellation from outside more often, once in `LOOK_EVERY`. A checkpoint comes before
+   the message is queued or taken: a cancelled `tell` has not sent, a cancelled `receive` has not lost anything. The
+   end of the mailbox is a checkpoint too, each time it is reached.
 3. *Hand-off, not retry.* A sender that finds the mailbox full parks with its message; whoever takes a message
    moves the oldest parked one into the queue and wakes its sender. The queue is full whenever a sender is
    parked, so nobody can overtake: order is kept for each sender, and senders are served first come, first
@@ -28,6 +30,10 @@ The system lane holds thunks, not messages: what a death watch delivers is made 
 which must run (and fail) in the watcher's task. That lane is not bounded by the capacity, it is bounded by
 what the actor itself asked for: one entry for each actor that it watches. Timers need no lane at all, see
 `actors.timers`.
+
+What must not be torn by a Ctrl-C (a wake-up and what is noted about it, above all) is protected from
+`KeyboardInterrupt`, which Trio then raises at the main task's next checkpoint. The protection marks the code, and costs
+nothing when it runs.
 """
 
 from __future__ import annotations
@@ -39,12 +45,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import trio
 from outcome import Error
+from trio.lowlevel import enable_ki_protection
 
 from actors.errors import ActorStopped, AlreadyReceiving, MailboxFull
 from actors.timers import Timers
 
 if TYPE_CHECKING:
-    from actors.hooks import Hooks
+    from actors.current import Running
+    from actors.hooks import Hooks, TracedActor
 
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -76,7 +84,14 @@ class Overflow(enum.Enum):
 
 
 class Owner(Protocol[M_contra]):
-    """What a mailbox tells the actor that it belongs to."""
+    """The actor that a mailbox belongs to, as the mailbox sees it."""
+
+    @property
+    def ref(self) -> TracedActor:
+        """What hooks are given of it."""
+
+    def about_to_block(self, task: trio.lowlevel.Task) -> Running | None:
+        """A task is about to wait for room. Returns the actor whose own task it is; raises if that is hopeless."""
 
     def receiving(self) -> None:
         """The first receive of this run of the actor's function."""
@@ -88,12 +103,24 @@ class Owner(Protocol[M_contra]):
         """The overflow policy dropped a message."""
 
 
+class Budget:
+    """How many messages may still be sent, to whatever mailboxes, before the sender must run a full checkpoint."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = 0
+
+
+budget = Budget()
+
+
 class Mailbox(Generic[M]):
     """A bounded queue of user messages, and a lane for system messages that overtakes them."""
 
     __slots__ = (
-        "_left", "_owner", "accepted", "cancelling", "capacity", "credit", "dropped", "ending", "exit",
-        "fresh", "hooks", "in_hand", "limit", "name", "notices", "open", "overflow", "parked", "queue",
+        "_alarm", "_left", "accepted", "cancelling", "capacity", "credit", "dropped", "ending", "exit", "fresh",
+        "hooks", "in_hand", "limit", "name", "notices", "open", "overflow", "owner", "parked", "queue", "reader",
         "rejected", "senders", "timers",
     )  # fmt: skip
 
@@ -113,7 +140,7 @@ class Mailbox(Generic[M]):
         self.hooks = hooks
         self.queue: deque[Any] = deque()  # messages; pairs of message and token when traced
         self.notices: dict[object, Callable[[], M]] = {}  # by whom each is about, in order
-        self.timers: Timers | None = None  # most actors have none: see `own_timers`
+        self.timers: Timers[M] | None = None  # most actors have none: see `own_timers`
         self.limit = capacity
         self.credit = 0
         self._left = CHECKPOINT_EVERY  # what `credit` was when it was set to 0
@@ -122,9 +149,13 @@ class Mailbox(Generic[M]):
         self.cancelling = False  # a cancellation is on its way to the receiver: no more messages before it
         self.exit: Any = None  # for the errors that senders get once it is closed
         self.in_hand: Any = NOTHING  # a message, or a `Batch` of them
-        self.parked: trio.lowlevel.Task | None = None
+        self.parked: trio.lowlevel.Task | None = None  # the receiver, while it waits
+        self.reader: trio.lowlevel.Task | None = (
+            None  # the task that received first in this run, set by the owner
+        )
+        self._alarm: trio.CancelScope | None = None  # what ends the receiver's wait when a timer is due
         self.senders: dict[trio.lowlevel.Task, Any] = {}
-        self._owner = owner
+        self.owner: Owner[M] | None = owner  # `None` after the end: they would keep each other in memory
         self.fresh = True  # this run of the actor's function has not received yet
         self.accepted = 0
         self.dropped = 0
@@ -132,25 +163,49 @@ class Mailbox(Generic[M]):
 
     # -- sending
 
+    @enable_ki_protection
+    def offer(self, message: M) -> bool:
+        """Queue a message if nothing speaks against it: the quick path of `Ref.tell`, which has it spelled out."""
+        if len(self.queue) < self.limit and budget.left and self.hooks is None:
+            budget.left -= 1
+            if self.parked is not None:
+                self.wake()
+            self.accepted += 1
+            self.queue.append(message)
+            return True
+        return False
+
+    @enable_ki_protection
     async def put(self, message: M) -> None:
         """Queue a message: the slow path of `Ref.tell`, which is documented there."""
         if not self._must_wait():
-            await trio.lowlevel.checkpoint()
+            if not budget.left:
+                await trio.lowlevel.checkpoint()
+                budget.left = CHECKPOINT_EVERY
             if not self._must_wait():
+                budget.left -= 1
                 self.put_nowait(message)
                 return
         task = trio.lowlevel.current_task()
+        assert self.owner is not None  # it is open
+        sender = self.owner.about_to_block(task)
         self.senders[task] = self._entry(message)
 
         def abort(_: object) -> trio.lowlevel.Abort:
             del self.senders[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        try:
+            await trio.lowlevel.wait_task_rescheduled(abort)
+        finally:
+            budget.left = CHECKPOINT_EVERY
+            if sender is not None:
+                sender.telling = None
 
     def _must_wait(self) -> bool:
         return self.open and self.overflow is Overflow.BLOCK and len(self.queue) >= self.capacity
 
+    @enable_ki_protection
     def put_nowait(self, message: M) -> None:
         """Queue a message or say why not: the slow path of `Ref.try_tell`."""
         if not self.open:
@@ -166,6 +221,7 @@ class Mailbox(Generic[M]):
             self._drop(self._message(self.queue.popleft()), "dropped as the oldest, the mailbox was full")
         self._accept(self._entry(message))
 
+    @enable_ki_protection
     def notify(self, about: object, make: Callable[[], M]) -> None:
         """Queue a system message; `make` makes it, in the receiver's task. Never refused, never blocks.
 
@@ -180,11 +236,14 @@ class Mailbox(Generic[M]):
         """Take back the system message about `about` if it has not been received yet."""
         self.notices.pop(about, None)
 
+    @enable_ki_protection
     def close(self) -> None:
-        """Close the intake: senders that wait, and all later ones, get `ActorStopped`. What is queued
-        stays.
+        """Close the intake: senders that wait, and all later ones, get `ActorStopped`. What is queued stays, timers
+        end.
         """
         self.open = False
+        if self.timers:
+            self.timers.clear()
         self.limit = 0
         for task in self.senders:
             trio.lowlevel.reschedule(task, Error(ActorStopped(self.name, self.exit)))
@@ -194,17 +253,20 @@ class Mailbox(Generic[M]):
             self.wake()
 
     def _accept(self, entry: Any) -> None:
-        self.accepted += 1
-        self.queue.append(entry)
         if self.parked is not None:
             self.wake()
+        self.accepted += 1
+        self.queue.append(entry)
 
     def _drop(self, message: M, why: str) -> None:
         self.dropped += 1
-        self._owner.dropped(message, why)
+        if self.owner is not None:
+            self.owner.dropped(message, why)
 
     def _entry(self, message: M) -> Any:
-        return message if self.hooks is None else (message, self.hooks.sent(self.name, message))
+        if self.hooks is None or self.owner is None:
+            return message
+        return (message, self.hooks.sent(self.owner.ref, message))
 
     def _message(self, entry: Any) -> M:
         message: M = entry if self.hooks is None else entry[0]
@@ -212,11 +274,22 @@ class Mailbox(Generic[M]):
 
     # -- receiving
 
-    def own_timers(self) -> Timers:
+    def own_timers(self) -> Timers[M]:
         """The receiver's timers, made when they are asked for first."""
         if self.timers is None:
-            self.timers = Timers(self.look_around)
+            self.timers = Timers(self._rearm)
         return self.timers
+
+    @enable_ki_protection
+    def _rearm(self) -> None:
+        """A timer was started: a receiver that waits must not sleep past it."""
+        self.look_around()
+        if self.parked is None or self.timers is None:
+            return
+        if self._alarm is None:
+            self.wake()
+        else:
+            self._alarm.deadline = self.timers.next_due()
 
     def look_around(self) -> None:
         """Make the receiver look at everything before it takes its next user message."""
@@ -224,25 +297,29 @@ class Mailbox(Generic[M]):
             self._left = self.credit
             self.credit = 0
 
+    @enable_ki_protection
     def wake(self) -> None:
         """Let the receiver, which is parked, run."""
         assert self.parked is not None
-        trio.lowlevel.reschedule(self.parked)
+        trio.lowlevel.reschedule(
+            self.parked
+        )  # outside of Trio's thread, this raises before anything has changed
         self.parked = None
 
     def begin(self) -> None:
         """A new run of the actor's function begins: forget what the last one left of its own."""
         self.cancelling = False
         self.in_hand = NOTHING
-        self.parked = None
+        self.parked = self.reader = None
         if self.timers:
             self.timers.clear()
         self.notices.clear()
         self.fresh = True
         self.look_around()
 
+    @enable_ki_protection
     async def receive(self) -> M:
-        """Take the next message, in the order: system lane, due timers, user messages.
+        """Take the next message, in the order: system lane, due timers and user messages by turns.
 
         Returns:
             The message, or `NOTHING` once an ordered stop was asked for and there is nothing more to take.
@@ -255,32 +332,50 @@ class Mailbox(Generic[M]):
         self.put_down()
         if self.fresh:
             self.fresh = False
-            self._owner.receiving()
+            if self.owner is not None:
+                self.owner.receiving()
+        has_yielded = False
         while True:
             if self.cancelling:
                 await trio.lowlevel.checkpoint_if_cancelled()
             if self.ending:
-                return self._end()
+                break
             if not self._left and (self.queue or self.notices or self.timers):
                 await trio.lowlevel.checkpoint()
                 self._left = CHECKPOINT_EVERY
+                has_yielded = True
                 continue
             if self.notices:
                 return self._pick_up(self.notices.pop(next(iter(self.notices)))())
-            if self.timers and (due := self.timers.take(trio.current_time())) is not None:
-                return self._pick_up(due[0])
+            if self.timers and self.open:
+                due = self.timers.take(trio.current_time(), bool(self.queue))
+                if due is not None:
+                    return self._pick_up(due[0])
             if self.queue:
                 entry = self.queue.popleft()
                 if self.senders:
                     self._admit()
                 if self.hooks is None:
                     return self._pick_up(entry)
-                self.hooks.received(self.name, *entry)
-                return self._pick_up(entry[0])
+                return self._pick_up(self._receive_traced(self.hooks, entry))
             if not self.open:
-                return self._end()
+                break
             await self._park()
+            has_yielded = True
+        if self.owner is not None:
+            self.owner.drained()
+        if not has_yielded:
+            await trio.lowlevel.checkpoint()
+        nothing: M = NOTHING
+        return nothing
 
+    def _receive_traced(self, hooks: Hooks, entry: Any) -> M:
+        message: M = entry[0]
+        if self.owner is not None:
+            hooks.received(self.owner.ref, message, entry[1])
+        return message
+
+    @enable_ki_protection
     async def receive_batch(self, limit: int) -> list[M]:
         """Take at least one message, and up to `limit` user messages that are there already.
 
@@ -297,9 +392,7 @@ class Mailbox(Generic[M]):
         if more and not self.notices and not self.timers:
             entries = [self.queue.popleft() for _ in range(more)]
             if self.hooks is not None:
-                for entry in entries:
-                    self.hooks.received(self.name, *entry)
-                entries = [message for message, _ in entries]
+                entries = [self._receive_traced(self.hooks, entry) for entry in entries]
             batch += entries
             self.credit = max(0, self.credit - more)
             self._left = max(0, self._left - more)
@@ -307,6 +400,7 @@ class Mailbox(Generic[M]):
                 self._admit()
         return batch
 
+    @enable_ki_protection
     async def _park(self) -> None:
         """Wait until there is something to look at, or until the next timer is due."""
 
@@ -317,15 +411,13 @@ class Mailbox(Generic[M]):
         self._left = CHECKPOINT_EVERY  # parking is a full checkpoint
         self.parked = trio.lowlevel.current_task()
         if self.timers:
-            with trio.CancelScope(deadline=self.timers.next_due()):
-                await trio.lowlevel.wait_task_rescheduled(abort)
+            try:
+                with trio.CancelScope(deadline=self.timers.next_due()) as self._alarm:
+                    await trio.lowlevel.wait_task_rescheduled(abort)
+            finally:
+                self._alarm = None
         else:
             await trio.lowlevel.wait_task_rescheduled(abort)
-
-    def _end(self) -> M:
-        self._owner.drained()
-        nothing: M = NOTHING
-        return nothing
 
     def _pick_up(self, message: M) -> M:
         self.in_hand = message
@@ -339,8 +431,10 @@ class Mailbox(Generic[M]):
         if self.in_hand is not NOTHING:
             self.in_hand = NOTHING
             if self.hooks is not None:
-                self.hooks.handled(self.name)
+                assert self.owner is not None  # it goes after its last message
+                self.hooks.handled(self.owner.ref)
 
+    @enable_ki_protection
     def _admit(self) -> None:
         """Move the messages of waiting senders, oldest first, to where there is room now, and wake the
         senders.
@@ -374,8 +468,7 @@ class Mailbox(Generic[M]):
             self.queue.clear()
         if self.notices:
             self.notices.clear()
-        if self.timers:
-            self.timers.clear()
+        self.timers = self.reader = None
 
     def __repr__(self) -> str:
         lane = f", {len(self.notices)} urgent" if self.notices else ""

@@ -13,9 +13,9 @@ from actors.mailbox import NOTHING
 from actors.timers import Timers
 
 if TYPE_CHECKING:
-    from actors.cell import Cell
     from actors.exits import Exit
     from actors.ref import Ref
+    from actors.task_cell import TaskCell
 
 M = TypeVar("M")
 
@@ -29,7 +29,7 @@ class Me(Generic[M]):
 
     __slots__ = ("_cell", "_mailbox", "_said_ready")
 
-    def __init__(self, cell: Cell[M]) -> None:
+    def __init__(self, cell: TaskCell[M]) -> None:
         """Made by the runtime, one for each run of the actor's function."""
         self._cell = cell
         self._mailbox = cell.mailbox
@@ -47,7 +47,7 @@ class Me(Generic[M]):
         return ref
 
     @property
-    def timers(self) -> Timers:
+    def timers(self) -> Timers[M]:
         """Its keyed timers. They are gone when this run of the function is."""
         return self._mailbox.own_timers()
 
@@ -138,8 +138,7 @@ class Me(Generic[M]):
     def cleanup(self, seconds: float | None = None) -> trio.CancelScope:
         """Shield a cleanup from the cancellation that caused it: `with me.cleanup(): ...`.
 
-        It has `seconds`, or by default the actor's stop timeout; after that it is cancelled. Needed in a
-        `finally`
+        It has `seconds`, or by default the actor's stop timeout; after that it is cancelled. Needed in a `finally`
         only: what follows the receive loop after an ordered stop is shielded anyway.
         """
         limit = self._cell.stop_timeout if seconds is None else seconds

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context, trace
 
-from actors.hooks import Hooks
+from actors.hooks import Hooks, TracedActor
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -34,33 +34,33 @@ class OpenTelemetryHooks(Hooks):
     def __init__(self, tracer: trace.Tracer | None = None) -> None:
         """Use `tracer`, or the global provider's."""
         self._tracer = tracer or trace.get_tracer("actors")
-        self._open: dict[str, tuple[trace.Span, Token[Context]]] = {}
+        self._open: dict[TracedActor, tuple[trace.Span, Token[Context]]] = {}
 
-    def sent(self, name: str, message: Any) -> Context:
+    def sent(self, actor: TracedActor, message: Any) -> Context:
         """Remember where the message comes from."""
         return context.get_current()
 
-    def received(self, name: str, message: Any, token: Any) -> None:
+    def received(self, actor: TracedActor, message: Any, token: Any) -> None:
         """Begin the span."""
-        self.handled(name)
+        self.handled(actor)
         span = self._tracer.start_span(
-            f"{name} {type(message).__name__}", context=token, kind=trace.SpanKind.CONSUMER
+            f"{actor.name} {type(message).__name__}", context=token, kind=trace.SpanKind.CONSUMER
         )
-        self._open[name] = span, context.attach(trace.set_span_in_context(span, token))
+        self._open[actor] = span, context.attach(trace.set_span_in_context(span, token))
 
-    def handled(self, name: str) -> None:
+    def handled(self, actor: TracedActor) -> None:
         """End the span."""
-        if (entry := self._open.pop(name, None)) is not None:
+        if (entry := self._open.pop(actor, None)) is not None:
             span, token = entry
             span.end()
             context.detach(token)
 
-    def moved(self, name: str, before: State, after: State, exit: Exit | None) -> None:
+    def moved(self, actor: TracedActor, before: State, after: State, exit: Exit | None) -> None:
         """Mark the span of a failed handler."""
-        entry = self._open.get(name)
+        entry = self._open.get(actor)
         if entry is None or exit is None:
             return
         if exit.cause is not None:
             entry[0].record_exception(exit.cause)
             entry[0].set_status(trace.StatusCode.ERROR, repr(exit.cause))
-        self.handled(name)
+        self.handled(actor)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
-from actors.current import current
-from actors.errors import AskTimeout, SelfAsk
+from actors.current import current, cycle_of_waits
+from actors.errors import ActorStopped, AskTimeout, SelfAsk, SelfWait, WrongThread
 from actors.lifecycle import State
+from actors.mailbox import budget
 from actors.reply import Reply
 from actors.statistics import Statistics
 
 if TYPE_CHECKING:
     from actors.cell import Cell
-    from actors.current import Running
     from actors.exits import Exit
 
 M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
-
-MAX_CYCLE = 20
-"""How many actors a cycle of asks is followed through, for the text of an error."""
 
 
 class Ref(Generic[M_contra]):
@@ -58,39 +57,64 @@ class Ref(Generic[M_contra]):
         """How it ended; `None` while it lives."""
         return self._cell.exit
 
+    @enable_ki_protection
     async def tell(self, message: M_contra) -> None:
         """Send a message, waiting for room if the mailbox's policy is to block.
 
-        Usually returns without a checkpoint; one in 64 messages to an actor runs a full one, so a loop of
-        tells can be cancelled and starves nobody. A `tell` that was cancelled has not sent.
+        Usually returns without a checkpoint; one in 64 messages, to whatever actors, runs a full one, so a loop of
+        tells can be cancelled and starves no other task. A `tell` that was cancelled has not sent.
+
+        While a supervisor is being left, its actors stop one after another or together, and may still tell each
+        other: a message to one that has stopped is then a dead letter, and its sender goes on.
 
         Raises:
             ActorStopped: it takes no more messages.
             MailboxFull: there is no room, and the policy is to reject.
+            SelfTell: there is no room, and the actor tells itself.
+            TellCycle: there is no room, and waiting for it would close a cycle of actors that wait for each other.
         """
         box = self._mailbox
-        if len(box.queue) < box.limit and box.accepted & 63:  # CHECKPOINT_EVERY, spelled out to be quick
-            box.accepted += 1
-            box.queue.append(message)
+        if len(box.queue) < box.limit and budget.left:  # `Mailbox.offer`, spelled out to be quick
+            budget.left -= 1
             if box.parked is not None:
                 box.wake()
+            box.accepted += 1
+            box.queue.append(message)
             return
-        await box.put(message)
+        await self._put(message)
 
+    @enable_ki_protection
+    async def _put(self, message: M_contra) -> None:
+        """The slow path of `tell`."""
+        try:
+            await self._mailbox.put(message)
+        except ActorStopped:
+            if not self._cell.absorbs(message):
+                raise
+
+    @enable_ki_protection
     def try_tell(self, message: M_contra) -> None:
         """Send a message if that is possible at once. Drops follow the mailbox's policy.
 
         Raises:
-            ActorStopped: it takes no more messages.
+            ActorStopped: it takes no more messages (but see `tell` about a supervisor that is being left).
             MailboxFull: there is no room, and the policy is to block or to reject.
+            WrongThread: called outside of Trio's thread.
         """
-        self._mailbox.put_nowait(message)
+        self._check_thread("try_tell")
+        try:
+            self._mailbox.put_nowait(message)
+        except ActorStopped:
+            if not self._cell.absorbs(message):
+                raise
 
+    @enable_ki_protection
     async def ask(self, make: Callable[[Reply[R]], M_contra], *, timeout: float) -> R:
-        """Send the message `make(reply)` and wait for what the actor gives to that reply.
+        """Ask a question and wait for the answer: `answer = await ref.ask(Get("a"), timeout=5)`.
 
-        `timeout` is in seconds, and covers the wait for room in the mailbox too. The reply goes past every
-        mailbox, so that an actor may ask although its own mailbox is full.
+        `make` is a `Question`, whose class says the type of the answer, or a function that makes the message from
+        the reply: `lambda reply: Get("a", reply)`. `timeout` is in seconds, and covers the wait for room in the
+        mailbox too. The reply goes past every mailbox, so that an actor may ask although its own mailbox is full.
 
         Raises:
             AskTimeout: there was no reply in time; it may still come, and is then counted as late.
@@ -116,14 +140,15 @@ class Ref(Generic[M_contra]):
             asker.asking = cell
         try:
             with trio.CancelScope(deadline=trio.current_time() + timeout):
-                await self.tell(message)
+                if not self._mailbox.offer(message):
+                    await self._mailbox.put(message)
                 return await reply._wait()
         finally:
             cell.asks.remove(reply)
             reply._give_up()
             cycle = ""
             if asker is not None:
-                cycle = _cycle(asker)
+                cycle = cycle_of_waits(asker)
                 asker.asking = None
         raise AskTimeout(cell.name, timeout, f": {cycle or repr(cell)}")
 
@@ -135,6 +160,7 @@ class Ref(Generic[M_contra]):
         whatever it does is cleanup, shielded from cancellation from outside. All of this within the actor's
         stop timeout, after which it is cancelled. A stopped actor is not restarted.
         """
+        self._check_thread("stop")
         self._cell.stop(reason, drain=drain)
 
     def cancel(self, reason: str | None = None) -> None:
@@ -142,23 +168,30 @@ class Ref(Generic[M_contra]):
 
         What it was handling and what it had accepted become dead letters. It is not restarted.
         """
+        self._check_thread("cancel")
         self._cell.cancel(reason)
 
     def interrupt(self, reason: str | None = None) -> bool:
-        """Cancel the handler that runs now; the actor lives on, and so do its mailbox and its timers'
-        absence.
+        """Cancel the handler that runs now; the actor and its mailbox live on.
 
         Inside of `Me.serve` only the handler is unwound. An actor that loops over its messages by itself is
-        unwound as a whole, and its function is called again. The message that was being handled becomes a
-        dead letter, and whoever asked gets `Interrupted`.
+        unwound as a whole, and its function is called again, without its timers and watches. The message that was
+        being handled becomes a dead letter, and its asker gets `Interrupted`.
 
         Returns:
             Whether a handler was running. If none was, nothing happens, and no later message is affected.
         """
+        self._check_thread("interrupt")
         return self._cell.interrupt(reason)
 
     async def wait(self) -> Exit:
-        """Wait for the actor's end and return how it ended. Any number of tasks may wait."""
+        """Wait for the actor's end and return how it ended. Any number of tasks may wait.
+
+        Raises:
+            SelfWait: the actor's own function waits for its end.
+        """
+        if self._cell.task is trio.lowlevel.current_task():
+            raise SelfWait(self._cell.name)
         if self._cell.exit is not None:
             await trio.lowlevel.checkpoint()
         return await self._cell.wait()
@@ -167,16 +200,9 @@ class Ref(Generic[M_contra]):
         """Count what can be counted about it, now."""
         return self._cell.statistics()
 
+    def _check_thread(self, what: str) -> None:
+        if get_ident() != self._cell.family.thread:
+            raise WrongThread(self._cell.name, what)
+
     def __repr__(self) -> str:
         return f"<Ref to {self._cell!r}>"
-
-
-def _cycle(asker: Running) -> str:
-    """Who waits for whom, if the chain of asks that begins at `asker` comes back to it."""
-    names, cell = [asker.name], asker.asking
-    while cell is not None and len(names) <= MAX_CYCLE:
-        names.append(cell.name)
-        if cell is asker:
-            return f"they wait for each other: {' -> '.join(names)}"
-        cell = cell.asking
-    return ""

@@ -8,14 +8,21 @@ from typing import Generic, Protocol, TypeVar
 
 import trio
 from outcome import Error, Value
+from trio.lowlevel import enable_ki_protection
+
+from actors.errors import Interrupted, WrongThread
 
 R = TypeVar("R")
 
 
-class Counter(Protocol):
-    """Where answers that came too late are counted: the callee."""
+class Callee(Protocol):
+    """The actor that answers: it counts the answers that came too late."""
 
+    name: str
     late_replies: int
+
+    def unanswerable(self, error: BaseException) -> Exception:
+        """What an asker gets in place of an exception that must not leave its task."""
 
 
 class Reply(Generic[R]):
@@ -25,11 +32,11 @@ class Reply(Generic[R]):
     callee's statistics and otherwise ignored: that the caller lost interest is not the callee's fault.
     """
 
-    __slots__ = ("_answer", "_counter", "_task")
+    __slots__ = ("_answer", "_callee", "_task")
 
-    def __init__(self, counter: Counter | None = None) -> None:
-        """Made by `ask`. (Tests may make one without a counter.)"""
-        self._counter = counter
+    def __init__(self, callee: Callee | None = None) -> None:
+        """Made by `ask`. (Tests may make one without a callee.)"""
+        self._callee = callee
         self._answer: Value[R] | Error | None = None
         self._task: trio.lowlevel.Task | None = None
 
@@ -38,7 +45,13 @@ class Reply(Generic[R]):
         self._settle(Value(value))
 
     def fail(self, error: BaseException) -> None:
-        """Answer with an exception, which is raised at the caller's `ask`."""
+        """Answer with an exception, which is raised at the caller's `ask`.
+
+        What is not an `Exception` stays in this task: the caller gets `Interrupted` in place of a cancellation,
+        which would seem to be its own, and `ActorFailed` in place of anything else.
+        """
+        if not isinstance(error, Exception):
+            error = Interrupted("?", None) if self._callee is None else self._callee.unanswerable(error)
         self._settle(Error(error))
 
     @property
@@ -46,21 +59,29 @@ class Reply(Generic[R]):
         """Whether an answer would still be of use. Costly work may look here first."""
         return self._answer is None
 
+    @enable_ki_protection
     def _settle(self, answer: Value[R] | Error) -> None:
         if self._answer is not None:
-            if self._counter is not None:
-                self._counter.late_replies += 1
+            if self._callee is not None:
+                self._callee.late_replies += 1
             return
-        self._answer = answer
         if self._task is not None:
-            trio.lowlevel.reschedule(self._task, answer)
+            self._wake(self._task, answer)
             self._task = None
+        self._answer = answer
+
+    def _wake(self, task: trio.lowlevel.Task, answer: Value[R] | Error) -> None:
+        try:
+            trio.lowlevel.reschedule(task, answer)
+        except RuntimeError:
+            raise WrongThread("?" if self._callee is None else self._callee.name, "a reply") from None
 
     def _give_up(self) -> None:
         """The caller no longer waits."""
         if self._answer is None:
             self._answer = Error(RuntimeError("nobody waits for this reply"))
 
+    @enable_ki_protection
     async def _wait(self) -> R:
         """Wait for the answer: the caller's half, used by `Ref.ask`."""
         if self._answer is not None:

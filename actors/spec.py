@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from trio.lowlevel import enable_ki_protection
 
 if TYPE_CHECKING:
     from actors.me import Me
@@ -22,9 +25,20 @@ class Spec(Generic[M]):
     _args: tuple[Any, ...]
     _kwargs: dict[str, Any]
 
+    @enable_ki_protection
     def run(self, me: Me[M]) -> Awaitable[object]:
-        """Call the function, for one run."""
-        return self._function(me, *self._args, **self._kwargs)
+        """Call the function, for one run.
+
+        Raises:
+            TypeError: it is no coroutine function.
+        """
+        run = self._function(me, *self._args, **self._kwargs)
+        if not hasattr(run, "__await__"):
+            raise TypeError(
+                f"an actor is a coroutine function (async def), and {self.name} is a plain function: it returned "
+                f"{run!r}. For a handler that never waits, see actors.inline"
+            )
+        return run
 
     def __repr__(self) -> str:
         return f"<Spec {self.name}>"
@@ -40,10 +54,15 @@ def actor(
     restarted actor gets the very same objects.
 
     Raises:
-        TypeError: `function` is not callable.
+        TypeError: `function` is not callable, or is a generator function. (That a plain function returns nothing to
+            await is found when it is started.)
     """
     if not callable(function):
         raise TypeError(f"an actor is a coroutine function, not {function!r}")
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise TypeError(
+            f"an actor is a coroutine function, and {function!r} is a generator: it must not `yield`"
+        )
 
     name: Any = getattr(function, "__name__", None) or type(function).__name__
     return Spec(name, function, args, kwargs)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from contextvars import copy_context
 from typing import Any, NoReturn, TypeVar
 
 import trio
 
-from actors.cell import Cell, Handles
+from actors.cell import FOREVER, Handles, Settings
 from actors.errors import StartFailed
 from actors.exits import DeadLetter, Exit, ExitKind
 from actors.family import Family
@@ -22,6 +23,7 @@ from actors.mailbox import Overflow
 from actors.me import Me
 from actors.ref import Ref
 from actors.spec import Spec, actor
+from actors.task_cell import TaskCell
 from actors.traced import TracedMe, TracedRef
 
 M = TypeVar("M")
@@ -44,12 +46,14 @@ class Supervisor:
         family: Family,
         *,
         stop_timeout: float,
+        start_timeout: float,
         on_failure: Callable[[Ref[Any], Exit], None] | None,
         on_dead_letter: Callable[[DeadLetter], None] | None,
         hooks: Hooks | None,
     ) -> None:
         self._family = family
         self._stop_timeout = stop_timeout
+        self._start_timeout = start_timeout
         self._on_failure = on_failure
         self._on_dead_letter = on_dead_letter
         self._hooks = hooks
@@ -70,6 +74,7 @@ class Supervisor:
         restart: Restart = Restart.TEMPORARY,
         intensity: Intensity | None = None,
         stop_timeout: float | None = None,
+        start_timeout: float | None = None,
     ) -> Ref[M]:
         """Start an actor and wait until it is ready: until its first receive, `Me.ready`, or its regular end.
 
@@ -85,21 +90,26 @@ class Supervisor:
             intensity: How many restarts of this child are allowed, and after which failures, counted for it alone;
                 by default it shares the supervisor's.
             stop_timeout: Seconds that an ordered stop may take; the supervisor's by default.
+            start_timeout: Seconds after which a restarted run that is not ready has failed; the supervisor's by
+                default. (For the first start, put `trio.fail_after` around this call.)
 
         Raises:
             StartFailed: it failed, was stopped or was cancelled before it was ready. It is not restarted.
             NameTaken: a child of that name is alive.
             SupervisorClosed: the supervisor's block is not open, or is being left.
+            TypeError: `spec` is a function without `actors.actor(...)` around it.
         """
-        cell = self._add(spec, name, capacity, overflow, restart, intensity, stop_timeout, awaited=True)
+        settings = self._settings(capacity, overflow, restart, intensity, stop_timeout, start_timeout)
+        cell = self._add(spec, name, settings, awaited=True)
         try:
             while not cell.started and cell.exit is None:
                 await cell.changed()
         except trio.Cancelled:
             cell.cancel("its start was cancelled")
             with trio.CancelScope(shield=True, deadline=trio.current_time() + cell.stop_timeout):
-                if (await cell.wait()).cause is None:
-                    raise
+                await cell.wait()
+            if cell.started or cell.exit is None or cell.exit.cause is None:
+                raise
         if not cell.started and cell.exit is not None and cell.exit.kind is not ExitKind.FINISHED:
             raise StartFailed(cell.name, cell.exit) from cell.exit.cause
         ref: Ref[M] = cell.ref
@@ -115,51 +125,56 @@ class Supervisor:
         restart: Restart = Restart.TEMPORARY,
         intensity: Intensity | None = None,
         stop_timeout: float | None = None,
+        start_timeout: float | None = None,
     ) -> Ref[M]:
-        """Start an actor and return at once: for one whose readiness nobody has to wait for.
+        """Start an actor and return at once: for one whose readiness the caller need not wait for.
 
         It may be told things at once; they wait until it receives. Two turns of the loop are saved for each actor.
-        There is nobody who could be told of a failed start: whatever it raises, be it before its first receive, is a
-        failure like any other, after which it is restarted or not.
+        No caller waits for its start: whatever it raises, before its first receive too, is a failure like any other,
+        after which it is restarted or not.
 
         Arguments and errors are those of `start`, but for `StartFailed`.
         """
-        cell: Cell[M] = self._add(
-            spec, name, capacity, overflow, restart, intensity, stop_timeout, awaited=False
-        )
-        ref: Ref[M] = cell.ref
+        settings = self._settings(capacity, overflow, restart, intensity, stop_timeout, start_timeout)
+        ref: Ref[M] = self._add(spec, name, settings, awaited=False).ref
         return ref
 
-    def _add(
+    def _settings(
         self,
-        spec: Spec[M],
-        name: str | None,
         capacity: int,
         overflow: Overflow,
         restart: Restart,
         intensity: Intensity | None,
         stop_timeout: float | None,
-        *,
-        awaited: bool,
-    ) -> Cell[M]:
-        if name is None:
-            self._numbers += 1
-            name = f"{spec.name}-{self._numbers}"
-        cell: Cell[M] = Cell(
-            spec,
-            name,
-            PLAIN if self._hooks is None else TRACED,
-            capacity=capacity,
-            overflow=overflow,
-            policy=restart,
-            awaited=awaited,
-            intensity=intensity,
-            stop_timeout=self._stop_timeout if stop_timeout is None else stop_timeout,
-            hooks=self._hooks,
-            on_dead_letter=self._on_dead_letter,
+        start_timeout: float | None,
+    ) -> Settings:
+        return Settings(
+            capacity,
+            overflow,
+            restart,
+            intensity,
+            self._stop_timeout if stop_timeout is None else stop_timeout,
+            self._start_timeout if start_timeout is None else start_timeout,
+            self._hooks,
+            self._on_dead_letter,
         )
+
+    def _add(self, spec: Spec[M], name: str | None, settings: Settings, *, awaited: bool) -> TaskCell[M]:
+        if not isinstance(spec, Spec):
+            raise TypeError(f"start actors.actor(function, ...), not the function itself: {spec!r}")
+        handles = PLAIN if self._hooks is None else TRACED
+        name = self._free_name(spec.name) if name is None else name
+        cell: TaskCell[M] = TaskCell(spec, name, handles, settings, self._family, awaited=awaited)
+        if settings.policy is not Restart.TEMPORARY:
+            cell.context = copy_context()
         self._family.add(cell)
         return cell
+
+    def _free_name(self, stem: str) -> str:
+        while True:
+            self._numbers += 1
+            if (name := f"{stem}-{self._numbers}") not in self._family.children:
+                return name
 
     async def start_supervisor(
         self,
@@ -168,6 +183,7 @@ class Supervisor:
         strategy: Strategy = Strategy.ONE_FOR_ONE,
         intensity: Intensity = DEFAULT_INTENSITY,
         stop_timeout: float | None = None,
+        start_timeout: float | None = None,
         restart: Restart = Restart.TRANSIENT,
         on_failure: Callable[[Ref[Any], Exit], None] | None = None,
     ) -> Supervisor:
@@ -181,13 +197,13 @@ class Supervisor:
         nested = Supervisor(
             Family(name, strategy, intensity, on_failure),
             stop_timeout=self._stop_timeout if stop_timeout is None else stop_timeout,
+            start_timeout=self._start_timeout if start_timeout is None else start_timeout,
             on_failure=on_failure,
             on_dead_letter=self._on_dead_letter,
             hooks=self._hooks,
         )
-        await self.start(
-            actor(_supervise, nested._family), name=name, restart=restart, stop_timeout=float("inf")
-        )
+        spec = actor(_supervise, nested._family)
+        await self.start(spec, name=name, restart=restart, stop_timeout=FOREVER, start_timeout=FOREVER)
         return nested
 
     @property
@@ -220,31 +236,40 @@ def open_supervisor(
     strategy: Strategy = Strategy.ONE_FOR_ONE,
     intensity: Intensity = DEFAULT_INTENSITY,
     stop_timeout: float = 5.0,
+    start_timeout: float = 60.0,
     on_failure: Callable[[Ref[Any], Exit], None] | None = None,
     on_dead_letter: Callable[[DeadLetter], None] | None = None,
     hooks: Hooks | None = None,
 ) -> AbstractAsyncContextManager[Supervisor]:
     """Own actors for the length of an `async with` block.
 
-    Leaving the block stops them in reverse start order. Leaving it with an exception does too, but their
-    mailboxes are not drained; a cancellation from outside cancels them at once.
+    Leaving the block stops them: all at once under `ONE_FOR_ONE`, whose children do not depend on each other, so that
+    it takes as long as the slowest; in reverse start order, one after another, under the other strategies. Leaving it
+    with an exception does too, but their mailboxes are not drained; a cancellation from outside cancels them at once.
+    While it is being left, no child is restarted, and a message from one to another that has stopped is a dead letter.
 
     Args:
         name: For errors, logs and the tree.
-        strategy: Who is restarted when a child fails.
+        strategy: Which children are restarted when one fails, and whether they are stopped together or in order.
         intensity: How many restarts are allowed in how many seconds, and how long to wait before each.
         stop_timeout: Seconds that each child's ordered stop may take before it is cancelled.
+        start_timeout: Seconds that a restarted child may take to become ready, if it was ready in an earlier run. One
+            that takes longer has failed again, with `StartTimeout`.
         on_failure: Called with each failure of a child that was ready. Must not block or raise.
         on_dead_letter: Called with each message that was accepted and not handled. Must not block or raise.
         hooks: For tracing, see `actors.hooks`.
 
     Raises:
-        Escalated: a child failed more often than the intensity allows (then the block is cancelled), or a
-        child that
+        Escalated: a child failed more often than the intensity allows (then the block is cancelled), or a child that
             is not `TEMPORARY` failed while it was stopped.
     """
     family = Family(name, strategy, intensity, on_failure)
     supervisor = Supervisor(
-        family, stop_timeout=stop_timeout, on_failure=on_failure, on_dead_letter=on_dead_letter, hooks=hooks
+        family,
+        stop_timeout=stop_timeout,
+        start_timeout=start_timeout,
+        on_failure=on_failure,
+        on_dead_letter=on_dead_letter,
+        hooks=hooks,
     )
     return family.open(supervisor)

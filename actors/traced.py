@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
-from actors.mailbox import NOTHING
+from actors.mailbox import NOTHING, budget
 from actors.me import Me
 from actors.ref import Ref
 
@@ -22,16 +23,19 @@ class TracedRef(Ref[M_contra]):
 
     __slots__ = ()
 
+    @enable_ki_protection
     async def tell(self, message: M_contra) -> None:
         """As `Ref.tell`."""
         box = self._mailbox
-        if len(box.queue) < box.limit and box.accepted & 63 and box.hooks is not None:
-            box.accepted += 1
-            box.queue.append((message, box.hooks.sent(box.name, message)))
+        if len(box.queue) < box.limit and budget.left and box.hooks is not None:
+            budget.left -= 1
+            entry = (message, box.hooks.sent(self, message))
             if box.parked is not None:
                 box.wake()
+            box.accepted += 1
+            box.queue.append(entry)
             return
-        await box.put(message)
+        await self._put(message)
 
 
 class TracedMe(Me[M]):
@@ -51,7 +55,7 @@ class TracedMe(Me[M]):
             message: M
             message, token = box.queue.popleft()
             box.in_hand = message
-            box.hooks.received(box.name, message, token)
+            box.hooks.received(self.ref, message, token)
             return message
         message = await box.receive()
         if message is NOTHING:

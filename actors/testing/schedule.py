@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 import trio
 import trio.testing
 
+from actors.intensity import chance
+from actors.mailbox import CHECKPOINT_EVERY, budget
+
 T = TypeVar("T")
 
 
@@ -64,6 +67,8 @@ def scheduler() -> Any:
 
 @contextmanager
 def _seeded(seed: int) -> Generator[None]:
+    chance.seed(seed)
+    budget.left = CHECKPOINT_EVERY
     found = scheduler()
     if found is None:
         text = f"trio {trio.__version__} cannot be seeded: the seed {seed} has no effect on the schedule"

@@ -73,12 +73,12 @@ class Core:
         """It did not get into the mailbox."""
         self._sents.pop(sent.number, None)
 
-    def start(self, timers: Timers) -> None:
+    def start(self, timers: Timers[Any]) -> None:
         """Begin: the first words to the agent, the deadline for its answer."""
         timers.start("start", self.options.start_seconds, commands.StartExpired())
         self._perform(self.turns.start(), timers)
 
-    def handle(self, message: commands.Command, timers: Timers) -> None:
+    def handle(self, message: commands.Command, timers: Timers[Any]) -> None:
         """Do what one message says."""
         turns = self.turns
         match message:
@@ -119,7 +119,7 @@ class Core:
             case commands.Gone(how):
                 self.abandon(how, timers)
 
-    def abandon(self, how: str, timers: Timers | None = None) -> None:
+    def abandon(self, how: str, timers: Timers[Any] | None = None) -> None:
         """The agent is gone, or nobody looks after it any more: everything that is open ends now. Idempotent."""
         if not self.turn_state.over:
             self._perform(self.turns.gone(how), timers)
@@ -148,7 +148,7 @@ class Core:
         """Publish an event of ours."""
         self.events.publish([Event({"type": f"x-optio-{kind}", **fields}, self.turn_state.turn)])
 
-    def _perform(self, effects: list[Effect], timers: Timers | None, size: int = 0) -> None:
+    def _perform(self, effects: list[Effect], timers: Timers[Any] | None, size: int = 0) -> None:
         batch: list[Event] = []
         for effect in effects:
             if type(effect) is Event:
@@ -166,7 +166,7 @@ class Core:
         self.state.show(self.turn_state.state)
         self.running.value = self.turn_state.turn is not None
 
-    def _do(self, effect: Effect, timers: Timers | None) -> None:
+    def _do(self, effect: Effect, timers: Timers[Any] | None) -> None:
         match effect:
             case SendEnded(number, end):
                 self._end_send(number, end)

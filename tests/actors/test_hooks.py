@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+import trio
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -16,17 +18,19 @@ class Recorder(actors.Hooks):
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
 
-    def sent(self, name: str, message: Any) -> Any:
-        self.log.append(("sent", name, message))
+    def sent(self, actor: actors.TracedActor, message: Any) -> Any:
+        self.log.append(("sent", actor.name, message))
         return f"token {message}"
 
-    def received(self, name: str, message: Any, token: Any) -> None:
-        self.log.append(("received", name, message, token))
+    def received(self, actor: actors.TracedActor, message: Any, token: Any) -> None:
+        self.log.append(("received", actor.name, message, token))
 
-    def handled(self, name: str) -> None:
-        self.log.append(("handled", name))
+    def handled(self, actor: actors.TracedActor) -> None:
+        self.log.append(("handled", actor.name))
 
-    def moved(self, name: str, before: actors.State, after: actors.State, exit: actors.Exit | None) -> None:
+    def moved(
+        self, actor: actors.TracedActor, before: actors.State, after: actors.State, exit: actors.Exit | None
+    ) -> None:
         self.log.append((before.value, after.value, exit.kind.value if exit else None))
 
 
@@ -63,6 +67,82 @@ async def test_hooked_mailboxes_behave_as_others_do() -> None:
         ref.cancel()
     assert [entry for entry in log if isinstance(entry, int)] == [2, 3, 4, 5]
     assert [letter.message for letter in letters] == [0, 1, "hang", "left"]
+
+
+async def test_a_batch_of_a_traced_actor_is_received_message_by_message() -> None:
+    hooks = Recorder()
+    batches: list[list[str]] = []
+
+    async def in_batches(me: actors.Me[str], gate: trio.Event) -> None:
+        me.ready()
+        await gate.wait()
+        while True:
+            batches.append(await me.receive_batch(3))
+
+    gate = trio.Event()
+    async with actors.open_supervisor(hooks=hooks) as supervisor:
+        ref = await supervisor.start(actors.actor(in_batches, gate), name="a")
+        for message in "abcd":
+            await ref.tell(message)
+        gate.set()
+        await wait_all_tasks_blocked()
+    assert batches == [["a", "b", "c"], ["d"]]
+    assert [entry for entry in hooks.log if entry[0] in ("received", "handled")] == [
+        ("received", "a", "a", "token a"),
+        ("received", "a", "b", "token b"),
+        ("received", "a", "c", "token c"),
+        ("handled", "a"),
+        ("received", "a", "d", "token d"),
+        ("handled", "a"),
+    ]
+
+
+async def test_what_is_in_hand_of_a_traced_batch_becomes_dead_letters() -> None:
+    letters: list[actors.DeadLetter] = []
+
+    async def fails(me: actors.Me[str], gate: trio.Event) -> None:
+        me.ready()
+        await gate.wait()
+        await me.receive_batch(2)
+        raise ValueError
+
+    gate = trio.Event()
+    async with actors.open_supervisor(
+        hooks=Recorder(), on_dead_letter=letters.append, on_failure=lambda ref, exit: None
+    ) as supervisor:
+        ref = await supervisor.start(actors.actor(fails, gate))
+        for message in "abc":
+            await ref.tell(message)
+        gate.set()
+        await ref.wait()
+    assert [letter.message for letter in letters] == ["a", "b", "c"]
+
+
+async def test_spans_of_two_actors_of_one_name_are_told_apart(caplog: pytest.LogCaptureFixture) -> None:
+    provider = TracerProvider()
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    gate = trio.Event()
+
+    async def worker(me: actors.Me[str]) -> None:
+        async for message in me:
+            if message == "long":
+                await gate.wait()
+
+    hooks = OpenTelemetryHooks(provider.get_tracer("test"))
+    async with actors.open_supervisor(hooks=hooks) as top:
+        refs = []
+        for name in ("left", "right"):
+            sub = await top.start_supervisor(name=name)
+            refs.append(await sub.start(actors.actor(worker), name="worker"))
+        await refs[0].tell("long")
+        await wait_all_tasks_blocked()
+        await refs[1].tell("short")
+        await wait_all_tasks_blocked()
+        assert len(exporter.get_finished_spans()) == 1
+        gate.set()
+    assert len(exporter.get_finished_spans()) == 2
+    assert not caplog.records
 
 
 async def test_a_span_for_each_message_as_the_child_of_its_senders() -> None:

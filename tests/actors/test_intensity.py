@@ -31,7 +31,7 @@ def test_a_refusal_means_that_the_window_is_full(times: list[float], restarts: i
 
 
 def test_the_backoff_grows_to_its_limit_and_starts_over_after_a_quiet_window() -> None:
-    history = RestartHistory(Intensity(10, 60.0, Backoff(first=1.0, factor=2.0, limit=5.0)))
+    history = RestartHistory(Intensity(10, 60.0, Backoff(first=1.0, factor=2.0, limit=5.0, jitter=0.0)))
     assert [history.record(at) for at in (0, 1, 2, 3, 4)] == [1.0, 2.0, 4.0, 5.0, 5.0]
     assert history.record(100.0) == 1.0
 

@@ -176,6 +176,7 @@ class TestTimers:
                 await ref.tell(number)
             await trio.sleep(2)
             gate.set()
+            await wait_all_tasks_blocked()
         assert log == ["tick", *range(50)]
 
     async def test_a_repeated_timer_ticks_until_it_is_cancelled(self, autojump_clock: MockClock) -> None:
@@ -300,3 +301,35 @@ async def test_the_end_of_the_mailbox_may_pass_through_an_actor_that_receives_by
         await ref.tell("one")
     assert ref.exit is not None
     assert (ref.exit.kind, ref.exit.dead_letters) == (KIND.STOPPED, ())
+
+
+async def test_an_actor_can_be_interrupted_again_after_a_cleanup_that_raised(
+    autojump_clock: MockClock,
+) -> None:
+    handled: list[str] = []
+
+    async def worker(me: actors.Me[str]) -> None:
+        async def handle(message: str) -> None:
+            try:
+                if message != "quick":
+                    await trio.sleep(1000)
+                handled.append(message)
+            finally:
+                if message == "bad":
+                    raise ValueError("the cleanup failed")
+
+        await me.serve(handle)
+
+    async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
+        ref = await supervisor.start(actors.actor(worker), restart=actors.TRANSIENT)
+        await ref.tell("bad")
+        await trio.sleep(1)
+        assert ref.interrupt()
+        await trio.sleep(1)
+        await ref.tell("long")
+        await ref.tell("quick")
+        await trio.sleep(1)
+        assert ref.interrupt()
+        await trio.sleep(1)
+        assert handled == ["quick"]
+        assert ref.statistics().interrupts == 2

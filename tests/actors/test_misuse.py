@@ -169,3 +169,174 @@ async def test_a_message_of_nobodys_type_fails_the_actor_that_cannot_handle_it()
         exit = await ref.wait()
     assert isinstance(exit.cause, TypeError)
     assert [letter.message for letter in exit.dead_letters] == ["text"]
+
+
+async def test_telling_oneself_with_a_full_mailbox_is_an_error(autojump_clock: MockClock) -> None:
+    outcome: list[Exception] = []
+
+    async def worker(me: actors.Me[Any]) -> None:
+        async for message in me:
+            if message == "go":
+                try:
+                    for number in range(3):
+                        await me.ref.tell(number)
+                except actors.SelfTell as error:
+                    outcome.append(error)
+
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(worker), name="worker", capacity=2)
+        await ref.tell("go")
+        await trio.sleep(1)
+    assert "'worker' told itself with a full mailbox (2 messages)" in str(outcome[0])
+    assert ref.statistics().accepted == 3
+
+
+async def test_a_helper_task_may_wait_for_room_in_its_own_actors_mailbox(autojump_clock: MockClock) -> None:
+    log: list[int] = []
+
+    async def worker(me: actors.Me[int]) -> None:
+        async def helper() -> None:
+            for number in range(10):
+                await me.ref.tell(number)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(helper)
+            async for number in me:
+                log.append(number)
+
+    async with actors.open_supervisor() as supervisor:
+        await supervisor.start(actors.actor(worker), capacity=1)
+        await trio.sleep(1)
+    assert log == list(range(10))
+
+
+async def test_waiting_for_ones_own_end_is_an_error(autojump_clock: MockClock) -> None:
+    async def worker(me: actors.Me[Any]) -> None:
+        async for _ in me:
+            me.ref.stop("done")
+            with pytest.raises(actors.SelfWait, match="'worker' waits for its own end"):
+                await me.ref.wait()
+
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(worker), name="worker")
+        await ref.tell("go")
+        exit = await ref.wait()
+    assert (exit.kind, trio.current_time()) == (actors.ExitKind.STOPPED, 0)
+
+
+@pytest.mark.parametrize("length", [2, 3])
+async def test_a_cycle_of_blocked_tells_is_named(length: int, autojump_clock: MockClock) -> None:
+    refs: list[actors.Ref[Any]] = []
+    caught: list[Exception] = []
+    gate = trio.Event()
+
+    async def player(me: actors.Me[Any], place: int) -> None:
+        async for message in me:
+            if message == "go":
+                await gate.wait()
+                try:
+                    for number in range(4):
+                        await refs[(place + 1) % length].tell(number)
+                except actors.TellCycle as error:
+                    caught.append(error)
+
+    async with actors.open_supervisor() as supervisor:
+        for place in range(length):
+            refs.append(await supervisor.start(actors.actor(player, place), name=f"p{place}", capacity=1))
+        for ref in refs:
+            await ref.tell("go")
+        await trio.sleep(1)
+        gate.set()
+        await trio.sleep(1)
+    (error,) = caught
+    names = str(error).split("they wait for each other: ")[1].split(" -> ")
+    assert names[0] == names[-1]
+    assert sorted(names[1:]) == [f"p{place}" for place in range(length)]
+
+
+async def test_a_mailbox_that_another_task_reads_makes_no_cycle(autojump_clock: MockClock) -> None:
+    refs: list[actors.Ref[Any]] = []
+    heard: list[Any] = []
+
+    async def reading_beside(me: actors.Me[Any], other: int) -> None:
+        async def read() -> None:
+            async for message in me:
+                heard.append(message)
+                await trio.sleep(1)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await trio.sleep(0.1)
+            for number in range(4):
+                await refs[other].tell(number)
+
+    async with actors.open_supervisor() as supervisor:
+        for other in (1, 0):
+            refs.append(await supervisor.start(actors.actor(reading_beside, other), capacity=1))
+        await trio.sleep(60)
+    assert sorted(heard) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+async def test_use_from_a_foreign_thread_is_refused_before_anything_has_changed() -> None:
+    log: list[Any] = []
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(keep, log), name="worker")
+        await wait_all_tasks_blocked()
+        for use in (lambda: ref.try_tell("outside"), ref.stop, ref.cancel, ref.interrupt):
+            with pytest.raises(actors.WrongThread, match=r"'worker' .* did nothing; use trio\.from_thread"):
+                await trio.to_thread.run_sync(use)
+        await trio.to_thread.run_sync(lambda: trio.from_thread.run_sync(ref.try_tell, "inside"))
+        await wait_all_tasks_blocked()
+        assert ref.statistics().accepted == 1
+    assert log == ["inside"]
+
+
+async def test_a_reply_from_a_foreign_thread_is_refused_and_can_still_be_given() -> None:
+    async def worker(me: actors.Me[actors.Reply[int]]) -> None:
+        async for reply in me:
+            with pytest.raises(actors.WrongThread):
+                await trio.to_thread.run_sync(reply.set, 1)
+            reply.set(2)
+
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(worker))
+        assert await ref.ask(lambda reply: reply, timeout=300) == 2
+
+
+async def test_a_function_that_is_started_without_actor_is_named() -> None:
+    async with actors.open_supervisor() as supervisor:
+        with pytest.raises(TypeError, match=r"start actors\.actor\(function"):
+            await supervisor.start(keep)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"start actors\.actor\(function"):
+            supervisor.start_soon(keep)  # type: ignore[arg-type]
+
+
+async def test_a_plain_function_is_no_actor() -> None:
+    def plain(me: actors.Me[str]) -> None:
+        return None
+
+    async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
+        with pytest.raises(
+            actors.StartFailed, match=r"coroutine function \(async def\), and plain is a plain"
+        ):
+            await supervisor.start(actors.actor(plain))  # type: ignore[arg-type]
+
+
+def test_an_async_generator_is_no_actor() -> None:
+    async def generator(me: actors.Me[str]) -> Any:
+        yield 1
+
+    with pytest.raises(TypeError, match="must not `yield`"):
+        actors.actor(generator)
+
+
+async def test_an_automatic_name_avoids_one_that_was_chosen() -> None:
+    async with actors.open_supervisor() as supervisor:
+        await supervisor.start(actors.actor(keep, []), name="keep-1")
+        assert (await supervisor.start(actors.actor(keep, []))).name == "keep-2"
+
+
+def test_a_backoff_that_shrinks_is_refused() -> None:
+    for arguments in ({"jitter": 2.0}, {"factor": 0.5}, {"first": -1.0}):
+        with pytest.raises(ValueError, match="a backoff needs"):
+            actors.Backoff(**arguments)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import actors
 
@@ -58,3 +58,57 @@ async def test_a_question_that_was_put_aside_is_lost_with_the_run_that_did_so() 
         nursery.start_soon(ask)
         await wait_all_tasks_blocked()
         await ref.tell("boom")
+
+
+@pytest.mark.parametrize("asker", ["actor", "task"])
+async def test_a_cancellation_that_a_handler_answers_with_stays_where_it_is(
+    asker: str, autojump_clock: MockClock
+) -> None:
+    """`except BaseException as error: reply.fail(error); raise` in a handler that is interrupted."""
+    seen: list[object] = []
+
+    async def back(me: actors.Me[actors.Reply[int]]) -> None:
+        async def handle(reply: actors.Reply[int]) -> None:
+            try:
+                await trio.sleep(1000)
+            except BaseException as error:
+                reply.fail(error)
+                raise
+
+        await me.serve(handle)
+
+    async def ask(ref: actors.Ref[actors.Reply[int]]) -> None:
+        try:
+            await ref.ask(lambda reply: reply, timeout=2000)
+        except Exception as error:
+            seen.append(error)
+
+    async def front(me: actors.Me[str], ref: actors.Ref[actors.Reply[int]]) -> None:
+        async for _ in me:
+            await ask(ref)
+
+    async with actors.open_supervisor() as supervisor, trio.open_nursery() as nursery:
+        ref = await supervisor.start(actors.actor(back))
+        if asker == "actor":
+            other = await supervisor.start(actors.actor(front, ref), restart=actors.PERMANENT)
+            await other.tell("go")
+        else:
+            nursery.start_soon(ask, ref)
+        await trio.sleep(1)
+        ref.interrupt("the user pressed stop")
+        await trio.sleep(1)
+        assert ref.exit is None
+    (error,) = seen
+    assert isinstance(error, actors.Interrupted)
+    assert error.reason == "the user pressed stop"
+
+
+async def test_what_is_no_exception_is_a_failure_of_the_callee_for_the_asker() -> None:
+    async def exits(me: actors.Me[actors.Reply[int]]) -> None:
+        async for reply in me:
+            reply.fail(SystemExit(3))
+
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(exits))
+        with pytest.raises(actors.ActorFailed, match="SystemExit"):
+            await ref.ask(lambda reply: reply, timeout=5)

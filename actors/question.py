@@ -1,0 +1,44 @@
+"""Messages that say the type of their answer, so that a type checker knows what `ask` returns."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Generic, Self, TypeVar
+
+from actors.reply import Reply
+
+R = TypeVar("R")
+
+
+class Question(Generic[R]):
+    """The base of a message class that wants an answer of type `R`.
+
+    ```python
+    @dataclass(frozen=True)
+    class Get(actors.Question[str]):
+        key: str
+
+    answer = await ref.ask(Get("a"), timeout=5)  # a str
+    ```
+
+    The actor answers with `question.reply.set(value)`. A question that was told instead of asked has a reply that
+    nobody wants. The same question may be asked any number of times, by several tasks at once too.
+    """
+
+    __slots__ = ("_reply",)
+
+    def __call__(self, reply: Reply[R]) -> Self:
+        """Take the reply along: called by `Ref.ask`, for which a question is the maker of its own message."""
+        question = copy.copy(self) if hasattr(self, "_reply") else self
+        object.__setattr__(question, "_reply", reply)  # it may be a frozen dataclass
+        return question
+
+    @property
+    def reply(self) -> Reply[R]:
+        """Where the answer goes."""
+        reply: Any = getattr(self, "_reply", None)
+        if reply is None:
+            reply = Reply()
+            reply._give_up()
+        answer: Reply[R] = reply
+        return answer

@@ -1,0 +1,118 @@
+"""Ctrl-C at any line of the runtime's own bookkeeping ends the program as KeyboardInterrupt, and never breaks Trio."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import actors
+from actors import api
+
+FOLDER = str(Path(api.__file__).parent)
+
+
+class CtrlC:
+    """Within `with`: send SIGINT at the nth line that runs in the runtime's files. `left` > 0: there are fewer."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+        self.where = "nowhere"
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(FOLDER):
+            return None
+        if event == "line":
+            self.left -= 1
+            if not self.left:
+                self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+                signal.raise_signal(signal.SIGINT)
+        return self
+
+    def __enter__(self) -> None:
+        self.before = sys.gettrace()
+        sys.settrace(self)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self.before)
+
+
+async def worker(me: actors.Me[Any]) -> None:
+    async for message in me:
+        if isinstance(message, actors.Reply):
+            message.set(1)
+        if message == "fail":
+            raise ValueError
+
+
+async def tell(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    await ref.tell(1)
+
+
+async def try_tell(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    ref.try_tell(1)
+
+
+async def ask(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    assert await ref.ask(lambda reply: reply, timeout=5) == 1
+
+
+async def stop(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    ref.stop()
+    await ref.wait()
+
+
+async def cancel(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    ref.cancel()
+    await ref.wait()
+
+
+async def start(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    await supervisor.start(actors.actor(worker))
+
+
+async def restart(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    await ref.tell("fail")
+    assert await ref.ask(lambda reply: reply, timeout=5) == 1
+
+
+DEEDS = [tell, try_tell, ask, stop, cancel, start, restart]
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_ctrl_c_at_any_line(
+    deed: Callable[[actors.Supervisor, actors.Ref[Any]], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def program(ctrl_c: CtrlC) -> None:
+        async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
+            ref = await supervisor.start(actors.actor(worker), restart=actors.TRANSIENT)
+            await wait_all_tasks_blocked()
+            with ctrl_c:
+                await deed(supervisor, ref)
+            await trio.sleep(3600)
+
+    nth = 0
+    while True:
+        nth += 1
+        ctrl_c = CtrlC(nth)
+        try:
+            trio.run(program, ctrl_c, clock=MockClock(autojump_threshold=0))
+        except KeyboardInterrupt:
+            continue
+        except BaseExceptionGroup as group:
+            rest = group.split(KeyboardInterrupt)[1]
+            assert rest is None, f"Ctrl-C at {ctrl_c.where}: {rest!r}"
+            continue
+        except BaseException as error:
+            error.add_note(f"Ctrl-C at {ctrl_c.where}")
+            raise
+        assert ctrl_c.left > 0, f"Ctrl-C at {ctrl_c.where} was lost"
+        break
+    assert nth > 5
