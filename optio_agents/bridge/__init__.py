@@ -4,10 +4,13 @@ boundary.py          what a session needs of the user's world: the protocol, its
 trio_boundary.py     ... when that world is Trio
 asyncio_boundary.py  ... when it is asyncio
 guest.py           the Trio run that all sessions of an asyncio loop share
-driver.py          steps that Trio run from the loop's callbacks
+driver_choice.py   what steps that Trio run: one of the next two
+driver.py          ... by the private parts of Trio that are known to it: fast
+public_driver.py   ... by Trio's public guest mode
+loop_reader.py     a descriptor of ours that the loop watches
 host_loop.py       which loop that is, for those who know only Trio
 entry.py           run_in_trio: the way in, from either world
-place.py           where a suspended coroutine stands, for reports
+suspended_at.py    where a suspended coroutine stands, for reports
 """
 
 from optio_agents.bridge.asyncio_boundary import AsyncioBoundary, HostLoopClosed

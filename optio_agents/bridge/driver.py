@@ -8,24 +8,28 @@ those that fork.
 
 The price is that this file steps the generator behind Trio's guest mode by itself: `GuestState`, its
 `unrolled_run_gen`, the runner's `io_manager` with its `_force_wakeup`, and `guest_tick_scheduled` are private
-to Trio. That is why the project pins Trio to versions whose guest mode was read and tested; nothing else here
-uses what is private. Everything around it is the public guest mode. `Event.set`, `CancelScope.cancel` and changed
-deadlines, which only the loop's own thread may use, wake us by a plain call (see `_WakeUp`);
-`TrioToken.run_sync_soon` writes to a socket that Trio's epoll watches, and so wakes us from any thread.
+to Trio. No other module of the package uses what is private. `probe` tries all of it in a small run; where that
+fails, `public_driver` takes over (see `driver_choice`). Everything around it is the public guest mode. `Event.set`,
+`CancelScope.cancel` and changed deadlines, which only the loop's own thread may use, wake us by a plain call (see
+`_WakeUp`); `TrioToken.run_sync_soon` writes to a socket that Trio's epoll watches, and so wakes us from any thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import queue
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
-from outcome import Error, Outcome
+from outcome import Error, Outcome, Value, capture
 from sniffio import thread_local as sniffio_library
 from trio._core._run import GuestState
+
+from optio_agents.bridge.loop_reader import LoopReader
 
 BURST = 0.001
 """Seconds for which Trio runs on, as long as it has something to run, before the loop gets its turn.
@@ -36,9 +40,12 @@ A turn of the loop costs more than a step of Trio; one step for each turn would 
 NEVER = 24 * 60 * 60
 """Seconds that Trio gives as the time that it can wait when no deadline is set."""
 
+PROBE_STEPS, PROBE_WAIT = 50, 0.1
+"""After so many steps, each waiting at most so many seconds, a small Trio run has ended (six are needed)."""
 
-class Driver:
-    """One guest run. Everything happens in the loop's thread.
+
+class SteppingDriver:
+    """One guest run: a `Driver`. Everything happens in the loop's thread.
 
     due ──(loop's next turn)──→ stepping ──→ due        Trio has more to run
                                     ├──────→ waiting    for Trio's epoll or its next deadline, then
@@ -58,31 +65,48 @@ class Driver:
         self._on_over = on_over
         self._on_loop_closed = on_loop_closed
         self._state: GuestState | None = None
-        self._descriptor = -1
+        self._reader: LoopReader | None = None
+        self._refusal: BaseException | None = None
         self._events: Any = []
         self._is_due = False
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, main: Callable[[], Awaitable[None]]) -> None:
-        """Begin a Trio run with `main` as its main task."""
+        """Begin a Trio run with `main` as its main task.
+
+        Raises:
+            OSError: the loop cannot watch Trio's descriptor. No Trio run is left then.
+        """
+
+        async def unless_refused() -> None:
+            if self._refusal is None:
+                await main()
+
         trio.lowlevel.start_guest_run(
-            main,
+            unless_refused,
             run_sync_soon_threadsafe=self._adopt,
             run_sync_soon_not_threadsafe=self._adopt,
             done_callback=self._on_over,
             host_uses_signal_set_wakeup_fd=True,
         )
+        if self._refusal is not None:
+            self._drive_alone(float("inf"))
+            raise self._refusal
 
     def _adopt(self, first_step: Any) -> None:
         """Take over where Trio would have had its first step made by its own driver."""
         self._state = first_step.__self__
         assert isinstance(self._state, GuestState)
         io_manager: Any = self._state.runner.io_manager
-        self._descriptor = io_manager._epoll.fileno()
-        io_manager._force_wakeup = _WakeUp(self, io_manager._force_wakeup)
-        # Only the loop may hold the watch: see there.
-        self._loop.add_reader(self._descriptor, _Watch(self).trio_has_events)
-        self._step_soon()
+        io_manager._force_wakeup = _WakeUp(self.trio_has_work, io_manager._force_wakeup)
+        try:
+            self._reader = LoopReader(
+                self._loop, io_manager._epoll.fileno(), self.trio_has_events, self._loop_was_closed
+            )
+        except BaseException as refusal:  # noqa: BLE001 - raised by `start`
+            self._refusal = refusal
+        else:
+            self._step_soon()
 
     def trio_has_events(self) -> None:
         """Trio's epoll descriptor is readable."""
@@ -96,24 +120,29 @@ class Driver:
         if not self._is_due and not self._loop.is_closed():
             self._step_soon()
 
-    def loop_was_closed(self) -> None:
-        """The loop has let go of our watch."""
-        if not self.is_over:
-            self._on_loop_closed()
-
     def finish_alone(self, seconds: float) -> None:
         """Drive Trio to its end, blocking, without a loop; give it up if it takes longer than `seconds`."""
         assert self._state is not None
-        deadline = time.monotonic() + seconds
         hooks = sys.get_asyncgen_hooks()  # Trio would put back those of the loop
+        if not self._drive_alone(seconds):
+            self.is_over = True
+            self._state.unrolled_run_gen.close()
+        sys.set_asyncgen_hooks(*hooks)
+
+    def _drive_alone(self, seconds: float) -> bool:
+        """Whether Trio has ended within `seconds`."""
+        assert self._state is not None
+        deadline = time.monotonic() + seconds
         while (timeout := self._step()) is not None:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                self.is_over = True
-                self._state.unrolled_run_gen.close()
-                break
+                return False
             self._events = self._state.runner.io_manager.get_events(min(timeout, remaining))
-        sys.set_asyncgen_hooks(*hooks)
+        return True
+
+    def _loop_was_closed(self) -> None:
+        if not self.is_over:
+            self._on_loop_closed()
 
     def _step_soon(self) -> None:
         assert self._state is not None
@@ -175,9 +204,10 @@ class Driver:
 
     def _end(self, result: Outcome[Any]) -> None:
         self.is_over = True
-        if not self._loop.is_closed():
-            self._loop.remove_reader(self._descriptor)
-        self._on_over(result)
+        if self._reader is not None:
+            self._reader.close()
+        if self._refusal is None:
+            self._on_over(result)
 
 
 class _WakeUp:
@@ -187,31 +217,68 @@ class _WakeUp:
     and back takes 32 µs with them. Here the loop itself waits, and is told directly: 17 µs.
     """
 
-    def __init__(self, driver: Driver, sockets: Any) -> None:
-        self._driver = driver
+    def __init__(self, has_work: Callable[[], None], sockets: Any) -> None:
+        self._has_work = has_work
         self._sockets = sockets
 
     def wakeup_thread_and_signal_safe(self) -> None:
         """Called by Trio whenever a guest run has got something to do; in spite of its name, in the loop's thread."""
-        self._driver.trio_has_work()
+        self._has_work()
 
     def close(self) -> None:
         """Trio's run is over."""
         self._sockets.close()
 
 
-class _Watch:
-    """What the loop holds of us: when it is closed, this object is destroyed, and that is how we know.
+def probe() -> None:
+    """Raise an exception unless this Trio can be driven as this module does it.
 
-    asyncio has no hook for being closed.
+    Tries that in a thread of its own, so that no half of a Trio run is left in this one.
     """
+    results: list[Outcome[None]] = []
+    thread = threading.Thread(target=lambda: results.append(capture(_try_small_run)), name="probe of Trio")
+    thread.start()
+    thread.join()
+    results[0].unwrap()
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
 
-    def trio_has_events(self) -> None:
-        """The reader's callback."""
-        self._driver.trio_has_events()
+def _try_small_run() -> None:
+    steps: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    ends: list[Outcome[None]] = []
+    event = trio.Event()
+    trio.lowlevel.start_guest_run(
+        event.wait,
+        run_sync_soon_threadsafe=steps.put,
+        done_callback=ends.append,
+        host_uses_signal_set_wakeup_fd=True,
+    )
+    step = steps.get()
+    try:
+        _try_steps(step.__self__, event)
+    finally:
+        event.set()
+        while trio.lowlevel.in_trio_run() and not ends:
+            step()  # in the public way, so that nothing is left of a run that we cannot step
+            if not ends:
+                step = steps.get(timeout=1)
 
-    def __del__(self) -> None:
-        self._driver.loop_was_closed()
+
+def _try_steps(state: Any, event: trio.Event) -> None:
+    wakeups: list[str] = []
+    runner, io_manager = state.runner, state.runner.io_manager
+    if not isinstance(state, GuestState) or io_manager._epoll.fileno() < 0:
+        raise TypeError("Trio's guest state is another")
+    io_manager._force_wakeup = _WakeUp(lambda: wakeups.append("wake-up"), io_manager._force_wakeup)
+    is_over = False
+    timeout = 0.0
+    try:
+        for _ in range(PROBE_STEPS):
+            timeout = state.unrolled_run_gen.send(io_manager.get_events(min(timeout, PROBE_WAIT)))
+            if timeout and not event.is_set():
+                runner.guest_tick_scheduled = False
+                event.set()
+                timeout = 0.0
+    except StopIteration:
+        is_over = True
+    if not is_over or wakeups != ["wake-up"] or runner.main_task_outcome != Value(None):
+        raise RuntimeError("Trio's guest mode works in another way")

@@ -16,7 +16,7 @@ Three exits go another way:
   Trio to the guest's main task, which hands it to the loop: it leaves `run_forever`, as it would have
   without us.
 * A loop that is closed while sessions live would leave a Trio run that can never go on, and with it a
-  thread in which no `trio.run` is possible. `Driver` notices; sessions are cancelled then and Trio is driven,
+  thread in which no `trio.run` is possible. The driver notices; sessions are cancelled then and Trio is driven,
   without a loop, until it has ended.
 * A Trio internal error ends all sessions with that error.
 """
@@ -34,7 +34,7 @@ from outcome import Error, Outcome, Value
 
 from optio_agents.bridge.asyncio_boundary import AsyncioBoundary, HostLoopClosed
 from optio_agents.bridge.boundary import Boundary
-from optio_agents.bridge.driver import Driver
+from optio_agents.bridge.driver_choice import driver_class
 from optio_agents.bridge.host_loop import set_host_loop
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Guest:
         self._nursery: trio.Nursery | None = None
         self._last_session_ended: trio.Event | None = None
         self._over = loop.create_future()
-        self._driver = Driver(loop, on_over=self._trio_is_over, on_loop_closed=self._loop_was_closed)
+        self._driver = driver_class()(loop, on_over=self._trio_is_over, on_loop_closed=self._loop_was_closed)
 
     @classmethod
     async def join(cls, loop: asyncio.AbstractEventLoop) -> Guest:

@@ -1,0 +1,120 @@
+"""A descriptor of ours that an asyncio loop watches, whatever else the program does to the loop.
+
+A loop knows descriptors by number, and numbers are used again. Two slips of other code therefore hit us: a reader that
+was left in the loop after its socket was closed, so that the loop believes it watches our number already and does not,
+and a reader that is removed after its socket was closed, so that ours is removed. `LoopReader` clears the number before
+it begins, and begins again when its reader was removed by others.
+
+It also says when the loop was closed, for which asyncio has no hook: the loop then drops its callbacks, and that is how
+both cases are noticed. A process forked from this one notices nothing: its copy of the loop shares the kernel's watches
+with the parent's, so that nothing may be removed there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+RETRY = 1.0
+"""Seconds until a reader that others have removed is added once more, if the loop refuses it."""
+
+
+class LoopReader:
+    """Has `loop` call `on_readable` while `descriptor` is readable, until `close`.
+
+    Args:
+        on_closed: called if the loop is closed first, in the thread that closes it.
+
+    Raises:
+        OSError: the loop cannot watch the descriptor.
+        RuntimeError: the loop has a transport of this number, whose socket was closed by others.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        descriptor: int,
+        on_readable: Callable[[], object],
+        on_closed: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.descriptor = descriptor
+        self.on_readable = on_readable
+        self._on_closed = on_closed
+        self._loop = loop
+        self._process = os.getpid()
+        self._held = 0
+        self._is_open = False
+        self._add()
+        self._is_open = True
+
+    def close(self) -> None:
+        """Watch no more. Idempotent; to be called before the descriptor is closed."""
+        if self._is_open:
+            self._is_open = False
+            if not self._loop.is_closed() and self._process == os.getpid():
+                self._loop.remove_reader(self.descriptor)
+        self._forget_owner()
+
+    def released(self, token: _HeldByLoop) -> None:
+        """The loop has let go of `token`, in whatever thread."""
+        if not self._is_open or token.number != self._held or self._process != os.getpid():
+            return
+        if self._loop.is_closed():
+            self._is_open = False
+            on_closed = self._on_closed
+            self._forget_owner()
+            on_closed()
+        else:
+            # In the loop's next turn: it is in the middle of removing the reader.
+            self._loop.call_soon_threadsafe(self._next_token().add_again)
+
+    def add_again(self, token: _HeldByLoop) -> None:
+        """Others have removed our reader."""
+        if not self._is_open or token.number != self._held:
+            return
+        try:
+            self._add()
+        except (OSError, RuntimeError) as refusal:
+            self._loop.call_exception_handler(
+                {"message": f"descriptor {self.descriptor} cannot be watched again", "exception": refusal}
+            )
+            self._loop.call_later(RETRY, self._next_token().add_again)
+
+    def _add(self) -> None:
+        # The descriptor is ours alone: what the loop has under its number is left of a closed one.
+        self._loop.remove_writer(self.descriptor)
+        self._loop.remove_reader(self.descriptor)
+        try:
+            self._loop.add_reader(self.descriptor, self._next_token().readable)
+        except BaseException:
+            self._held += 1  # the token goes without having been held
+            raise
+
+    def _forget_owner(self) -> None:
+        self.on_readable = self._on_closed = _nothing  # both may refer to what refers to us
+
+    def _next_token(self) -> _HeldByLoop:
+        self._held += 1
+        return _HeldByLoop(self, self._held)
+
+
+class _HeldByLoop:
+    """What the loop alone refers to: it is destroyed when the loop drops it."""
+
+    def __init__(self, reader: LoopReader, number: int) -> None:
+        self._reader = reader
+        self.number = number
+
+    def readable(self) -> None:
+        self._reader.on_readable()
+
+    def add_again(self) -> None:
+        self._reader.add_again(self)
+
+    def __del__(self) -> None:
+        self._reader.released(self)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,15 @@
+"""Every test of the bridge is run with both drivers (see `driver_choice`)."""
+
+from __future__ import annotations
+
+import pytest
+
+from optio_agents.bridge import driver_choice
+
+
+@pytest.fixture(params=["stepping", "public"], autouse=True)
+def trio_driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the driver."""
+    name: str = request.param
+    monkeypatch.setenv(driver_choice.VARIABLE, name)
+    return name
