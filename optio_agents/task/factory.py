@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from optio_core.models import TaskInstance
-from optio_host.host import LocalHost, RemoteHost
+from optio_host.host import LocalHost
 from optio_host.paths import task_dir
 from optio_host.types import SSHConfig
 
+from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost, trusted_settings
+from optio_agents.hosts.ssh.settings import HostKeyPolicy
 from optio_agents.protocol.protocol import Protocol
 from optio_agents.protocol.session import (
     BodyCallback,
@@ -32,6 +36,8 @@ def create_agent_task(
     *,
     command: str | Sequence[str],
     ssh: SSHConfig | None = None,
+    known_hosts: str | os.PathLike[str] | None = None,
+    accept_new_host_key: bool = False,
     taskdir: str | None = None,
     environment: Mapping[str, str] | None = None,
     prepare: BodyCallback | None = None,
@@ -57,7 +63,9 @@ def create_agent_task(
         process_id: optio's id of the process; letters, digits, `.`, `_` and `-`.
         name: what users see.
         command: a shell command line, or the words of a command.
-        ssh: the machine on which it runs; `None` is the worker's own.
+        ssh: the machine on which it runs; `None` is the worker's own. ~/.ssh/config and ssh-agent are honoured.
+        known_hosts: the file against which that machine's key is checked, by default ~/.ssh/known_hosts.
+        accept_new_host_key: add the key of a machine that no such file names; a changed key is always refused.
         taskdir: the task's directory there, by default what optio-host gives `optio-agents`.
         environment: variables that are added for the command.
         prepare: as in `run_log_protocol_session`; on a resume the workdir is filled already.
@@ -80,8 +88,14 @@ def create_agent_task(
     """
     directory = taskdir or task_dir(ssh=ssh, process_id=process_id, consumer_name=CONSUMER)
 
-    def make_host() -> LocalHost | RemoteHost:
-        return LocalHost(directory) if ssh is None else RemoteHost(ssh, directory)
+    host_keys = HostKeyPolicy(None if known_hosts is None else Path(known_hosts), accept_new_host_key)
+
+    def make_host() -> LocalHost | TrustedRemoteHost:
+        return (
+            LocalHost(directory)
+            if ssh is None
+            else TrustedRemoteHost(trusted_settings(ssh, host_keys), directory)
+        )
 
     run = AgentRun(
         command=command if isinstance(command, str) else shlex.join(command),

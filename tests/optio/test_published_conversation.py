@@ -31,6 +31,7 @@ def test_the_conversation_is_published_to_whoever_launched_the_task(
         "Talker",
         command=shlex.join(AGENT.command),
         ssh=ssh_config(ssh) if remote else None,
+        known_hosts=ssh.known_hosts,
         taskdir=str(tmp_path / "task"),
         conversation=conversing(AGENT, "say:hello"),
     )

@@ -21,7 +21,12 @@ def test_done_with_deliverables(database: str, ssh: Ssh, tmp_path: Path) -> None
         read -r reply; say "STATUS: told: $reply"; say DONE
     """
     agent = create_agent_task(
-        "agent", "Agent", command=SAY + script, ssh=ssh_config(ssh), taskdir=str(tmp_path / "remote task")
+        "agent",
+        "Agent",
+        command=SAY + script,
+        ssh=ssh_config(ssh),
+        known_hosts=ssh.known_hosts,
+        taskdir=str(tmp_path / "remote task"),
     )
 
     async def scenario(worker: Worker) -> None:
@@ -51,6 +56,7 @@ def test_cancelled_with_all_its_processes_and_resumed(database: str, ssh: Ssh, t
         "Agent",
         command=SAY + script,
         ssh=ssh_config(ssh),
+        known_hosts=ssh.known_hosts,
         taskdir=str(tmp_path / "remote"),
         environment={"PIDS": str(pids)},
     )
@@ -76,6 +82,7 @@ def test_the_agents_failure_has_its_reason(database: str, ssh: Ssh, tmp_path: Pa
         "Agent",
         command="echo what went wrong >&2; exit 3",
         ssh=ssh_config(ssh),
+        known_hosts=ssh.known_hosts,
         taskdir=str(tmp_path / "remote"),
     )
 

@@ -100,6 +100,8 @@ class Ssh:
     port: int
     user: str
     key: Path
+    known_hosts: Path
+    """A file of known hosts that holds this server's key."""
 
     def cut(self) -> int:
         """Kill every connection that is open; return how many processes that were."""
@@ -151,9 +153,13 @@ def _name(pid: int) -> str:
     return ""
 
 
+_SETTINGS = ("MaxSessions 1000", "MaxStartups 1000", "Subsystem sftp internal-sftp")
+"""The last `MaxStartups` of a configuration counts, not the first."""
+
+
 @contextmanager
-def running_sshd(directory: Path) -> Iterator[Ssh]:
-    """Run an sshd for this user, with keys of its own."""
+def running_sshd(directory: Path, *settings: str) -> Iterator[Ssh]:
+    """Run an sshd for this user, with keys of its own. `settings`: lines for its configuration, which win."""
     program = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
     if program is None or shutil.which("ssh-keygen") is None:
         missing("sshd")
@@ -165,14 +171,18 @@ def running_sshd(directory: Path) -> Iterator[Ssh]:
         subprocess.run(generate, check=True, timeout=START_SECONDS)
     port = free_port()
     config = directory / "sshd_config"
+    given = {line.split()[0] for line in settings}
     config.write_text(
-        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {directory}/host_key\nStrictModes no\nUsePAM no\n"
+        "".join(f"{line}\n" for line in settings)
+        + f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {directory}/host_key\nStrictModes no\nUsePAM no\n"
         f"AuthorizedKeysFile {directory}/user_key.pub\nPidFile none\nPermitRootLogin yes\n"
-        "MaxSessions 1000\nMaxStartups 1000\nSubsystem sftp internal-sftp\n"
+        + "".join(f"{line}\n" for line in _SETTINGS if line.split()[0] not in given)
     )
     server = Server([program, "-D", "-e", "-f", str(config)], "Server listening on", directory / "sshd.log")
     server.start()
-    ssh = Ssh(server, "127.0.0.1", port, getpass.getuser(), directory / "user_key")
+    known_hosts = directory / "known_hosts"
+    known_hosts.write_text(f"[127.0.0.1]:{port} {(directory / 'host_key.pub').read_text()}")
+    ssh = Ssh(server, "127.0.0.1", port, getpass.getuser(), directory / "user_key", known_hosts)
     try:
         yield ssh
     finally:

@@ -9,7 +9,8 @@ from pathlib import Path
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.features import add_feature_options, features_of
 from optio_agents.cli.run.settings import RunSettings, Show, check_workdir, find_program
-from optio_agents.cli.run.ssh_target import SshTarget, parse_target
+from optio_agents.cli.run.ssh_target import parse_target
+from optio_agents.hosts.ssh.settings import HostKeyPolicy, SshSettings
 
 DESCRIPTION = """\
 Run COMMAND as an agent under the optio log protocol: its current directory is the workdir, in which it writes
@@ -38,14 +39,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--ssh",
         metavar="[USER@]HOST[:PORT]",
-        help="run COMMAND on HOST, in a fresh directory under /tmp that is removed afterwards; "
-        "the host's own key is not checked",
+        help="run COMMAND on HOST, in a fresh directory under /tmp that is removed afterwards; HOST may be a "
+        "name of ~/.ssh/config or a URL ssh://...; its key is checked against ~/.ssh/known_hosts",
     )
     parser.add_argument(
         "--identity",
         type=Path,
         metavar="FILE",
-        help="the private key for --ssh (default: ~/.ssh/id_ed25519, then ~/.ssh/id_rsa)",
+        help="the private key for --ssh (default: those of ssh-agent, ~/.ssh/config and ~/.ssh/id_*)",
+    )
+    parser.add_argument(
+        "--known-hosts",
+        type=Path,
+        metavar="FILE",
+        help="check HOST's key against FILE instead of ~/.ssh/known_hosts",
+    )
+    parser.add_argument(
+        "--accept-new-host-key",
+        action="store_true",
+        help="add the key of a HOST that is not known yet; a key that has changed is refused all the same",
     )
     parser.add_argument(
         "--workdir",
@@ -114,19 +126,24 @@ def settings(args: argparse.Namespace) -> RunSettings:
     )
 
 
-def ssh_target(args: argparse.Namespace) -> SshTarget | None:
+def ssh_target(args: argparse.Namespace) -> SshSettings | None:
     """The remote host, if there is one.
 
     Raises:
         UsageError: it cannot be made out; or options that go with it, or do not, contradict that.
     """
     if args.ssh is None:
-        if args.identity is not None:
-            raise UsageError("--identity is of use only with --ssh")
+        for given, option in (
+            (args.identity, "--identity"),
+            (args.known_hosts, "--known-hosts"),
+            (args.accept_new_host_key or None, "--accept-new-host-key"),
+        ):
+            if given is not None:
+                raise UsageError(f"{option} requires --ssh")
         return None
     if args.workdir is not None:
         raise UsageError("--workdir is a directory here; with --ssh the workdir is a fresh one on the host")
-    return parse_target(args.ssh, args.identity)
+    return parse_target(args.ssh, args.identity, HostKeyPolicy(args.known_hosts, args.accept_new_host_key))
 
 
 def run(args: argparse.Namespace) -> int:

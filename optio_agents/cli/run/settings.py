@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import UsageError
-from optio_agents.cli.run.ssh_target import SshTarget
+from optio_agents.hosts.ssh.settings import SshSettings
 from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
 
 
@@ -43,7 +43,7 @@ class RunSettings:
     strict: bool = False
     show: Show = Show.AUTO
     features: ProtocolFeatures = DEFAULT_FEATURES
-    ssh: SshTarget | None = None
+    ssh: SshSettings | None = None
     """The remote host; None: this machine."""
 
 

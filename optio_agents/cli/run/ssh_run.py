@@ -19,30 +19,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import asyncssh
-import optio_host
 import trio
-from optio_host.types import SSHConfig
 
 from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.deliverable_store import DeliverableStore
 from optio_agents.cli.run.local_run import GRACE_SLACK, LocalRun, run_agent
 from optio_agents.cli.run.output.events import AgentStarted, RunEnded
+from optio_agents.cli.run.output.writers import Output
+from optio_agents.cli.run.secret_prompt import ask_on_terminal
 from optio_agents.cli.run.settings import RunSettings
 from optio_agents.cli.run.ssh_agent import REMOTE_SECONDS, TROUBLE, RemoteAgent, insist
-from optio_agents.cli.run.ssh_target import SshTarget
 from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import PREFIX, Workspace
 from optio_agents.hosts.processes.exit_status import exit_text
+from optio_agents.hosts.ssh.connecting import CannotConnect
+from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost
+from optio_agents.hosts.ssh.settings import SshSettings
 from optio_agents.session.deliverable import DeliverableFile
 from optio_agents.session.outcome import SessionOutcome
 
-CONNECT_SECONDS = 30.0
-"""How long connecting may take."""
 
-
-def run_agent_over_ssh(settings: RunSettings, target: SshTarget) -> int:
+def run_agent_over_ssh(settings: RunSettings, target: SshSettings) -> int:
     """Run the agent on `target`, show it, save here what it delivers; return the exit code.
 
     Raises:
@@ -71,7 +69,7 @@ class SshRun(LocalRun):
         workspace: Workspace,
         store: DeliverableStore,
         context: TerminalContext,
-        target: SshTarget,
+        target: SshSettings,
         taskdir: str,
         boundary: Boundary,
     ) -> None:
@@ -81,6 +79,7 @@ class SshRun(LocalRun):
         self._boundary = boundary
         self._agent_decided = asyncio.Event()
         """The agent was started, or will not be."""
+        self._connecting_is_over = trio.Event()
 
     async def _outcome(self) -> SessionOutcome:
         async with self._connected() as host:
@@ -90,18 +89,20 @@ class SshRun(LocalRun):
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Any]:
         """Connect, and in the end remove the task's directory and disconnect."""
-        ssh = SSHConfig(
-            host=self._target.host,
-            user=self._target.user,
-            key_path=str(self._target.identity),
-            port=self._target.port,
-        )
-        host = optio_host.make_host(ssh=ssh, taskdir=self._taskdir)
-        await self._connect(host)
+        host = TrustedRemoteHost(self._target, self._taskdir, ask_on_terminal())
+        try:
+            await self._connect(host)
+        finally:
+            self._connecting_is_over.set()
         try:
             yield host
         finally:
             await self._boundary.call(self._leave, host, label="the end of the connection")
+
+    async def _show(self, output: Output, shown: trio.Event) -> None:
+        # A question about a password must not be drawn over.
+        await self._connecting_is_over.wait()
+        await super()._show(output, shown)
 
     async def _connect(self, host: Any) -> None:
         """Connect to `host`, unless the run is stopped meanwhile.
@@ -113,16 +114,9 @@ class SshRun(LocalRun):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._give_up_when_stopped, nursery.cancel_scope)
             try:
-                with trio.fail_after(CONNECT_SECONDS):
-                    await self._boundary.call(_open, host, label="connecting", grace=1.0)
-            except trio.TooSlowError:
-                why = f"no answer within {CONNECT_SECONDS:g} seconds"
-            except asyncssh.PermissionDenied:
-                why = f"permission denied with the key {self._target.identity}"
-            except ConnectionRefusedError:
-                why = "connection refused"
-            except (*TROUBLE, ValueError) as error:  # ValueError: a key that cannot be used
-                why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                await self._boundary.call(host.connect, label="connecting", grace=1.0)
+            except CannotConnect as error:
+                why = str(error)
             nursery.cancel_scope.cancel("connecting is over")
         if self._stop is not None:
             raise CommandFailure(self._stop.code, self._stop.reason)
@@ -195,12 +189,3 @@ class SshRun(LocalRun):
         with suppress(*TROUBLE):  # it is gone, which is what was wanted
             async with asyncio.timeout(REMOTE_SECONDS):
                 await host.disconnect()
-
-
-async def _open(host: Any) -> None:
-    """Connect; what was opened on the way is closed when that fails or is cancelled."""
-    try:
-        await host.connect()
-    except BaseException:
-        await host.disconnect()
-        raise

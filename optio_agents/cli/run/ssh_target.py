@@ -1,70 +1,73 @@
-"""Where `run --ssh` goes: `[USER@]HOST[:PORT]` and a private key, checked before anything is connected."""
+"""Where `run --ssh` goes: `[USER@]HOST[:PORT]` or `ssh://...`, and a private key, checked before connecting."""
 
 from __future__ import annotations
 
-import getpass
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import UsageError
+from optio_agents.hosts.ssh.settings import HostKeyPolicy, SshSettings
 
-DEFAULT_PORT = 22
 _LAST_PORT = 65535
-
-DEFAULT_KEYS = ("id_ed25519", "id_rsa")
-"""Looked for in `~/.ssh`, in this order."""
+_SCHEME = "ssh://"
 
 
-@dataclass(frozen=True, slots=True)
-class SshTarget:
-    """A user's account on a host, and the key that opens it."""
+def parse_target(
+    text: str, identity: Path | None = None, host_keys: HostKeyPolicy | None = None
+) -> SshSettings:
+    """Read `[ssh://][USER@]HOST[:PORT]`; an IPv6 address stands in brackets.
 
-    user: str
-    host: str
-    port: int
-    identity: Path
-    """The file of the private key."""
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.user}@{host}" + ("" if self.port == DEFAULT_PORT else f":{self.port}")
-
-
-def parse_target(text: str, identity: Path | None) -> SshTarget:
-    """Read `[USER@]HOST[:PORT]`; an IPv6 address stands in brackets. The user is by default the one who runs us.
+    A user, port or key that is not given comes from ~/.ssh/config, or is OpenSSH's default.
 
     Raises:
-        UsageError: it is no such text, or there is no key that can be read.
+        UsageError: it is no such text, or the key or the file of known hosts cannot be read.
     """
-    user, at, place = text.rpartition("@")
+    place = text
+    if text.startswith(_SCHEME):
+        place = text.removeprefix(_SCHEME).removesuffix("/")
+        if "/" in place:
+            raise UsageError(f"a directory cannot be given with --ssh: {text!r}")
+    elif "://" in text:
+        raise UsageError(f"not ssh://[USER@]HOST[:PORT]: {text!r}")
+    user, at, place = place.rpartition("@")
     if at and not user:
         raise UsageError(f"no user before the @: {text!r}")
     host, port = _host_and_port(place, text)
-    return SshTarget(user or getpass.getuser(), host, port, find_identity(identity))
+    return SshSettings(host, user or None, port, check_identity(identity), check_host_keys(host_keys))
 
 
-def find_identity(named: Path | None) -> Path:
-    """The private key: the one that was named, else the first of `DEFAULT_KEYS` that there is.
+def check_identity(identity: Path | None) -> Path | None:
+    """The private key that was named, absolute.
 
     Raises:
         UsageError: there is none, or it cannot be read.
     """
-    directory = Path.home() / ".ssh"
-    candidates = [named] if named is not None else [directory / name for name in DEFAULT_KEYS]
-    for path in candidates:
-        if path.is_file():
-            if not os.access(path, os.R_OK):
-                raise UsageError(f"the key {path} cannot be read")
-            return path.absolute()
-    if named is not None:
-        raise UsageError(f"there is no key {named}")
-    raise UsageError(
-        f"no SSH key: {directory} has none of {', '.join(DEFAULT_KEYS)}; name one with --identity"
-    )
+    if identity is None:
+        return None
+    if not identity.is_file():
+        raise UsageError(f"there is no key {identity}")
+    if not os.access(identity, os.R_OK):
+        raise UsageError(f"the key {identity} cannot be read")
+    return identity.absolute()
 
 
-def _host_and_port(place: str, text: str) -> tuple[str, int]:
+def check_host_keys(policy: HostKeyPolicy | None) -> HostKeyPolicy:
+    """The policy.
+
+    Raises:
+        UsageError: its file is not there or cannot be read; with `accept_new` it may be made.
+    """
+    if policy is None or policy.known_hosts is None:
+        return policy or HostKeyPolicy()
+    file = policy.known_hosts.absolute()
+    if not file.is_file() and not (policy.accept_new and file.parent.is_dir() and not file.exists()):
+        raise UsageError(f"there is no file of known hosts {policy.known_hosts}")
+    if file.exists() and not os.access(file, os.R_OK):
+        raise UsageError(f"the file of known hosts {policy.known_hosts} cannot be read")
+    return HostKeyPolicy(file, policy.accept_new)
+
+
+def _host_and_port(place: str, text: str) -> tuple[str, int | None]:
     if place.startswith("["):
         host, closed, rest = place[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")):
@@ -73,11 +76,11 @@ def _host_and_port(place: str, text: str) -> tuple[str, int]:
     else:
         host, colon, port = place.partition(":")
         if ":" in port:
-            raise UsageError(f"an IPv6 address stands in brackets, as in [::1]:22: {text!r}")
-    if not host or any(character.isspace() for character in host):
+            raise UsageError(f"write an IPv6 address in brackets, as in [::1]:22: {text!r}")
+    if not host or host.startswith("-") or not host.isprintable() or any(map(str.isspace, host)):
         raise UsageError(f"no host: {text!r}")
     if not colon:
-        return host, DEFAULT_PORT
+        return host, None
     if not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT):
         raise UsageError(f"not a port: {port!r}")
     return host, int(port)

@@ -7,7 +7,7 @@ from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.main import build_parser
 from optio_agents.cli.run.command import seconds, settings
 from optio_agents.cli.run.settings import Show
-from optio_agents.cli.run.ssh_target import SshTarget
+from optio_agents.hosts.ssh.settings import HostKeyPolicy, SshSettings
 from optio_agents.protocol.features import ProtocolFeatures
 
 
@@ -57,15 +57,20 @@ def test_every_option_arrives(tmp_path: Path) -> None:
 def test_with_ssh_the_command_is_not_looked_for_here(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.touch()
-    made = settings(parse("--ssh", "me@host:2222", "--identity", str(key), "--", "only-there", "x"))
+    known = tmp_path / "known_hosts"
+    trust = ("--known-hosts", str(known), "--accept-new-host-key")
+    made = settings(parse("--ssh", "me@host:2222", "--identity", str(key), *trust, "--", "only-there", "x"))
     assert made.command == ("only-there", "x")
-    assert made.ssh == SshTarget("me", "host", 2222, key)
+    assert made.ssh == SshSettings("host", "me", 2222, key, HostKeyPolicy(known, accept_new=True))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--identity", "key", "--", "sh"], "--identity"),
+        (["--identity", "key", "--", "sh"], "--identity requires --ssh"),
+        (["--known-hosts", "file", "--", "sh"], "--known-hosts requires --ssh"),
+        (["--accept-new-host-key", "--", "sh"], "--accept-new-host-key requires --ssh"),
+        (["--ssh", "me@host", "--known-hosts", "no-such-file", "--", "sh"], "no file of known hosts"),
         (["--ssh", "me@host", "--workdir", ".", "--", "sh"], "--workdir"),
         (["--ssh", "me@host", "--identity", "no-such-key", "--", "sh"], "there is no key"),
     ],

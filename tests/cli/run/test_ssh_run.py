@@ -22,7 +22,11 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
 
 
 def over(ssh: Ssh) -> list[str]:
-    return ["--ssh", f"{ssh.user}@{ssh.host}:{ssh.port}", "--identity", str(ssh.key)]
+    return [*("--ssh", f"{ssh.user}@{ssh.host}:{ssh.port}", "--identity", str(ssh.key)), *known(ssh)]
+
+
+def known(ssh: Ssh) -> list[str]:
+    return ["--known-hosts", str(ssh.known_hosts)]
 
 
 def run_over(ssh: Ssh, *arguments: str, cwd: Path) -> Result:
@@ -190,7 +194,7 @@ say(f"STATUS: 50% {os.getpid()}"); time.sleep(600)
 
 def test_a_refused_connection_is_one_clear_line(ssh: Ssh, tmp_path: Path) -> None:
     port = free_port()
-    options = ("--ssh", f"me@127.0.0.1:{port}", "--identity", str(ssh.key))
+    options = ("--ssh", f"me@127.0.0.1:{port}", "--identity", str(ssh.key), *known(ssh))
     result = run("run", *options, *agent(""), cwd=tmp_path)
     assert (result.code, result.out) == (74, "")
     [line] = result.err.splitlines()
@@ -199,17 +203,12 @@ def test_a_refused_connection_is_one_clear_line(ssh: Ssh, tmp_path: Path) -> Non
 
 
 def test_a_key_that_does_not_open_is_one_clear_line(ssh: Ssh, tmp_path: Path) -> None:
-    options = ("--ssh", f"{ssh.user}@{ssh.host}:{ssh.port}", "--identity", str(ssh.key.with_name("host_key")))
+    target = f"{ssh.user}@{ssh.host}:{ssh.port}"
+    options = ("--ssh", target, "--identity", str(ssh.key.with_name("host_key")), *known(ssh))
     result = run("run", *options, *agent(""), cwd=tmp_path)
     assert (result.code, result.out) == (74, "")
     [line] = result.err.splitlines()
     assert "permission denied" in line
-
-
-def test_without_a_key_nothing_is_tried(ssh: Ssh, tmp_path: Path) -> None:
-    result = run("run", "--ssh", "me@127.0.0.1", *agent(""), cwd=tmp_path, HOME=str(tmp_path))
-    assert (result.code, result.out) == (2, "")
-    assert "no SSH key" in result.err
 
 
 def test_ctrl_c_while_connecting(ssh: Ssh, tmp_path: Path) -> None:
