@@ -5,24 +5,35 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.tmux import TmuxServer, tmux_server
 
-# A machine that is busy with something else makes an example slow, not wrong. In the gate the examples are the same
-# every time: what it found once it finds again; at a desk they are new each time, and a failure prints its seed.
+# A busy machine makes an example slow, not wrong, so there is no deadline. The gate runs fixed examples, so that a
+# failure is found again; elsewhere, and in the gate's second run, they are random and a failure prints its seed.
 settings.register_profile(
-    "desk", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "random", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("gate", settings.get_profile("desk"), derandomize=True)
-settings.load_profile("gate" if os.environ.get("CI") else "desk")
+settings.register_profile("gate", settings.get_profile("random"), derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate" if os.environ.get("CI") else "random"))
 
-# Whoever starts us in the background of a script, or under nohup, makes these ignored, in every program that a test
-# starts, too; there are tests of what they do.
+# A shell that starts us in the background, or under nohup, makes these signals ignored, and every program that a test
+# starts inherits that. Some tests are about these signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+SLOW = ("every_step", "every_call", "histories", "large_logs", "model", "models", "cancellation")
+"""Endings of the names of test modules that try very many cases: they are not part of the quick tier."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the slow modules."""
+    for item in items:
+        if Path(item.path).stem.endswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -260,7 +260,8 @@ async def test_pythons_own_webbrowser_comes_through(tmp_path: Path, name: str) -
     script = "import webbrowser; raise SystemExit(not webbrowser.open('https://example.org'))"
     done = launch(environment, sys.executable, "-c", script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert log_of(tmp_path / name) == ["BROWSER: https://example.org"]
+    # Python takes a launcher that has ended already for a failed one, and tries the next.
+    assert set(log_of(tmp_path / name)) == {"BROWSER: https://example.org"}
 
 
 def test_the_environment_puts_the_scripts_first() -> None:

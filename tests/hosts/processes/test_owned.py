@@ -71,11 +71,12 @@ async def test_a_tree_that_ignores_term_is_killed() -> None:
 
 
 async def test_hurry_kills_at_once() -> None:
-    async with started(IGNORES_TERM) as (process, child), trio.open_nursery() as nursery:
-        nursery.start_soon(process.end)
-        await trio.testing.wait_all_tasks_blocked()
-        process.hurry()
-        assert (await process.wait()) == -signal.SIGKILL
+    async with started(IGNORES_TERM) as (process, child):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(process.end)
+            await trio.testing.wait_all_tasks_blocked()
+            process.hurry()
+        assert process.returncode == -signal.SIGKILL
         assert not alive(child)
 
 
