@@ -1,10 +1,15 @@
-# Every target makes what it needs: a virtual environment in .venv, nothing else.
+# Every target makes what it needs: a virtual environment in $(VENV), nothing else.
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
+VENV ?= .venv
+BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed-$(1)
+TEST = $(BIN)/python -m pytest
 
-.PHONY: demo demo-worker test test-agents check format bench bench-quick bench-actors clean
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-worker test test-quick test-random test-agents check format bench bench-quick bench-actors clean
+
+help: ## Show the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(call STAMP,run) ## Watch an agent work: progress, deliverables, one redone, a clean end.
 	$(BIN)/optio-agents run --deliverables demo-out -- $(CURDIR)/$(BIN)/python $(CURDIR)/examples/rejected_agent.py
@@ -12,20 +17,27 @@ demo: $(call STAMP,run) ## Watch an agent work: progress, deliverables, one redo
 demo-worker: $(call STAMP,dev) ## The same inside optio: a MongoDB, a worker, tasks that are launched, cancelled, resumed.
 	$(BIN)/python examples/worker_demo.py
 
-test: $(call STAMP,dev) ## The whole test suite, with real servers.
-	$(BIN)/python -m pytest -m "not agents"
+test: $(call STAMP,dev) ## Run the whole test suite, with real servers.
+	$(TEST) -m "not agents"
 
-test-agents: $(call STAMP,dev) ## The tests with real agent CLIs, which npm brings into .agents/.
+test-quick: $(call STAMP,dev) ## Run the tests that need no server and no long search (about two minutes).
+	$(TEST) -q -m "not agents and not servers and not slow" $(ARGS)
+
+test-random: $(call STAMP,dev) ## Run the property tests on random examples; SEED=N repeats a run.
+	HYPOTHESIS_PROFILE=random $(TEST) -q -m "hypothesis and not agents and not servers" \
+	  --hypothesis-seed=$(or $(SEED),$(shell shuf -i 1-1000000000 -n 1))
+
+test-agents: $(call STAMP,dev) ## Run the tests with real agent CLIs, which npm brings into .agents/.
 	$(BIN)/python tests/agents/install.py $(AGENTS)
-	$(BIN)/python -m pytest -m agents
+	$(TEST) -m agents
 
-check: $(call STAMP,dev) ## Lint, format, types, and whether the documents' programs run and their links lead somewhere.
+check: $(call STAMP,dev) ## Check lint, format, types, and the programs and links of the documents.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_readme.py tests/actors/test_guide.py
+	$(TEST) -q tests/test_readme.py tests/actors/test_guide.py
 
-format: $(call STAMP,dev)
+format: $(call STAMP,dev) ## Format the code and apply safe lint fixes.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -38,21 +50,21 @@ $(call STAMP,run): pyproject.toml | $(BIN)/python
 	touch $@
 
 $(call STAMP,dev): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[test,dev,otel,mongo]'
+	$(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[test,dev,otel,mongo]'
 	touch $@ $(call STAMP,run)
 
 $(call STAMP,bench): pyproject.toml $(call STAMP,dev)
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	touch $@
 
-bench: $(call STAMP,bench) ## Sessions beside the published package and the machine's limits; writes docs/benchmarks.md.
+bench: $(call STAMP,bench) ## Measure sessions beside the published package and the machine's limits; writes docs/benchmarks.md.
 	$(BIN)/python -m benchmarks.sessions
 
 bench-quick: $(call STAMP,bench) ## The same on small logs, in less than two minutes; prints only.
 	$(BIN)/python -m benchmarks.sessions --quick
 
-bench-actors: $(call STAMP,bench) ## The actor runtime beside others; writes docs/benchmarks-actors.md.
+bench-actors: $(call STAMP,bench) ## Measure the actor runtime beside others; writes docs/benchmarks-actors.md.
 	$(BIN)/python -m benchmarks.actors
 
-clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-out
+clean: ## Remove what the other targets made.
+	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-out
