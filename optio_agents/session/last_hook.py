@@ -22,6 +22,9 @@ CUT_OFF_SECONDS = 1.0
 RESERVE_SECONDS = 0.75
 """How much of optio's grace is kept for what comes after the hook: the host's cleanup and the record's final state."""
 
+RESERVE_SHARE = 0.35
+"""The most of what is left of a short grace that is kept for both."""
+
 
 class LastHook:
     """Runs `after_execute` of one session. Use once.
@@ -86,7 +89,8 @@ class LastHook:
         left = grace_left(self._plan.ctx)
         seconds = self._plan.options.cancel_grace
         if left is not None:
-            seconds = min(seconds, max(0.0, left - CUT_OFF_SECONDS - RESERVE_SECONDS))
+            reserve = min(CUT_OFF_SECONDS + RESERVE_SECONDS, RESERVE_SHARE * left)
+            seconds = min(seconds, max(0.0, left - reserve))
         deadline = trio.current_time() + seconds
         if deadline < self._limit.deadline:
             self._limit.deadline = deadline

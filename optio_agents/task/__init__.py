@@ -1,15 +1,22 @@
 """Agents as optio tasks.
 
-    factory.py   create_agent_task: what a task definition is made from
-    run.py       one run of such a task, from its host's connection to its cleanup
-    agent.py     the agent's process on an optio-host host, with all that it starts
-    saved.py     the workdir of an interrupted run, kept as a blob until it is resumed
+    factory.py       create_agent_task: what a task definition is made from
+    run.py           one run of such a task, from its host's connection to its cleanup
+    agent.py         the agent's process on an optio-host host, with all that it starts
+    environment.py   which of the worker's variables the agent gets
+    output.py        the end of what the agent printed
+    claim.py         which run may use a task directory
+    work.py          what becomes of a run's workdir: saved, forgotten, or left to be resurrected
+    saved.py         a saved workdir as a blob
+    deliverables.py  deliverables as blobs, and the one that is the result
+    process_log.py   the lines that a run leaves in the log of its process
 
 Everything here is asyncio code, as optio-core and optio-host are; the session within runs on Trio.
 """
 
 from optio_agents.task.agent import AgentExited, AgentProcess
+from optio_agents.task.claim import DirectoryInUse
 from optio_agents.task.factory import create_agent_task
 from optio_agents.task.run import AgentRun, Conversing
 
-__all__ = ["AgentExited", "AgentProcess", "AgentRun", "Conversing", "create_agent_task"]
+__all__ = ["AgentExited", "AgentProcess", "AgentRun", "Conversing", "DirectoryInUse", "create_agent_task"]

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from optio_agents.bridge import run_in_trio
 from optio_agents.hosts import shell
 from optio_agents.hosts.processes.deadlines import Deadlines
 from optio_agents.hosts.processes.process_tree import MARKER_VARIABLE, ProcessTree, end_tree
+from optio_agents.task.output import OutputTail, RecordedReader
 
-TAIL = 2000
-"""Bytes of the agent's output that are kept for the report of its failure."""
+OUTPUT_BYTES = 64 * 1024
+"""How much of the end of the agent's output is kept, by default."""
+
+SEND_SECONDS = 3.0
+"""How long the agent may take to make room for a message in its input. Then messages fail at once until there is."""
+
+OUTPUT_SECONDS = 0.5
+"""For the last of the output to arrive after the agent has exited: a child that it left may keep it open for ever."""
 
 ENDING = Deadlines(ask=0, term=1.0, kill=1.0)
 """For the processes of an agent. Well within the grace that optio gives a cancelled task (5 s by default)."""
@@ -36,13 +45,17 @@ class AgentProcess:
     the next run finds what a worker that died has left behind (see `end_leftovers`).
     """
 
-    def __init__(self, host: Any, command: str) -> None:
+    def __init__(self, host: Any, command: str, *, output_bytes: int = OUTPUT_BYTES) -> None:
         self._host = host
-        # A shell of its own: the host puts things before and behind its command.
+        # A shell of its own: the host puts things before and after its command.
         self._command = f"exec {shlex.join(['sh', '-c', command])}"
         self._handle: Any = None
         self._tree: ProcessTree | None = None
-        self._tail = b""
+        self._is_stuck = False
+        self._exit = asyncio.Event()
+        self._ending: asyncio.Task[str | None] | None = None
+        self.output = OutputTail(output_bytes)
+        """The end of what it has printed, as far as that was read."""
 
     @property
     def stdin(self) -> Any:
@@ -51,8 +64,8 @@ class AgentProcess:
 
     @property
     def stdout(self) -> Any:
-        """Its standard output and error, as one stream: `await read(limit)`."""
-        return self._handle.pid_like.stdout
+        """Its standard output and error, as one stream: `await read(limit)`. What is read goes into `output`, too."""
+        return RecordedReader(self._handle.pid_like.stdout, self.output)
 
     @property
     def remote(self) -> Any:
@@ -61,13 +74,24 @@ class AgentProcess:
 
     async def end_leftovers(self) -> None:
         """End what an earlier run in the same task directory has left running."""
-        await self._host.run_command(self._end_marked(), cwd="/")
+        await self._host.run_command(end_marked_command(self._host.taskdir), cwd="/")
 
-    async def start(self, environment: Mapping[str, str]) -> None:
-        """Start it; `environment` is added to the host's own."""
-        marked = {**environment, MARKER_VARIABLE: self._mark}
+    async def start(self, environment: Mapping[str, str], *, without: Sequence[str] = ()) -> None:
+        """Start it.
+
+        Args:
+            environment: added to the host's own environment.
+            without: names of variables of the host's own environment that it does not get.
+        """
+        marked = {**environment, MARKER_VARIABLE: mark_of(self._host.taskdir)}
         launching = asyncio.ensure_future(
-            self._host.launch_subprocess(self._command, env=marked, cwd=self._host.workdir, stdin=True)
+            self._host.launch_subprocess(
+                self._command,
+                env=marked,
+                env_remove=[glob.escape(name) for name in without] or None,
+                cwd=self._host.workdir,
+                stdin=True,
+            )
         )
         try:
             self._handle = await asyncio.shield(launching)
@@ -81,55 +105,121 @@ class AgentProcess:
     def _know_tree(self) -> None:
         if self._handle is None:
             return
+        self._watch_exit(self._handle.pid_like)
         if (pid := getattr(self._handle.pid_like, "pid", None)) is not None:
             try:
-                self._tree = ProcessTree(pid, {MARKER_VARIABLE: self._mark})
+                self._tree = ProcessTree(pid, {MARKER_VARIABLE: mark_of(self._host.taskdir)})
             except ProcessLookupError:
                 self._tree = None  # it has ended already; `end` looks for the mark
+
+    def _watch_exit(self, process: Any) -> None:
+        """Take note of its exit. asyncio's and asyncssh's `wait` return only when its output is closed as well, which a
+        child that it left behind may keep open.
+        """
+        if hasattr(process, "exit_status_received"):
+            process.exit_status_received = lambda *_: self._exit.set()
+            process.exit_signal_received = lambda *_: self._exit.set()
+        else:
+            protocol = process._protocol
+            exited = protocol.process_exited
+
+            def process_exited() -> None:
+                exited()
+                self._exit.set()
+
+            protocol.process_exited = process_exited
+        if process.returncode is not None:
+            self._exit.set()
 
     async def send(self, message: str) -> None:
         """Write `message` to its standard input as one line.
 
         Raises:
-            OSError: it does not listen any more.
+            OSError: it does not listen any more, or it does not read what was sent before.
         """
+        if self._is_stuck:
+            await self._drain(0.0)
         self.stdin.write(" ".join(message.splitlines()).encode("utf-8", "replace") + b"\n")
-        await self.stdin.drain()
+        await self._drain(SEND_SECONDS)
 
-    async def read_to_end(self) -> None:
-        """Read its output until that ends, keeping the last of it for `wait` to tell."""
-        while data := await self.stdout.read(65536):
-            text = data.encode() if isinstance(data, str) else data
-            self._tail = (self._tail + text)[-TAIL:]
+    async def _drain(self, seconds: float) -> None:
+        """Wait until there is room for more. An agent that does not read would otherwise hold up the whole session."""
+        self._is_stuck = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stdin.drain()
+        except TimeoutError:
+            raise BlockingIOError("the agent does not read its input") from None
+        self._is_stuck = False
+
+    async def read_output(self) -> None:
+        """Read its output until that ends, or until the agent has exited and nothing more arrives for a moment."""
+        stdout = self.stdout
+
+        async def read() -> None:
+            while await stdout.read(65536):
+                pass
+
+        reading, exiting = asyncio.ensure_future(read()), asyncio.ensure_future(self.exited())
+        try:
+            await asyncio.wait({reading, exiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({reading}, timeout=OUTPUT_SECONDS)
+        finally:
+            exiting.cancel()
+            reading.cancel()
+            await asyncio.wait({reading, exiting})
+        if not reading.cancelled():
+            reading.result()
+
+    async def exited(self) -> None:
+        """Wait until the agent itself has exited, whatever it left behind, or was lost with its connection."""
+        waiting = {
+            asyncio.ensure_future(self._exit.wait()),
+            asyncio.ensure_future(self._handle.pid_like.wait()),
+        }
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+            await asyncio.wait(waiting)
 
     async def wait(self) -> None:
-        """Wait until it has ended.
+        """Wait until it has exited.
 
         Raises:
             AgentExited: with a status that is not 0.
         """
-        status = await self.status()
-        if status != 0:
-            raise AgentExited(status, self._tail.decode("utf-8", "replace").strip())
+        process = self._handle.pid_like
+        await self.exited()
+        if process.returncode != 0:
+            raise AgentExited(process.returncode, self.output.excerpt)
 
     async def end(self) -> str | None:
         """End it and all that it started. Takes at most `ENDING.total`. Idempotent.
+
+        It goes on when its caller is cancelled, and a second caller waits for the same end.
 
         Returns:
             What a remote host says of processes that could not be ended.
         """
         if self._handle is None:
             return None
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._end())
+        return await asyncio.shield(self._ending)
+
+    async def _end(self) -> str | None:
         complaint = ""
         tree = self._tree
         if tree is not None:
             await run_in_trio(lambda _: end_tree(tree, deadlines=ENDING))
-            await self._handle.pid_like.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._exit.wait(), ENDING.kill)
         else:
-            ended = await self._host.run_command(self._end_marked(), cwd="/")
+            ended = await self._host.run_command(end_marked_command(self._host.taskdir), cwd="/")
             complaint = ended.stderr.strip() if ended.exit_code else ""
         self.stdin.close()
-        self._handle = None
         return complaint or None
 
     async def status(self) -> int | None:
@@ -140,9 +230,12 @@ class AgentProcess:
         status: int | None = process.returncode
         return status
 
-    @property
-    def _mark(self) -> str:
-        return hashlib.sha256(self._host.taskdir.encode("utf-8", "surrogateescape")).hexdigest()[:24]
 
-    def _end_marked(self) -> str:
-        return shell.end_marked(MARKER_VARIABLE, self._mark, seconds=ENDING.term)
+def mark_of(taskdir: str) -> str:
+    """The value of the variable that marks every process of the agents of a task directory."""
+    return hashlib.sha256(taskdir.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+
+
+def end_marked_command(taskdir: str) -> str:
+    """The shell command that ends every process with the mark of `taskdir`, on the machine where it is run."""
+    return shell.end_marked(MARKER_VARIABLE, mark_of(taskdir), seconds=ENDING.term)

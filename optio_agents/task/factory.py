@@ -16,7 +16,7 @@ from optio_host.types import SSHConfig
 from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost, trusted_settings
 from optio_agents.hosts.ssh.settings import HostKeyPolicy
 from optio_agents.protocol.protocol import Protocol
-from optio_agents.protocol.session import (
+from optio_agents.session.callbacks import (
     BodyCallback,
     CallerMessageCallback,
     DeliverableCallback,
@@ -24,6 +24,8 @@ from optio_agents.protocol.session import (
     HookCallback,
 )
 from optio_agents.session.options import SessionOptions
+from optio_agents.task.agent import OUTPUT_BYTES
+from optio_agents.task.environment import InheritEnv, check_inherit
 from optio_agents.task.run import TASK_OPTIONS, AgentRun, Conversing
 
 CONSUMER = "optio-agents"
@@ -39,6 +41,8 @@ def create_agent_task(
     known_hosts: str | os.PathLike[str] | None = None,
     accept_new_host_key: bool = False,
     taskdir: str | None = None,
+    env: Mapping[str, str] | None = None,
+    inherit_env: InheritEnv = None,
     environment: Mapping[str, str] | None = None,
     prepare: BodyCallback | None = None,
     before_execute: HookCallback | None = None,
@@ -49,8 +53,12 @@ def create_agent_task(
     protocol: Protocol | None = None,
     conversation: Conversing | None = None,
     options: SessionOptions = TASK_OPTIONS,
+    result: str | None = None,
     supports_resume: bool = True,
+    auto_resume: bool = False,
     keep_taskdir: bool = False,
+    keep_output: bool = False,
+    output_bytes: int = OUTPUT_BYTES,
     **fields: Any,
 ) -> TaskInstance:
     """Make a task that runs `command` as an agent under the log protocol.
@@ -67,25 +75,44 @@ def create_agent_task(
         known_hosts: the file against which that machine's key is checked, by default ~/.ssh/known_hosts.
         accept_new_host_key: add the key of a machine that no such file names; a changed key is always refused.
         taskdir: the task's directory there, by default what optio-host gives `optio-agents`.
-        environment: variables that are added for the command.
+        env: variables for the command, in addition to those that it inherits.
+        inherit_env: which variables of the worker it inherits. `None`: all that do not look like a secret, by name or
+            by value (`MONGO_URL`, `*_API_KEY`, a URL with a password, ...). A list of names or shell patterns: those,
+            and what every program needs (`PATH`, `HOME`, `LANG`, ...). `False`: only the latter. `True`: all. A
+            remote command gets what its own machine gives to a login, never the worker's.
+        environment: the name that `env` had before.
         prepare: as in `run_log_protocol_session`; on a resume the workdir is filled already.
         before_execute: as there.
         on_deliverable: as there. Without either callback every deliverable is stored as a blob of the process,
-            named `deliverables/<path>`.
+            named `deliverables/<path>`, and one of them is the result of the process (see `result`).
         on_deliverable_file: as there.
         on_caller_message: as there.
-        after_execute: as there; the agent has ended by then.
+        after_execute: as there; the agent has ended by then. After a cancellation the work is saved before it runs, and
+            it has what is left of optio's grace.
         protocol: as there.
         conversation: opens a conversation over the agent's streams, for agents that speak a language of their own.
         options: the session's limits. Deadlines should fit into optio's grace for cancelled tasks.
+        result: a shell pattern for the path of the deliverable that is the result of the process, which the dashboard
+            offers for download. By default the only one, if there is exactly one.
         supports_resume: the workdir of a run that does not reach DONE is kept as a blob; a resumed run finds it
-            again, and the agent is told `System: you have been resumed`.
+            again, and the agent is told `System: you have been resumed`. Work that could not be saved (the worker was
+            killed, the grace was too short) stays on its host, and optio's "resurrect" saves and resumes it.
+        auto_resume: a run that the worker's shutdown has cancelled is resumed after the next start of a worker.
         keep_taskdir: leave the task's directory on the host at the end.
-        fields: further fields of `TaskInstance` (`description`, `params`, `metadata`, `schedule`, ...).
+        keep_output: store the end of the agent's output as a blob (`agent-output`) after every run. That of a failed
+            run is always stored.
+        output_bytes: how much of it is kept.
+        fields: further fields of `TaskInstance` (`description`, `params`, `metadata`, `schedule`, `ttl_seconds`,
+            `cancellable`, `ui_widget`, `session_crypto`, ...).
 
     Returns:
         The task, to be returned from the worker's `get_task_definitions`.
+
+    Raises:
+        TypeError: `inherit_env` is a single string; a field that `TaskInstance` does not have.
+        ValueError: `process_id` cannot name a directory.
     """
+    check_inherit(inherit_env)
     directory = taskdir or task_dir(ssh=ssh, process_id=process_id, consumer_name=CONSUMER)
 
     host_keys = HostKeyPolicy(None if known_hosts is None else Path(known_hosts), accept_new_host_key)
@@ -108,11 +135,21 @@ def create_agent_task(
         after_execute=after_execute,
         protocol=protocol,
         conversation=conversation,
-        environment=dict(environment or {}),
+        env={**(environment or {}), **(env or {})},
+        inherit_env=inherit_env,
+        result=result,
         supports_resume=supports_resume,
         keep_taskdir=keep_taskdir,
+        keep_output=keep_output,
+        output_bytes=output_bytes,
         options=options,
     )
     return TaskInstance(
-        execute=run.execute, process_id=process_id, name=name, supports_resume=supports_resume, **fields
+        execute=run.execute,
+        process_id=process_id,
+        name=name,
+        supports_resume=supports_resume,
+        auto_resume=auto_resume,
+        resurrect=run.resurrect if supports_resume else None,
+        **fields,
     )

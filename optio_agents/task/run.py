@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from optio_core.exceptions import NothingToResurrect
+from optio_host.host import LocalHost
+
 from optio_agents.context import AgentSender, HookContext
+from optio_agents.hosts import shell
 from optio_agents.protocol.prompt import RESUME_NOTICE
 from optio_agents.protocol.protocol import Protocol
-from optio_agents.protocol.session import (
+from optio_agents.session.callbacks import (
     BodyCallback,
     CallerMessageCallback,
     DeliverableCallback,
     DeliverableFileCallback,
     HookCallback,
-    run_log_protocol_session,
 )
-from optio_agents.session.deliverable import DeliverableFile
+from optio_agents.session.entry import run_log_protocol_session
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import Ending, SessionOutcome
 from optio_agents.task import saved
-from optio_agents.task.agent import AgentProcess
+from optio_agents.task.agent import OUTPUT_BYTES, AgentProcess
+from optio_agents.task.claim import DirectoryClaim, Disposition, RunRecord, claimed
+from optio_agents.task.deliverables import Deliverables
+from optio_agents.task.environment import InheritEnv, withheld
+from optio_agents.task.process_log import ProcessLog
+from optio_agents.task.work import Work
 
 _logger = logging.getLogger("optio_agents.task")
 
@@ -32,19 +41,22 @@ Conversing: TypeAlias = Callable[[AgentProcess, HookContext], AbstractAsyncConte
 """Opens a conversation over the streams of a running agent, for as long as the agent runs; yields the function that
 puts one message into it. It has to read the agent's standard output."""
 
-SAVE_SECONDS = 60.0
-"""How long keeping the workdir may take after a failure."""
+CANCEL_GRACE = 3.0
+TASK_OPTIONS = SessionOptions(cancel_grace=CANCEL_GRACE)
+"""Deadlines that fit into optio's grace (5 s by default)."""
 
-SAVE_SECONDS_CANCELLED = 1.5
-"""... and after a cancellation, as optio's grace (5 s by default) runs meanwhile."""
+OUTPUT_BLOB = "agent-output"
+"""The name of the blob with the end of the agent's output."""
 
-TASK_OPTIONS = SessionOptions(cancel_grace=3.0)
-"""Deadlines that fit into optio's grace."""
+OUTPUT_STORE_SECONDS = 10.0
+
+END_SECONDS = 1.0
+"""For the last update of the progress bar at the end of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRun:
-    """What `create_agent_task` was told; `execute` is the task's body."""
+    """What `create_agent_task` was given; `execute` is the task's body, `resurrect` and the rest are its hooks."""
 
     command: str
     make_host: Callable[[], Any]
@@ -56,9 +68,13 @@ class AgentRun:
     after_execute: HookCallback | None = None
     protocol: Protocol | None = None
     conversation: Conversing | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    inherit_env: InheritEnv = None
     supports_resume: bool = False
     keep_taskdir: bool = False
+    keep_output: bool = False
+    output_bytes: int = OUTPUT_BYTES
+    result: str | None = None
     options: SessionOptions = TASK_OPTIONS
 
     async def execute(self, ctx: Any) -> None:
@@ -66,8 +82,8 @@ class AgentRun:
         `cancelled`.
         """
         try:
-            async with self._host() as host:
-                await self._run_on(host, ctx)
+            async with self._connected() as host, claimed(host, ctx) as claim:
+                await self._run_in(claim, host, ctx)
         except Exception as error:
             if ctx.should_continue():
                 raise
@@ -78,41 +94,93 @@ class AgentRun:
             # optio has asked for the end: what broke on the way there does not make it a failure.
             ctx.report_progress(None, f"While it was being cancelled: {error!r}", level="warning")
 
-    async def _run_on(self, host: Any, ctx: Any) -> None:
-        agent = AgentProcess(host, self.command)
+    async def resurrect(self, ctx: Any) -> None:
+        """Save the work that an interrupted run has left on its host, and remove it there. optio then resumes.
+
+        Raises:
+            NothingToResurrect: nothing is left there.
+        """
+        async with self._connected() as host, claimed(host, ctx) as claim:
+            await AgentProcess(host, self.command).end_leftovers()
+            if not await has_files(host):
+                claim.disposition = Disposition.REMOVE
+                raise NothingToResurrect(f"there is no work in {host.workdir}")
+            await saved.save(ctx, host)
+            claim.disposition = Disposition.REMOVE
+
+    async def _run_in(self, claim: DirectoryClaim, host: Any, ctx: Any) -> None:
+        agent = AgentProcess(host, self.command, output_bytes=self.output_bytes)
         await agent.end_leftovers()
-        # A workdir that was not filled yet must not replace what an earlier run has left.
-        filled = asyncio.Event()
+        work = Work(ctx, host, claim, resumable=self.supports_resume)
+        log = ProcessLog(ctx, self.options.on_event)
+        deliverables = Deliverables(self.result)
+        if claim.previous is not None:
+            await self._meet_interrupted(claim.previous, host, ctx)
         try:
-            outcome = await self._session(host, ctx, agent, filled)
+            outcome = await self._session(host, ctx, agent, work, log, deliverables)
+            if outcome.ending is Ending.CANCELLED:
+                await work.save_cancelled()
+            else:
+                await deliverables.store_result(ctx)
+                await work.forget()
         except Exception:
-            if filled.is_set():
-                await self._save(ctx, host, SAVE_SECONDS)
+            await (work.save() if ctx.should_continue() else work.save_cancelled())
+            await self._store_output(ctx, agent)
             raise
-        if outcome.ending is Ending.CANCELLED:
-            if filled.is_set():
-                await self._save(ctx, host, SAVE_SECONDS_CANCELLED)
-        elif self.supports_resume:
-            await saved.forget(ctx)
+        else:
+            if self.keep_output:
+                await self._store_output(ctx, agent)
+            await _show_percent(ctx, 100.0 if outcome.ending is Ending.DONE else log.percent)
+        finally:
+            work.end(keep=self.keep_taskdir)
+            await agent.end()
+
+    async def _meet_interrupted(self, previous: RunRecord, host: Any, ctx: Any) -> None:
+        """An earlier run has left its work on the host: a resume goes on from it, a fresh start says so."""
+        what = f"An earlier run was interrupted ({previous}). "
+        if not await has_files(host):
+            what += "It had done nothing yet"
+        elif ctx.resume and self.supports_resume:
+            await saved.save(ctx, host)
+            what += "This run goes on from the work that it left on the host"
+        else:
+            what += "This run begins from scratch; what the earlier one had not saved is lost"
+        ctx.report_progress(None, what, level="warning")
 
     async def _session(
-        self, host: Any, ctx: Any, agent: AgentProcess, filled: asyncio.Event
+        self,
+        host: Any,
+        ctx: Any,
+        agent: AgentProcess,
+        work: Work,
+        log: ProcessLog,
+        deliverables: Deliverables,
     ) -> SessionOutcome:
         channel = _Channel()
 
         async def prepare(host: Any, hook_context: HookContext) -> None:
-            if ctx.resume and not await saved.restore(ctx, host):
-                ctx.report_progress(None, "Nothing was kept of the last run: starting anew", level="warning")
+            if ctx.resume and not await work.restore():
+                ctx.report_progress(
+                    None, "Nothing was kept of the last run: this one begins from scratch", level="warning"
+                )
             if self.prepare is not None:
                 await self.prepare(host, hook_context)
-            filled.set()
+            await work.begin()
 
         async def body(host: Any, hook_context: HookContext) -> None:
             await self._run_agent(agent, channel, hook_context, resumed=ctx.resume)
 
+        async def after_execute(hook_context: HookContext) -> None:
+            if not ctx.should_continue():
+                # First of all: the hook may take all that is left of optio's grace.
+                await agent.end()
+                await work.save_cancelled()
+            if self.after_execute is not None:
+                await self.after_execute(hook_context)
+
         on_file = self.on_deliverable_file
         if on_file is None and self.on_deliverable is None:
-            on_file = store_as_blob
+            on_file = deliverables.store
         return await run_log_protocol_session(
             host,
             ctx,
@@ -122,54 +190,75 @@ class AgentRun:
             on_deliverable=self.on_deliverable,
             on_deliverable_file=on_file,
             on_caller_message=self.on_caller_message,
-            after_execute=self.after_execute,
+            after_execute=after_execute,
             protocol=self.protocol,
             agent_sender=channel.send,
-            options=self.options,
+            options=replace(self.options, on_event=log),
         )
 
     async def _run_agent(
         self, agent: AgentProcess, channel: _Channel, hook_context: HookContext, *, resumed: bool
     ) -> None:
         converse = self.conversation or _lines
+        is_local = isinstance(hook_context._host, LocalHost)
         try:
-            await agent.start({**self.environment, **(hook_context.browser_launch_env or {})})
+            await agent.start(
+                {**self.env, **(hook_context.browser_launch_env or {})},
+                without=withheld(os.environ, self.inherit_env) if is_local else (),
+            )
             async with converse(agent, hook_context) as sender:
                 channel.open(sender)
                 if resumed:
                     await hook_context.send_to_agent(RESUME_NOTICE)
                 if self.conversation is None:
-                    await agent.read_to_end()
+                    await agent.read_output()
                 await agent.wait()
         finally:
             channel.close()
             await agent.end()
 
-    async def _save(self, ctx: Any, host: Any, seconds: float) -> None:
-        """Keep the workdir; trouble with that is reported and changes nothing about how the run ended."""
-        if not self.supports_resume:
+    async def _store_output(self, ctx: Any, agent: AgentProcess) -> None:
+        """Keep the end of the agent's output; trouble with that changes nothing about how the run ended."""
+        store_blob, content = getattr(ctx, "store_blob", None), bytes(agent.output)
+        if store_blob is None or not content:
             return
         try:
-            async with asyncio.timeout(seconds):
-                await saved.save(ctx, host)
+            async with asyncio.timeout(OUTPUT_STORE_SECONDS), store_blob(OUTPUT_BLOB) as blob:
+                await blob.write(content)
         except Exception as error:
-            _logger.warning("the workdir of %s could not be kept", ctx.process_id, exc_info=error)
-            ctx.report_progress(
-                None, f"The workdir could not be kept for a resume: {error!r}", level="warning"
-            )
+            _logger.warning("the output of %s could not be stored", ctx.process_id, exc_info=error)
 
     @asynccontextmanager
-    async def _host(self) -> AsyncIterator[Any]:
+    async def _connected(self) -> AsyncIterator[Any]:
         host = self.make_host()
         await host.connect()
         try:
             yield host
         finally:
-            try:
-                if not self.keep_taskdir:
-                    await host.cleanup_taskdir(False)
-            finally:
-                await host.disconnect()
+            await host.disconnect()
+
+
+async def has_files(host: Any) -> bool:
+    """Whether the workdir of `host` is there and holds anything."""
+    listed = await host.run_command(shell.command(_HAS_FILES, host.workdir), cwd="/")
+    return bool(listed.exit_code == 0)
+
+
+_HAS_FILES = 'cd -- "$1" 2>/dev/null && [ -n "$(ls -A)" ]'
+
+
+async def _show_percent(ctx: Any, percent: float | None) -> None:
+    """Leave the progress bar at `percent`: a message without a percentage has made it indeterminate.
+
+    optio-core writes a bare percentage before the messages that wait, so these are written first.
+    """
+    flush = getattr(ctx, "flush_final_progress", None)
+    if percent is None or flush is None:
+        return
+    with suppress(Exception):  # optio-core tries again, and reports what fails then
+        async with asyncio.timeout(END_SECONDS):
+            await flush()
+        ctx.report_progress(percent)
 
 
 class _Channel:
@@ -193,18 +282,11 @@ class _Channel:
         self._decided.set()
 
     async def send(self, message: str) -> None:
-        """Pass a message on. Raises `BrokenPipeError` when there is nobody to get it."""
+        """Pass a message on. Raises `BrokenPipeError` when there is no agent to get it."""
         await self._decided.wait()
         if self._sender is None:
             raise BrokenPipeError("the agent has ended")
         await self._sender(message)
-
-
-async def store_as_blob(hook_context: HookContext, file: DeliverableFile) -> None:
-    """Accept a deliverable by storing it in the database, named `deliverables/<path>`."""
-    async with hook_context.store_blob(f"deliverables/{file.path}") as blob:
-        async for piece in file.chunks():
-            await blob.write(piece)
 
 
 @asynccontextmanager

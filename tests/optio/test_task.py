@@ -11,7 +11,7 @@ from optio_core.models import TaskInstance
 
 from optio_agents.session.options import SessionOptions
 from optio_agents.task import create_agent_task
-from tests.support.worker import HANG, Worker, in_worker
+from tests.support.worker import ENDED, HANG, Worker, in_worker
 
 pytestmark = pytest.mark.servers
 
@@ -148,26 +148,59 @@ def test_cancelled_while_a_callback_ignores_it_is_cancelled(database: str) -> No
     in_worker(database, [agent], scenario)
 
 
-def test_a_run_that_outlasts_the_grace_is_forced_to_end(database: str) -> None:
+def test_a_cancelled_run_is_saved_and_ends_within_the_grace_whatever_its_hook_does(database: str) -> None:
+    events: list[str] = []
+
     async def never_ends(hook_context: Any) -> None:
+        events.append("hook")
         await asyncio.sleep(HANG)
 
+    agent = task("agent", "echo mine > notes; say STATUS: at work; sleep 1000", after_execute=never_ends)
+
+    async def scenario(worker: Worker) -> None:
+        await worker.launch("agent")
+        await worker.until_logged("agent", "at work")
+        assert (await worker.optio.cancel("agent")).ok
+        row = await worker.until_state("agent", *ENDED)
+        assert row["status"]["state"] == "cancelled", row["status"]
+        assert row["hasSavedState"] is True
+        assert row["hasUnsavedWork"] is False
+        assert events == ["hook"]
+        assert any("after_execute was cut off" in line for line in await worker.log("agent"))
+
+    in_worker(database, [agent], scenario, cancel_grace_seconds=15.0)
+
+
+def test_work_that_cannot_be_saved_within_the_grace_is_resurrected(
+    database: str, own_task_root: Path
+) -> None:
     agent = task(
         "agent",
-        "say STATUS: at work; sleep 1000",
-        after_execute=never_ends,
-        options=SessionOptions(after_execute_timeout=2.0),
+        """
+        if [ -e notes ]; then read -r told; say "STATUS: found $(cat notes), told: $told"; say DONE; sleep 1000; fi
+        echo mine > notes; head -c 100000000 /dev/urandom > much; say STATUS: at work; sleep 1000
+        """,
     )
 
     async def scenario(worker: Worker) -> None:
         await worker.launch("agent")
         await worker.until_logged("agent", "at work")
         assert (await worker.optio.cancel("agent")).ok
-        row = await worker.until_state("agent", "cancelled", "failed", "done")
-        assert row["status"]["state"] == "failed"
-        assert "grace" in row["status"]["error"]
+        row = await worker.until_state("agent", *ENDED)
+        assert row["status"]["state"] == "cancelled", row["status"]
+        assert row["hasSavedState"] is False
+        assert row["hasUnsavedWork"] is True
+        assert any("could not be saved" in line for line in await worker.log("agent"))
+        assert (own_task_root / "agent" / "workdir" / "notes").read_text() == "mine\n"
 
-    in_worker(database, [agent], scenario, cancel_grace_seconds=0.5, force_cancel_shield_seconds=20.0)
+        assert (await worker.optio.resurrect("agent", session_id=None)).ok
+        await worker.until_logged("agent", "found mine, told: System: you have been resumed")
+        row = await worker.until_state("agent", *ENDED)
+        assert row["status"]["state"] == "done", row["status"]
+        assert not (own_task_root / "agent").exists()
+
+    # No machine compresses 100 MB in a fifth of a second.
+    in_worker(database, [agent], scenario, cancel_grace_seconds=0.5)
 
 
 def test_a_resumed_agent_finds_its_work_and_is_told(database: str) -> None:
