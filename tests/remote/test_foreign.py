@@ -16,6 +16,7 @@ from optio_agents.hosts.adapt import adapt_host
 from optio_agents.hosts.base import LOG_START, LogLost, LogPosition
 from optio_agents.hosts.foreign import ForeignHost
 from optio_agents.hosts.local import LocalHost
+from optio_agents.hosts.log.tailed_reader import QUIET, REST
 from optio_agents.hosts.optio_local import OptioLocalHost
 from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
@@ -105,6 +106,17 @@ async def test_an_iterator_that_ends_is_opened_again_and_repeats_nothing(autojum
 async def test_the_end_of_a_log_that_can_only_be_tailed_is_a_silence(autojump_clock: MockClock) -> None:
     data, _ = await read_all(Lines("one", "DONE", ends=False), TrioBoundary())
     assert data == b"one\nDONE\n"
+
+
+async def test_a_log_that_can_only_be_tailed_and_is_never_quiet_is_left(autojump_clock: MockClock) -> None:
+    class Endless(Lines):
+        async def tail_file(self, path: str) -> AsyncIterator[str]:
+            while True:
+                yield "more"
+                await trio.sleep(QUIET / 2)
+
+    with trio.fail_after(2 * REST):
+        assert await read_all(Endless(), TrioBoundary()) != (b"", LOG_START)
 
 
 async def test_the_end_is_fetched_where_that_is_possible() -> None:

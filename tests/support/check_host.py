@@ -208,6 +208,49 @@ async def log_sees_truncation_and_replacement(bench: Bench) -> None:
         assert await reading.rest() == []
 
 
+async def log_begun_again_with_the_same_bytes_is_handled_again(bench: Bench) -> None:
+    """An agent that announces one path after each correction writes the same line with `>`, or into a new file."""
+    line = "DELIVERABLE: deliverables/report\n"
+    bench.write(line)
+    async with bench.reading() as reading:
+        await reading.lines(1)
+        for command in (
+            "printf '%s' \"$LINE\" > optio.log",
+            "rm optio.log; printf '%s' \"$LINE\" > optio.log",
+            "mv optio.log optio.log.1; printf '%s' \"$LINE\" > optio.log",
+            "printf '%s' \"$LINE\" > new; mv new optio.log",
+        ):
+            await trio.sleep(0.1)  # past the tick of the file system's clock
+            await trio.run_process(command, shell=True, cwd=bench.workdir, env={**os.environ, "LINE": line})
+            assert await reading.lines(1) == [line.strip().encode()], command
+        assert await reading.rest() == []
+
+
+async def log_with_a_hole_is_read_in_time(bench: Bench) -> None:
+    """200 GB that take no room on the disk."""
+    bench.write("before\n")
+    os.truncate(bench.log, 2 * 10**11)
+    bench.write("\nafter\n")
+    async with bench.reading() as reading:
+        before, cut, after = await reading.rest()
+    assert (before, len(cut), after) == (b"before", LINE_LIMIT, b"after")
+    assert reading.cut == 1
+
+
+async def log_that_grows_for_ever_is_left_after_finish(bench: Bench) -> None:
+    bench.write("first\n")
+    async with bench.reading() as reading:
+        command = "while :; do echo more >> optio.log; done"
+        writer = await trio.lowlevel.open_process(["sh", "-c", command], cwd=bench.workdir)
+        try:
+            await reading.lines(10)
+            await reading.rest()
+        finally:
+            writer.kill()
+            with trio.CancelScope(shield=True):
+                await writer.wait()
+
+
 async def log_resumed_after_a_rewrite_begins_anew(bench: Bench) -> None:
     bench.write("one\ntwo\n")
     async with bench.reading() as reading:
@@ -326,6 +369,9 @@ CHECKS: list[Check] = [
 CHECKS_OF_BYTES: list[Check] = [
     log_accepts_a_settled_line_without_end,
     log_sees_truncation_and_replacement,
+    log_begun_again_with_the_same_bytes_is_handled_again,
+    log_with_a_hole_is_read_in_time,
+    log_that_grows_for_ever_is_left_after_finish,
     log_resumed_after_a_rewrite_begins_anew,
 ]
 """For a host that shows its log as bytes, and so sees truncation and lines without an end."""

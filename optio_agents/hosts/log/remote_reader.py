@@ -23,6 +23,7 @@ from optio_agents.hosts.log.remote_follower import CONTEXT
 
 _FINGERPRINT = Struct(">H8sB")  # how many bytes before the offset the digest is of, the digest, the last byte
 _RECORD = Struct(">cI")
+_HOLE = Struct(">Q")
 
 FRAMED, PLAIN = b"P", b"T"
 """The first byte of the stream: records of the follower, or the bytes of the log themselves."""
@@ -139,6 +140,8 @@ class RemoteLogReader:
             self._offset = self._received = 0
             self._before = b""
             self._framer = Framer()
+        elif kind == b"H":
+            self._skip(payload)
         elif kind == b"E":
             self._end()
         else:
@@ -152,6 +155,15 @@ class RemoteLogReader:
             self._hand_out(frame, held[max(0, end - CONTEXT) : end])
         self._received += len(data)
         self._before = held[-CONTEXT:]
+
+    def _skip(self, payload: bytes) -> None:
+        """A hole, in the middle of a line that is too long."""
+        if len(payload) != _HOLE.size or not self._framer.skipping:
+            raise LogLost("the remote host reports a hole where there can be none")
+        (size,) = _HOLE.unpack(payload)
+        self._framer.skip(size)
+        self._received += size
+        self._before = (self._before + bytes(min(size, CONTEXT)))[-CONTEXT:]
 
     def _flush(self) -> None:
         frame = self._framer.flush()

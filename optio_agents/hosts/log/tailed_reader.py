@@ -18,6 +18,9 @@ BATCH = 128 * 1024
 QUIET = 1.0
 """Seconds without a line after which a log that can only be tailed counts as read to its end."""
 
+REST = 30.0
+"""Seconds, after `finish`, after which a log that can only be tailed and is never quiet is left."""
+
 CLOSING = 2.0
 """Seconds that an iterator gets to clean up. What it raises then tells nobody anything."""
 
@@ -54,6 +57,7 @@ class ForeignLogReader:
         self._room = trio.Event()
         self._failure: Exception | None = None
         self._finishing = False
+        self._finished_at = 0.0
         self._exhausted = False
         """The iterator has ended, and a new one showed nothing new."""
         self._complete = False
@@ -78,7 +82,9 @@ class ForeignLogReader:
 
     def finish(self) -> None:
         """See `hosts.base.LogReader.finish`."""
-        self._finishing = True
+        if not self._finishing:
+            self._finishing = True
+            self._finished_at = trio.current_time()
         self._changed.set()
 
     async def follow(self) -> None:
@@ -136,7 +142,8 @@ class ForeignLogReader:
             with trio.move_on_after(0.0 if self._exhausted else QUIET):
                 self._changed = trio.Event()
                 await self._changed.wait()
-                return
+                if trio.current_time() < self._finished_at + REST:
+                    return
         self._complete = True
 
     async def _fetch_rest(self, fetch: Callable[[], Awaitable[bytes]]) -> bool:
