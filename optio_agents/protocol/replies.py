@@ -80,7 +80,7 @@ def callback_reply(returned: str | None) -> str:
     """The reply that a deliverable callback's return value stands for.
 
     `None`, a blank string and `ok` in any case mean that all is well; any other string is the caller's own
-    answer and is passed on as it is.
+    answer and is passed on without white space around it.
 
     Raises:
         TypeError: it returned anything else, which is a mistake in the callback.
@@ -89,7 +89,7 @@ def callback_reply(returned: str | None) -> str:
         raise TypeError(f"a deliverable callback returns a string or None, not {type(returned).__name__}")
     if returned is None or not returned.strip() or returned.strip().lower() == "ok":
         return ACCEPTED
-    return returned
+    return returned.strip()
 
 
 def is_accepted(reply: str) -> bool:

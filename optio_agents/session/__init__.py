@@ -8,6 +8,8 @@ work_queue    items that wait for a callback            spool       ... in memor
 fetcher       opens and hands over deliverables         deliverable one opened deliverable
 callers       on_caller_message                         sender      messages to the agent
 reply_queue   replies on their way to the sender        body        the agent's own work
-context_calls, attention    calls of the ctx            cancel_watch    optio's cancellation
+context_calls calls of the ctx                          log_order     ... in the log's order
+cancel_watch  optio's cancellation                      session_log   records in Python's logging
+arguments     refuses what a session cannot run with
 recorder      the session's record                      plan, options, events, outcome    values
 """

@@ -53,11 +53,12 @@ class Callers:
 
         def pass_on(_: int, answer: object) -> None:
             if isinstance(answer, str) and answer.strip():
-                outbox.put(answer)
+                outbox.put(answer.strip())
 
         def report(_: int, outcome: Outcome[object]) -> None:
             if isinstance(outcome, Error):
-                self._recorder.problem(f"on_caller_message failed for {keyword}: {outcome.error!r}")
+                text = f"on_caller_message failed for {keyword}: {outcome.error!r}"
+                self._recorder.problem(text, actor="callers", error=outcome.error)
 
         await self._boundary.call_each(
             self._callback,

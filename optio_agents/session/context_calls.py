@@ -1,54 +1,71 @@
-"""BROWSER and CLIENT_MESSAGE: what the agent asks of the dashboard's user, in log order."""
+"""ATTENTION, BROWSER and CLIENT_MESSAGE: what the agent asks of the dashboard's user."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.protocol.display import display_text
+from optio_agents.session.log_order import LogOrder
 from optio_agents.session.recorder import Recorder
 
+METHODS: Final = {
+    "ATTENTION": "need_attention",
+    "BROWSER": "request_browser_open",
+    "CLIENT_MESSAGE": "client_message",
+}
+"""The keyword of each kind, and the method of the ctx that it calls."""
 
-class Requests:
-    """Calls `ctx.request_browser_open(url)` and `ctx.client_message(keyword, data)`.
+
+class ContextCalls:
+    """Calls one method of the ctx for each item of one kind.
 
     Args:
+        keyword: the kind, a key of `METHODS`.
+        order: decides when it is this kind's turn.
         rewrite: applied to each URL before it is passed on.
     """
 
     def __init__(
         self,
+        keyword: str,
         boundary: Boundary,
         ctx: Any,
         recorder: Recorder,
+        order: LogOrder,
+        *,
         rewrite: Callable[[str], str] | None,
         grace: float,
     ) -> None:
+        self._keyword = keyword
+        self._method: Callable[..., Awaitable[Any]] | None = getattr(ctx, METHODS[keyword], None)
         self._boundary = boundary
-        self._ctx = ctx
         self._recorder = recorder
-        self._rewrite = rewrite
+        self._order = order
+        self._rewrite = rewrite if keyword == "BROWSER" else None
         self._grace = grace
 
-    async def handle(self, requests: list[list[Any]], settle: Callable[[], None]) -> None:
-        """Pass each request on; one that fails is reported and does not stop the next."""
-        for kind, *arguments in requests:
+    async def handle(self, items: list[list[Any]], settle: Callable[[], None]) -> None:
+        """Pass each on when it is its turn; one that fails is reported and does not stop the next."""
+        for arguments in items:
+            await self._order.turn(self._keyword)
             try:
-                await self._pass_on(kind, arguments)
+                await self._pass_on(arguments)
             except Exception as error:  # noqa: BLE001 - one event's failure is that event's problem
-                self._recorder.problem(f"{kind} request could not be passed on ({error!r}): {arguments[0]}")
+                self._report(f"could not be passed on ({error!r})", arguments, error)
+            self._order.settle(self._keyword)
             settle()
 
-    async def _pass_on(self, kind: str, arguments: list[Any]) -> None:
-        if kind == "browser":
-            name = "request_browser_open"
-            if self._rewrite is not None:
-                arguments = [self._rewrite(arguments[0])]
-        else:
-            name = "client_message"
-        method: Callable[..., Awaitable[Any]] | None = getattr(self._ctx, name, None)
-        if method is None:
-            self._recorder.problem(f"The context has no {name}: {display_text(str(arguments[0]))}")
+    async def _pass_on(self, arguments: list[Any]) -> None:
+        if self._method is None:
+            self._report(f"could not be passed on (the context has no {METHODS[self._keyword]})", arguments)
             return
-        await self._boundary.call(method, *arguments, label=f"ctx.{name}", grace=self._grace)
+        if self._rewrite is not None:
+            arguments = [self._rewrite(arguments[0])]
+        label = f"ctx.{METHODS[self._keyword]}"
+        await self._boundary.call(self._method, *arguments, label=label, grace=self._grace)
+
+    def _report(self, what: str, arguments: list[Any], error: Exception | None = None) -> None:
+        text = f"{self._keyword} {what}: {display_text(str(arguments[0]))}"
+        self._recorder.problem(text, actor=self._keyword.lower(), error=error)

@@ -139,11 +139,12 @@ class SessionDriver:
     def _note_lost_log(self, ref: actors.Ref[Any], exit: actors.Exit) -> None:
         """An actor has failed. Only the tailer may be restarted; whatever else failed ends the session and is told."""
         if isinstance(exit.cause, LogLost):
-            self._recorder.note(f"The log could not be read: {exit.cause!r}")
+            self._recorder.note(f"The log could not be read: {exit.cause!r}", actor=ref.name)
 
     def _note_abandoned(self, abandoned: Abandoned) -> None:
         self._recorder.abandoned.append(f"{abandoned.label} at {abandoned.where}")
-        self._recorder.note(str(abandoned))
+        self._recorder.note(str(abandoned), actor=abandoned.label)
 
     def _note_late_failure(self, label: str, error: BaseException) -> None:
-        self._recorder.note(f"{label} raised after it was left behind: {error!r}")
+        text = f"{label} raised after it was left behind: {error!r}"
+        self._recorder.note(text, actor=label, error=error)

@@ -8,6 +8,7 @@ from typing import Any
 from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.context import AgentSender, HookContext
 from optio_agents.protocol.protocol import Protocol, get_protocol
+from optio_agents.session.arguments import check_arguments, check_coroutine_function
 from optio_agents.session.callbacks import (
     BodyCallback,
     CallerMessageCallback,
@@ -66,12 +67,12 @@ async def run_log_protocol_session(
         How it ended: DONE, or cancelled by optio (or, without keywords, the body's return).
 
     Raises:
+        TypeError: an argument of the wrong type; nothing was touched.
         ValueError: arguments that contradict each other; nothing was touched.
         SessionFailed: ERROR, the body's return before DONE, or trouble of the session's own. It has `.outcome`.
         BaseException: what the body or a hook raised, the same object; the caller's own cancellation.
     """
     protocol = get_protocol() if protocol is None else protocol
-    _check(protocol, on_deliverable, on_deliverable_file, on_caller_message)
     options = SessionOptions() if options is None else options
     hooks = SessionCallbacks(
         body=body,
@@ -83,6 +84,9 @@ async def run_log_protocol_session(
         after_execute=after_execute,
         browser_url_rewrite=browser_url_rewrite,
     )
+    check_arguments(host, ctx, hooks, protocol, options, keywords)
+    if agent_sender is not None:
+        check_coroutine_function("agent_sender", agent_sender)
     hook_context = HookContext(ctx, host)
     hook_context._agent_sender = agent_sender
 
@@ -113,25 +117,6 @@ async def fetch_deliverable_text(host: Any, absolute_path: str) -> str:
     """
     data: bytes = await host.fetch_bytes_from_host(absolute_path)
     return data.decode("utf-8")
-
-
-def _check(protocol: Protocol, on_text: Any, on_file: Any, on_caller_message: Any) -> None:
-    enabled = protocol.features.caller_messages
-    if enabled and on_caller_message is None:
-        raise ValueError(
-            "the protocol enables CALLER_MESSAGE, but there is no on_caller_message callback: give one, or use "
-            "get_protocol(caller_messages=False)"
-        )
-    if on_caller_message is not None and not enabled:
-        raise ValueError(
-            "an on_caller_message callback was given, but the protocol does not enable it: "
-            "use get_protocol(caller_messages=True)"
-        )
-    if on_text is not None and on_file is not None:
-        raise ValueError(
-            "give on_deliverable (text) or on_deliverable_file (any content), not both: each deliverable has one "
-            "callback and one reply"
-        )
 
 
 def _session_host(host: Any, boundary: Boundary) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -132,16 +133,26 @@ class Fetcher:
         await batch.outbox.flush()
 
     def _answer(self, item: Fetched, outcome: Outcome[Any], batch: _Batch) -> None:
-        failed = False
+        raised: Exception | None = None
         try:
             reply = replies.callback_reply(outcome.unwrap())
         except Exception as error:  # noqa: BLE001 - whatever the caller's callback raised
-            self._recorder.problem(f"The callback failed for the deliverable {item.path}: {error!r}")
-            reply, failed = replies.TROUBLE, True
-        self._reply(item.path, reply, batch, failed=failed, size=item.size, sha256=item.sha256)
+            reply, raised = replies.TROUBLE, error
+            text = f"The callback failed for the deliverable {item.path}: {error!r}"
+            self._recorder.problem(text, actor="fetcher", error=error)
+        self._reply(
+            item.path,
+            reply,
+            batch,
+            failed=raised is not None,
+            error=raised,
+            size=item.size,
+            sha256=item.sha256,
+        )
 
     def _reject(self, path: str, rejection: DeliverableRejected, batch: _Batch) -> None:
         reply = replies.rejected_reply(rejection)
+        self._recorder.log(logging.INFO, replies.reply_text(path, reply), actor="fetcher")
         self._recorder.progress(None, replies.reply_text(path, reply))
         self._reply(path, reply, batch, kind=rejection.kind)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Literal
 
 from optio_agents.session.events import SessionEvent
@@ -43,6 +44,18 @@ class SessionOptions:
     """A synchronous observer of everything that happens, called in order; it must not block."""
 
     def __post_init__(self) -> None:
+        for name in (
+            "deliverable_limit",
+            "text_limit",
+            "drain_timeout",
+            "cancel_grace",
+            "after_execute_timeout",
+        ):
+            if not isinstance(getattr(self, name), int | float):
+                raise TypeError(f"{name} is a number, not {getattr(self, name)!r}")
+        observer: object = self.on_event
+        if observer is not None and (not callable(observer) or iscoroutinefunction(observer)):
+            raise TypeError(f"on_event is a plain function, which is not awaited, not {self.on_event!r}")
         for name in ("deliverable_limit", "text_limit"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is a number of bytes and must not be negative")

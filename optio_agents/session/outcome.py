@@ -55,6 +55,9 @@ class DeliverableRecord:
     sha256: str | None = None
     """Hexadecimal digest of the bytes that were handed over."""
 
+    error: BaseException | None = None
+    """What the callback raised, where `failed`. Its traceback names each line, without local variables."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:

@@ -6,7 +6,7 @@ writes now and then, and an actor for each session.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -42,6 +42,7 @@ from optio_agents.session.events import (
     ClientMessage,
     LineHinted,
 )
+from optio_agents.session.log_order import LogOrder
 from optio_agents.session.recorder import Recorder
 from optio_agents.session.verdict import DoneSeen, ErrorSeen, Fact, LogEnded
 from optio_agents.session.work_queue import WorkQueue
@@ -56,9 +57,12 @@ class WorkQueues:
     """Where each kind of event goes. Items are JSON values, see `Spool`."""
 
     deliverables: WorkQueue[str]
-    requests: WorkQueue[list[Any]]
     callers: WorkQueue[tuple[str, list[str]]]
-    attention: WorkQueue[str]
+    context_calls: Mapping[str, WorkQueue[list[Any]]]
+    """By keyword: ATTENTION, BROWSER, CLIENT_MESSAGE."""
+
+    order: LogOrder
+    """Of all three."""
 
     man: Callable[[WorkQueue[Any]], Awaitable[None]]
     """Starts a queue's actor. Most sessions need none of the four most of the time."""
@@ -68,7 +72,12 @@ class WorkQueues:
 
     def all(self) -> tuple[WorkQueue[Any], ...]:
         """Every queue."""
-        return self.deliverables, self.requests, self.callers, self.attention
+        return self.deliverables, self.callers, *self.context_calls.values()
+
+    def call_context(self, keyword: str, arguments: list[Any], size: int) -> None:
+        """Put a call of the ctx into the queue of its keyword, and note its place in the log."""
+        self.order.put(keyword)
+        self.context_calls[keyword].put(arguments, size)
 
 
 class Parser:
@@ -213,13 +222,13 @@ class Parser:
                 self._pass_on(CallerMessages.of_one(keyword, data), share)
             case ClientMessageEvent(keyword, data):
                 recorder.emit(ClientMessage(keyword, data))
-                queues.requests.put(["client_message", keyword, data], share)
+                queues.call_context("CLIENT_MESSAGE", [keyword, data], share)
             case BrowserEvent(url):
                 recorder.emit(BrowserAsked(url))
-                queues.requests.put(["browser", url], len(url))
+                queues.call_context("BROWSER", [url], len(url))
             case AttentionEvent(reason):
                 recorder.emit(AttentionAsked(reason))
-                queues.attention.put(reason, len(reason))
+                queues.call_context("ATTENTION", [display_text(reason)], len(reason))
             case DoneEvent(summary):
                 self.flush()
                 if summary:

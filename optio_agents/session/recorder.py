@@ -5,6 +5,9 @@ Everything that a session tells the outside passes through here once: to the ctx
 
 from __future__ import annotations
 
+import inspect
+import logging
+import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +22,7 @@ from optio_agents.session.events import (
     SessionEvent,
 )
 from optio_agents.session.outcome import DeliverableRecord, Ending, SessionOutcome, Timings
+from optio_agents.session.session_log import SessionLog
 
 PROBLEMS_KEPT = 100
 RECORDS_KEPT = 1000
@@ -34,6 +38,8 @@ class Recorder:
 
     def __init__(self, ctx: Any, observe: Callable[[SessionEvent], None] | None) -> None:
         self._report_progress = ctx.report_progress
+        self._takes_level = _takes_level(ctx.report_progress)
+        self._log = SessionLog(getattr(ctx, "process_id", None))
         self._observe = observe
         self._first_records: list[DeliverableRecord] = []
         self._last_records: deque[DeliverableRecord] = deque(maxlen=RECORDS_KEPT)
@@ -82,18 +88,24 @@ class Recorder:
         if self._observe is not None:
             self.emit(ProgressReported(percent, message))
 
-    def problem(self, text: str) -> None:
-        """Something went wrong that does not end the session: into the outcome, and on to the ctx."""
-        text = self.keep(text)
-        self.emit(ProblemReported(text))
-        self.progress(None, text)
+    def problem(self, text: str, *, actor: str | None = None, error: BaseException | None = None) -> None:
+        """Something went wrong that does not end the session: into the outcome and the log, and on to the ctx.
 
-    def note(self, text: str) -> None:
+        Args:
+            text: what.
+            actor: the part of the session that it happened to.
+            error: what was raised, if that is the caller's code to be mended: logged with its traceback.
+        """
+        text = self.keep(text, actor=actor, error=error)
+        self.emit(ProblemReported(text))
+        self._warn(text)
+
+    def note(self, text: str, *, actor: str | None = None, error: BaseException | None = None) -> None:
         """Like `problem`, where nothing may be raised: that the ctx or the observer fails is noted too."""
-        text = self.keep(text)
+        text = self.keep(text, actor=actor, error=error)
         tell: tuple[Callable[[], None], ...] = (
             partial(self.emit, ProblemReported(text)),
-            partial(self.progress, None, text),
+            partial(self._warn, text),
         )
         for each in tell:
             try:
@@ -101,13 +113,32 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 - the session is ending; the outcome is what is left to tell
                 self.keep(f"That could not be reported: {error!r}")
 
-    def keep(self, text: str) -> str:
-        """Something went wrong that was reported otherwise: into the outcome only. Returns the text as it is shown."""
+    def log(self, level: int, text: str, *, actor: str | None = None) -> None:
+        """Something happened that is of interest only to those who look into the worker."""
+        self._log.write(level, display_text(text), actor=actor)
+
+    def keep(self, text: str, *, actor: str | None = None, error: BaseException | None = None) -> str:
+        """Something went wrong that was reported otherwise: into the outcome and the log only.
+
+        Returns the text as it is shown.
+        """
         text = display_text(text)
+        self._log.write(logging.WARNING if error is None else logging.ERROR, text, actor=actor, error=error)
+        if error is not None:
+            _release_locals(error)
         self._problem_count += 1
         if len(self._problems) < PROBLEMS_KEPT:
             self._problems.append(text)
         return text
+
+    def _warn(self, text: str) -> None:
+        """Into optio's log, as a warning while they are few: optio keeps each one of those."""
+        if self._takes_level and self._problem_count <= PROBLEMS_KEPT:
+            self._report_progress(None, text, level="warning")
+            if self._observe is not None:
+                self.emit(ProgressReported(None, text))
+        else:
+            self.progress(None, text)
 
     def settle(self, record: DeliverableRecord) -> None:
         """One DELIVERABLE line has been dealt with."""
@@ -151,3 +182,27 @@ class Recorder:
             unsettled=self.unsettled,
             timings=Timings(**self._timings),
         )
+
+
+def _takes_level(report_progress: Callable[..., Any]) -> bool:
+    """Whether this ctx's progress has optio-core's `level`; test doubles often lack it."""
+    try:
+        parameters = inspect.signature(report_progress).parameters
+    except (TypeError, ValueError):
+        return False
+    return "level" in parameters
+
+
+def _release_locals(error: BaseException) -> None:
+    """Forget the local variables of the frames that `error` went through: it is kept, and they may hold a whole
+    deliverable.
+    """
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        each = pending.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        traceback.clear_frames(each.__traceback__)
+        pending += (each.__cause__, each.__context__)

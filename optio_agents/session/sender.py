@@ -44,9 +44,10 @@ class Sender:
         def record(index: int, outcome: Outcome[bool]) -> None:
             delivered = isinstance(outcome, Value) and outcome.value
             if isinstance(outcome, Error):
-                self._recorder.problem(f"A message could not be sent to the agent: {outcome.error!r}")
+                text = f"A message could not be sent to the agent: {outcome.error!r}"
+                self._recorder.problem(text, actor="sender", error=outcome.error)
             elif not delivered:
-                self._recorder.keep(f"The agent did not get: {messages[index]}")
+                self._recorder.keep(f"The agent did not get: {messages[index]}", actor="sender")
             self._recorder.sent(messages[index], delivered)
 
         await self._boundary.call_each(

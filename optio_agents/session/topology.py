@@ -8,12 +8,12 @@ from typing import Any, Never
 import actors
 from optio_agents.protocol.folding import ProgressFold
 from optio_agents.protocol.scanner import Scanner
-from optio_agents.session.attention import Attention
 from optio_agents.session.body import run_body
 from optio_agents.session.callers import Callers
 from optio_agents.session.cancel_watch import is_cancelled
-from optio_agents.session.context_calls import Requests
+from optio_agents.session.context_calls import METHODS, ContextCalls
 from optio_agents.session.fetcher import Fetcher
+from optio_agents.session.log_order import LogOrder
 from optio_agents.session.parser import Parser, WorkQueues
 from optio_agents.session.plan import Plan
 from optio_agents.session.sender import Sender, send
@@ -39,7 +39,7 @@ class Topology:
      optio.log ─bytes→ tailer (parser) ─→ the resolver
                                        ├→ fetcher  ─→ on_deliverable ─→ sender ─→ the agent
                                        ├→ callers  ─→ on_caller_message ─┘
-                                       ├→ requests, attention ─→ ctx
+                                       ├→ attention, browser, client_message ─→ ctx
                                        └→ progress (a plain call) ─→ ctx
     ```
 
@@ -56,13 +56,12 @@ class Topology:
         self.cursor = Cursor()
         self._deliverables: WorkQueue[str] = WorkQueue()
         self._callers: WorkQueue[tuple[str, list[str]]] = WorkQueue()
-        self._requests: WorkQueue[list[Any]] = WorkQueue()
-        self._attention: WorkQueue[str] = WorkQueue()
+        self._context_calls: dict[str, WorkQueue[list[Any]]] = {keyword: WorkQueue() for keyword in METHODS}
+        self._order = LogOrder()
         self._queues: tuple[WorkQueue[Any], ...] = (
             self._deliverables,
             self._callers,
-            self._requests,
-            self._attention,
+            *self._context_calls.values(),
         )
         self._sender: actors.Ref[str] | None = None
         self._tailer: actors.Ref[Never] | None = None
@@ -148,12 +147,18 @@ class Topology:
             callback, channel = plan.hooks.on_caller_message, await self._channel()
             callers = Callers(plan.boundary, plan.hook_context, plan.recorder, callback, channel, grace)
             await self._start_worker("callers", queue, callers.handle, MESSAGE_BATCH)
-        elif queue is self._requests:
-            requests = Requests(plan.boundary, plan.ctx, plan.recorder, plan.hooks.browser_url_rewrite, grace)
-            await self._start_worker("requests", queue, requests.handle, 1)
         else:
-            attention = Attention(plan.boundary, plan.ctx, plan.recorder, grace)
-            await self._start_worker("attention", queue, attention.handle, 1)
+            keyword = next(name for name, each in self._context_calls.items() if each is queue)
+            calls = ContextCalls(
+                keyword,
+                plan.boundary,
+                plan.ctx,
+                plan.recorder,
+                self._order,
+                rewrite=plan.hooks.browser_url_rewrite,
+                grace=grace,
+            )
+            await self._start_worker(keyword.lower(), queue, calls.handle, 1)
 
     async def _channel(self) -> actors.Ref[str]:
         """The sender, started when somebody has something to say."""
@@ -184,9 +189,9 @@ class Topology:
             ProgressFold(every=every),
             WorkQueues(
                 deliverables=self._deliverables,
-                requests=self._requests,
                 callers=self._callers,
-                attention=self._attention,
+                context_calls=self._context_calls,
+                order=self._order,
                 man=self._man,
                 hint=self._hint,
             ),

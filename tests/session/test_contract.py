@@ -195,6 +195,23 @@ async def test_requests_go_to_the_ctx() -> None:
     assert ctx.of("client") == [("key", {"a": [1]})]
 
 
+async def test_requests_reach_the_ctx_in_the_logs_order() -> None:
+    host, ctx = MemoryHost(), RecordingCtx()
+    lines = [
+        line for n in range(9) for line in (f"CLIENT_MESSAGE: k {n}", f'BROWSER: "{n}"', f"ATTENTION: {n}")
+    ]
+    await run_log_protocol_session(
+        host,
+        ctx,
+        body=writing(*lines, "DONE"),
+        protocol=get_protocol(browser="redirect", client_messages=True),
+    )
+    called = [(name, args[-1]) for name, args in ctx.calls if name != "progress"]
+    assert called == [
+        each for n in range(9) for each in (("client", n), ("browser", str(n)), ("attention", str(n)))
+    ]
+
+
 async def test_keywords_that_are_off_are_plain_text() -> None:
     host, ctx = MemoryHost(), RecordingCtx()
     await run_log_protocol_session(
@@ -587,3 +604,24 @@ async def test_progress_that_was_held_back_is_reported_before_the_end(
     assert len(messages) < 30, "some were held back"
     assert "line 29" in messages[-1]
     assert ctx.messages[-1] == ("the end" if last == "DONE: the end" else messages[-1])
+
+
+async def test_what_callbacks_answer_reaches_the_agent_without_white_space_around_it() -> None:
+    async def on_deliverable(hook_ctx: HookContext, path: str, text: str) -> str:
+        return "  make it shorter\n"
+
+    async def on_caller_message(hook_ctx: HookContext, keyword: str, data: Any) -> str:
+        return " noted "
+
+    host, told = MemoryHost(), Told()
+    host.deliverables["text"] = b"x"
+    await run_log_protocol_session(
+        host,
+        RecordingCtx(),
+        body=writing("DELIVERABLE: deliverables/text", "CALLER_MESSAGE: k 1", "DONE"),
+        protocol=ALL,
+        on_deliverable=on_deliverable,
+        on_caller_message=on_caller_message,
+        agent_sender=told,
+    )
+    assert sorted(told.texts) == ["System: deliverable text: make it shorter", "System: noted"]

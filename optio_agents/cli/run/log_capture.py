@@ -20,6 +20,8 @@ class _Diagnostics(logging.Handler):
         self._token = trio.lowlevel.current_trio_token()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "optio_agents.session":
+            return  # a session's problems are events, which are shown already
         text = record.getMessage()
         if record.exc_info and (error := record.exc_info[1]) is not None:
             text += f": {error!r}"

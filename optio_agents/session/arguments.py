@@ -1,0 +1,134 @@
+"""What a session is given, looked at before anything is touched: a mistake is named where it was made."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import types
+from typing import Any
+
+import trio
+
+from optio_agents.protocol.protocol import Protocol
+from optio_agents.session.options import SessionOptions
+from optio_agents.session.plan import SessionCallbacks
+
+
+def check_arguments(
+    host: Any,
+    ctx: Any,
+    callbacks: SessionCallbacks,
+    protocol: Protocol,
+    options: SessionOptions,
+    keywords: bool,
+) -> None:
+    """Refuse arguments of the wrong type, and those that contradict each other.
+
+    Raises:
+        TypeError: one has the wrong type; the text begins with its name.
+        ValueError: two contradict each other.
+    """
+    _check_host(host, keywords)
+    if not callable(getattr(ctx, "report_progress", None)):
+        raise TypeError(
+            f"ctx is optio's process context, or an object with report_progress(percent, message), not {_kind(ctx)}"
+        )
+    if not isinstance(protocol, Protocol):
+        raise TypeError(f"protocol is made by get_protocol(), not {_kind(protocol)}")
+    if not isinstance(options, SessionOptions):
+        raise TypeError(f"options is a SessionOptions, not {_kind(options)}")
+    if callbacks.body is None:
+        raise TypeError("body is the coroutine function that runs the agent, not None")
+    for name in callbacks.__slots__:
+        value = getattr(callbacks, name)
+        if value is not None:
+            (check_plain_function if name == "browser_url_rewrite" else check_coroutine_function)(name, value)
+    _check_agreement(callbacks, protocol)
+
+
+def check_coroutine_function(name: str, value: Any) -> None:
+    """Refuse what cannot be awaited once it is called, as far as that can be known without a call.
+
+    Callable objects and lambdas are taken: only their call shows what they return.
+
+    Raises:
+        TypeError: the text begins with `name`.
+    """
+    if not callable(value):
+        hint = ": give the function itself, do not call it" if inspect.iscoroutine(value) else ""
+        raise TypeError(f"{name} is a coroutine function (async def), not {_kind(value)}{hint}")
+    function = inspect.unwrap(value)
+    while isinstance(function, types.MethodType):
+        function = inspect.unwrap(function.__func__)
+    if (
+        isinstance(function, types.FunctionType)
+        and not inspect.iscoroutinefunction(value)
+        and not inspect.iscoroutinefunction(function)
+        and function.__name__ != "<lambda>"
+        and not _says_awaitable(function)
+    ):
+        raise TypeError(
+            f"{name} is a coroutine function (async def); {function.__qualname__} is a plain function, whose "
+            "result cannot be awaited"
+        )
+
+
+def check_plain_function(name: str, value: Any) -> None:
+    """Refuse what is no synchronous function.
+
+    Raises:
+        TypeError: the text begins with `name`.
+    """
+    if not callable(value) or inspect.iscoroutinefunction(value):
+        raise TypeError(f"{name} is a plain function, not {_kind(value)}, and is not awaited")
+
+
+def _check_host(host: Any, keywords: bool) -> None:
+    if isinstance(host, str | bytes | os.PathLike):
+        raise TypeError(
+            f"host is an object on which the agent runs, not {_kind(host)}: for a directory of this machine, give "
+            "optio_agents.hosts.LocalHost.within(path) under Trio, optio_host's LocalHost(path) under asyncio"
+        )
+    reads = hasattr(host, "tail_file") or hasattr(host, "open_log")
+    if not hasattr(host, "workdir") or (keywords and not reads):
+        raise TypeError(f"host is an object with at least workdir and tail_file, not {_kind(host)}")
+    optio_host = sys.modules.get("optio_host.host")
+    if (
+        trio.lowlevel.in_trio_task()
+        and optio_host is not None
+        and isinstance(host, optio_host.LocalHost | optio_host.RemoteHost)
+    ):
+        raise TypeError(
+            f"host is optio-host's {type(host).__name__}, whose methods are asyncio code, and the session is awaited "
+            "under Trio: use optio_agents.hosts.LocalHost, or await the session under asyncio"
+        )
+
+
+def _check_agreement(callbacks: SessionCallbacks, protocol: Protocol) -> None:
+    enabled = protocol.features.caller_messages
+    if enabled and callbacks.on_caller_message is None:
+        raise ValueError(
+            "the protocol enables CALLER_MESSAGE, but there is no on_caller_message callback: give one, or use "
+            "get_protocol(caller_messages=False)"
+        )
+    if callbacks.on_caller_message is not None and not enabled:
+        raise ValueError(
+            "an on_caller_message callback was given, but the protocol does not enable it: "
+            "use get_protocol(caller_messages=True)"
+        )
+    if callbacks.on_deliverable is not None and callbacks.on_deliverable_file is not None:
+        raise ValueError(
+            "give on_deliverable (text) or on_deliverable_file (any content), not both: each deliverable has one "
+            "callback and one reply"
+        )
+
+
+def _says_awaitable(function: types.FunctionType) -> bool:
+    """Whether a plain function is annotated to return something that can be awaited."""
+    returns = str(function.__annotations__.get("return", ""))
+    return any(word in returns for word in ("Awaitable", "Coroutine", "Future", "Task"))
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

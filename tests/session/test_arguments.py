@@ -1,0 +1,115 @@
+"""Arguments of the wrong type are refused by name, before the host is touched or the caller's code runs."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import optio_host.host
+import pytest
+import trio
+
+from optio_agents import run_log_protocol_session
+from optio_agents.protocol.session import SessionFailed, SessionOptions
+from tests.support.session import MemoryHost, RecordingCtx
+
+
+async def good(*args: Any) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+def plain(*args: Any) -> None:
+    raise AssertionError("it was called")
+
+
+def said_awaitable(*args: Any) -> trio.Event | Any:
+    return good()
+
+
+class Caller:
+    def method(self, *args: Any) -> None:
+        raise AssertionError("it was called")
+
+    async def __call__(self, *args: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def good(self, *args: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@functools.wraps(good)
+def decorated(*args: Any) -> Any:
+    return good(*args)
+
+
+CALLED = good()
+CALLED.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("body", plain),
+        ("body", CALLED),
+        ("body", None),
+        ("body", Caller().method),
+        ("prepare", plain),
+        ("before_execute", 7),
+        ("on_deliverable", plain),
+        ("on_deliverable_file", plain),
+        ("on_caller_message", plain),
+        ("after_execute", plain),
+        ("agent_sender", plain),
+        ("browser_url_rewrite", good),
+        ("protocol", "suppress"),
+        ("options", {"strict": True}),
+        ("ctx", None),
+        ("ctx", object()),
+        ("host", "/tmp/task"),
+        ("host", Path("/tmp/task")),
+        ("host", object()),
+        ("host", None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+async def test_a_wrong_type_is_a_type_error_that_names_the_argument(name: str, value: Any) -> None:
+    host, ctx = MemoryHost(), RecordingCtx()
+    arguments: dict[str, Any] = {"host": host, "ctx": ctx, "body": good, name: value}
+    with pytest.raises(TypeError, match=f"^{name} "):
+        await run_log_protocol_session(arguments.pop("host"), arguments.pop("ctx"), **arguments)
+    assert host.calls == []
+    assert ctx.calls == []
+
+
+async def test_an_asyncio_host_under_trio_is_refused_before_its_workdir_is_wiped(tmp_path: Path) -> None:
+    host = optio_host.host.LocalHost(str(tmp_path))
+    mine = Path(host.workdir) / "mine"
+    mine.parent.mkdir()
+    mine.touch()
+    with pytest.raises(TypeError, match="host is optio-host's LocalHost, whose methods are asyncio code"):
+        await run_log_protocol_session(host, RecordingCtx(), body=good)
+    assert mine.exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        functools.partial(good, 1),
+        lambda *args: good(),
+        Caller(),
+        Caller().good,
+        decorated,
+        functools.partial(lambda *args: good(), 1),
+    ],
+    ids=["partial", "lambda", "object", "method", "decorated", "partial of a lambda"],
+)
+async def test_whatever_may_return_an_awaitable_is_called(body: Any) -> None:
+    with pytest.raises(SessionFailed, match="before DONE"):
+        await run_log_protocol_session(MemoryHost(), RecordingCtx(), body=body)
+
+
+@pytest.mark.parametrize("bad", [{"text_limit": "8"}, {"on_event": good}, {"cancel_grace": None}])
+def test_options_of_the_wrong_type_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=f"^{next(iter(bad))} "):
+        SessionOptions(**bad)
