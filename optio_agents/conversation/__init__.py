@@ -3,18 +3,16 @@
 ```
 surface.py      what task packages import: the protocol, permission values, ConversationClosed
 values.py       events, states, turn results, receipts: what a conversation tells
-framing.py      bytes into JSON objects
-codec.py        what a codec is; codecs/ has one file per language
-turns.py        the turn rules that all backends share, sans-IO: what the owner's commands mean
-rules.py        what the backend's signals mean; both change turn_state.py, whose parts are running_turn.py,
-                steering.py and pending_permissions.py; effects.py is what they want done
-core.py         what one conversation owns; commands.py are its messages, actor.py its tasks
-outbox.py, subscribers.py, handlers.py, permission_dispatcher.py, states.py, waiting.py    what the core is made of
+requests.py     what an agent asks of its owner: tool requests, questions and their answers; sendable.py checks texts
+codecs/         one file per language of a backend, over base.py, which says what a codec is
+turns/          the turn rules that all backends share, sans-IO
+actor_state.py  the actor: what one conversation owns, and its tasks; commands.py are its messages
+outbox.py, subscribers.py, request_dispatch.py, states.py, promises.py    what the actor is made of
 transport.py, process.py    bytes to a process tree, and its end
 client.py       the conversation as its owner holds it, over intake.py (its mailbox) and listeners.py (its handlers)
 opening.py      the block that owns it
 agents.py       how each agent is started
-session.py      an agent that is talked to and writes optio.log, as the body of a session
+agent_body.py   an agent that is talked to and writes optio.log, as the body of a session
 from_asyncio.py, task_streams.py    the same for asyncio programs, and over the streams of an optio task's agent
 ```
 """
@@ -24,6 +22,14 @@ from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.opening import open_conversation, open_conversation_over
 from optio_agents.conversation.options import ConversationOptions
 from optio_agents.conversation.promises import Sent
+from optio_agents.conversation.requests import (
+    Choice,
+    Question,
+    QuestionAnswer,
+    QuestionHandler,
+    QuestionRequest,
+    ToolRequest,
+)
 from optio_agents.conversation.subscribers import Subscription
 from optio_agents.conversation.surface import (
     Conversation,
@@ -34,10 +40,12 @@ from optio_agents.conversation.surface import (
     PermissionDecision,
     PermissionHandler,
     PermissionRequest,
+    Scope,
     Unsubscribe,
 )
 from optio_agents.conversation.values import (
     AgentNotStarted,
+    BackgroundTask,
     Capabilities,
     ClosingReport,
     ConversationError,
@@ -45,6 +53,7 @@ from optio_agents.conversation.values import (
     Fate,
     InterruptKind,
     InterruptReceipt,
+    Origin,
     SendEnd,
     SendQueueFull,
     SendRejected,
@@ -55,10 +64,11 @@ from optio_agents.conversation.values import (
 )
 
 __all__ = [
-    "AGENTS", "Agent", "AgentConversation", "AgentNotStarted", "Capabilities", "ClosingReport", "Conversation",
-    "ConversationClosed", "ConversationError", "ConversationOptions", "Event", "EventHandler", "Fate",
-    "InterruptKind", "InterruptReceipt", "MessageHandler", "PermissionAnswer", "PermissionDecision",
-    "PermissionHandler", "PermissionRequest", "SendEnd", "SendQueueFull", "SendRejected", "Sent", "State",
-    "Subscription", "TurnResult", "TurnStatus", "Unsubscribe", "Unsupported", "acp", "claude", "codex", "gemini",
+    "AGENTS", "Agent", "AgentConversation", "AgentNotStarted", "BackgroundTask", "Capabilities", "Choice",
+    "ClosingReport", "Conversation", "ConversationClosed", "ConversationError", "ConversationOptions", "Event",
+    "EventHandler", "Fate", "InterruptKind", "InterruptReceipt", "MessageHandler", "Origin", "PermissionAnswer",
+    "PermissionDecision", "PermissionHandler", "PermissionRequest", "Question", "QuestionAnswer", "QuestionHandler",
+    "QuestionRequest", "Scope", "SendEnd", "SendQueueFull", "SendRejected", "Sent", "State", "Subscription",
+    "ToolRequest", "TurnResult", "TurnStatus", "Unsubscribe", "Unsupported", "acp", "claude", "codex", "gemini",
     "open_conversation", "open_conversation_over", "opencode",
 ]  # fmt: skip

@@ -1,25 +1,37 @@
-"""What one conversation owns, and what each message of its mailbox does. No waiting happens here.
+"""The actor of a conversation: what it owns, what each message of its mailbox does, and the tasks beside it.
 
-The turn rules decide (`turns.py`); this carries out: bytes to the outbox, events to the subscribers,
-ends to those who wait for them.
+```
+ agent ──stdout──> listen ──Heard──> converse (the actor: Core) ──> subscribers, waiters, request dispatcher
+   ^                                    │  ^
+   └──stdin── Outbox.write_to <─────────┘  └── the owner's commands
+   └──ended by── end_when_asked <── Core.ending
+```
+
+The turn rules decide (`turns/`); `Core` carries out, and never waits: bytes to the outbox, events to the subscribers,
+ends to those who wait for them. `listen` waits for subscribers that are behind.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+import trio
 from trio_util import AsyncValue
 
+import actors
 from actors import Timers
 from optio_agents.conversation import commands
 from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.codecs.json_lines import UNPARSEABLE
+from optio_agents.conversation.codecs.weight import weight_of
 from optio_agents.conversation.options import ConversationOptions
 from optio_agents.conversation.outbox import Outbox
-from optio_agents.conversation.permission_dispatch import PermissionDispatcher
 from optio_agents.conversation.promises import PendingInterrupt, Promise, Sent
+from optio_agents.conversation.request_dispatch import RequestDispatcher
 from optio_agents.conversation.states import ObservedState
-from optio_agents.conversation.subscribers import Subscribers
+from optio_agents.conversation.subscribers import Subscribers, dropped_event, keeps_all, keeps_event
+from optio_agents.conversation.transport import Transport
 from optio_agents.conversation.turns.effects import (
     Effect,
     EndBackend,
@@ -34,6 +46,8 @@ from optio_agents.conversation.turns.owner_commands import Turns
 from optio_agents.conversation.turns.turn_state import TurnState
 from optio_agents.conversation.values import Event, Fate, SendEnd, State, TurnResult
 
+MAILBOX_CAPACITY = 256
+
 FIRST_WORDS = 5
 """How many lines that are no JSON are kept from before an agent is ready: its usage text, its complaint."""
 
@@ -46,11 +60,18 @@ class Core:
         self.turns = Turns(self.turn_state)
         self.options = options
         self.outbox = Outbox(options.outbox_bytes)
-        self.events: Subscribers[Event] = Subscribers(options.backlog_events, options.backlog_bytes)
-        self.results: Subscribers[TurnResult] = Subscribers(options.backlog_events, options.backlog_bytes)
-        self.dispatcher: PermissionDispatcher | None = None
+        limits = options.backlog_events, options.backlog_bytes
+        self.events: Subscribers[Event] = Subscribers(
+            *limits, keeps=keeps_event, gap=dropped_event, patience=options.stuck_seconds
+        )
+        self.results: Subscribers[TurnResult] = Subscribers(
+            *limits, keeps=keeps_all, patience=options.stuck_seconds
+        )
+        self.dispatcher: RequestDispatcher | None = None
         self.state = ObservedState()
         self.running: Any = AsyncValue(False)
+        self.background: Any = AsyncValue(())
+        """The `BackgroundTask`s that are open."""
         self.ending: Promise[EndBackend] = Promise()
         """Settled when the agent must be ended; its owner waits for it."""
         self.over: Promise[str] = Promise()
@@ -59,6 +80,7 @@ class Core:
         self.first_words: list[str] = []
         self._sents: dict[int, Sent] = {}
         self._interrupts: dict[int, PendingInterrupt] = {}
+        self._heard = 0  # the weight of what was heard since the last batch of events
 
     @property
     def waiting(self) -> int:
@@ -83,7 +105,8 @@ class Core:
         turns = self.turns
         match message:
             case commands.Heard(data):
-                self._perform(turns.receive(data), timers, len(data))
+                self._heard += weight_of(data)
+                self._perform(turns.receive(data), timers)
             case commands.Send(sent):
                 self._perform(turns.send(sent.number, sent.text), timers)
             case commands.Steer(sent):
@@ -104,6 +127,10 @@ class Core:
                 self._perform(effects, timers)
             case commands.Decide(permission, decision, done):
                 effects = turns.decide(permission, decision)
+                self._perform(effects, timers)
+                done.settle(bool(effects))
+            case commands.Answer(question, answer, done):
+                effects = turns.answer(question, answer)
                 self._perform(effects, timers)
                 done.settle(bool(effects))
             case commands.InterruptExpired(interrupted):
@@ -139,7 +166,9 @@ class Core:
                 interrupt.receipt.settle(None)
             case commands.Interrupt(interrupt) | commands.GiveUp(_, interrupt):
                 interrupt.receipt.settle(None)
-            case commands.Withdraw(_, done) | commands.Decide(_, _, done) | commands.Probe(done):
+            case commands.Withdraw(_, done) | commands.Probe(done):
+                done.settle(False)
+            case commands.Decide(_, _, done) | commands.Answer(_, _, done):
                 done.settle(False)
             case _:
                 pass
@@ -148,7 +177,12 @@ class Core:
         """Publish an event of ours."""
         self.events.publish([Event({"type": f"x-optio-{kind}", **fields}, self.turn_state.turn)])
 
-    def _perform(self, effects: list[Effect], timers: Timers[Any] | None, size: int = 0) -> None:
+    async def room(self) -> None:
+        """Wait for subscribers that are behind and move."""
+        await self.events.room()
+        await self.results.room()
+
+    def _perform(self, effects: list[Effect], timers: Timers[Any] | None) -> None:
         batch: list[Event] = []
         for effect in effects:
             if type(effect) is Event:
@@ -158,20 +192,22 @@ class Core:
         if batch:
             if self.state.now is State.STARTING:
                 self._note_first_words(batch)
-            self.events.publish(batch, size)
+            self.events.publish(batch, self._heard)
+            self._heard = 0
         if not self.outbox.put(self.turn_state.codec.take_output()):
             limit = self.options.outbox_bytes
             reason = f"the agent does not read its input: more than {limit} bytes wait to be written to it"
             self._perform(self.turns.fail(reason), timers)
         self.state.show(self.turn_state.state)
         self.running.value = self.turn_state.turn is not None
+        self.background.value = self.turn_state.background
 
     def _do(self, effect: Effect, timers: Timers[Any] | None) -> None:
         match effect:
             case SendEnded(number, end):
                 self._end_send(number, end)
             case TurnEnded(result):
-                self.results.publish([result])
+                self.results.publish([result], weight_of(result.text))
             case Receipted(number, receipt):
                 interrupt = self._interrupts.pop(number, None)
                 if interrupt is not None:
@@ -179,12 +215,12 @@ class Core:
             case InterruptStarted(number, seconds):
                 if timers is not None:
                     timers.start(("interrupt", number), seconds, commands.InterruptExpired(number))
-            case Offered(permission, request):
+            case Offered(number, request):
                 if self.dispatcher is not None:
-                    self.dispatcher.offer(permission, request)
-            case Settled(permission):
+                    self.dispatcher.offer(number, request)
+            case Settled(number):
                 if self.dispatcher is not None:
-                    self.dispatcher.settle(permission)
+                    self.dispatcher.settle(number)
             case EndBackend():
                 self.ending.settle(effect)
 
@@ -199,3 +235,38 @@ class Core:
         for event in batch:
             if event.raw.get("type") == UNPARSEABLE and len(self.first_words) < FIRST_WORDS:
                 self.first_words.append(event.raw["line"])
+
+
+async def converse(me: actors.Me[commands.Command], core: Core) -> None:
+    """The actor: one message at a time, none of which it waits for. It finishes when the agent is gone."""
+    core.start(me.timers)
+    me.ready()
+    async for message in me:
+        core.handle(message, me.timers)
+        if core.turn_state.over:
+            return
+
+
+async def listen(transport: Transport, core: Core, ref: actors.Ref[commands.Command]) -> None:
+    """Bring what the agent prints to the actor, as fast as the subscribers take it; in the end, that it is gone."""
+    with suppress(actors.ActorStopped):
+        while data := await transport.receive():
+            await ref.tell(commands.Heard(data))
+            await core.room()
+        await ref.tell(commands.Heard(b""))
+        # Without its output it is of no use, whether or not it has exited.
+        await transport.end(ask=True)
+        await ref.tell(commands.Gone(await transport.wait()))
+
+
+async def end_when_asked(transport: Transport, core: Core, ref: actors.Ref[commands.Command]) -> None:
+    """End the agent when the conversation says so, and make sure that the actor learns it is gone."""
+    request = await core.ending.wait()
+    if request.ask:
+        # The interrupt that was written just now may still be honoured; then the turn ends as interrupted.
+        with trio.move_on_after(core.options.stop_seconds):
+            await core.outbox.flushed()
+            await core.running.wait_value(False)
+    await transport.end(ask=request.ask)
+    with suppress(actors.ActorStopped):
+        await ref.tell(commands.Gone(await transport.wait()))

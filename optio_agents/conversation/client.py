@@ -13,9 +13,15 @@ from optio_agents.conversation import commands
 from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.intake import Intake
 from optio_agents.conversation.listeners import Listeners
-from optio_agents.conversation.permission_dispatch import PermissionDispatcher
 from optio_agents.conversation.promises import Promise, Sent
-from optio_agents.conversation.subscribers import Backlog, Subscription
+from optio_agents.conversation.request_dispatch import Reply, RequestDispatcher
+from optio_agents.conversation.requests import (
+    QuestionAnswer,
+    QuestionHandler,
+    QuestionRequest,
+    ToolRequest,
+)
+from optio_agents.conversation.subscribers import Subscription
 from optio_agents.conversation.surface import (
     ConversationClosed,
     EventHandler,
@@ -26,8 +32,11 @@ from optio_agents.conversation.surface import (
     Unsubscribe,
 )
 from optio_agents.conversation.values import (
+    BackgroundTask,
     Capabilities,
     ClosingReport,
+    ConversationError,
+    Event,
     Fate,
     InterruptReceipt,
     SendRejected,
@@ -58,7 +67,7 @@ class AgentConversation:
         self.core = core
         """For the block that owns the conversation; not part of the interface."""
         self._intake = Intake(name, core, ref)
-        self._dispatcher = core.dispatcher = PermissionDispatcher(nursery, boundary, self._decided)
+        self._dispatcher = core.dispatcher = RequestDispatcher(nursery, boundary, self._replied)
         self._listeners = Listeners(core, self._dispatcher, nursery, boundary)
 
     def __repr__(self) -> str:
@@ -70,6 +79,7 @@ class AgentConversation:
         """Queue `text`: it is sent when everything before it was answered. Returns as soon as it is accepted.
 
         Raises:
+            TypeError, ValueError: it is no text, or has a lone surrogate, which no agent can read.
             ConversationClosed: it has ended.
             SendQueueFull: too many sends wait already.
         """
@@ -108,8 +118,14 @@ class AgentConversation:
         Raises:
             ConversationClosed: it ended before the turn did.
             SendRejected: the agent refused it.
-            SendQueueFull: too many sends wait already.
+            TypeError, ValueError, SendQueueFull: as for `send`.
+            ConversationError: called by a handler of a request; the turn that it waits for waits for that handler.
         """
+        if self._dispatcher.is_handling_here:
+            raise ConversationError(
+                "ask() in a handler of a request waits for a turn that comes after the one that waits for the handler; "
+                "use send()"
+            )
         sent = await self.send(text)
         try:
             end = await sent.wait()
@@ -217,15 +233,29 @@ class AgentConversation:
         await self._intake.tell(commands.Probe(done))
         await done.wait()
 
+    @property
+    def background(self) -> tuple[BackgroundTask, ...]:
+        """The work that the agent has left running; its end may begin a turn."""
+        tasks: tuple[BackgroundTask, ...] = self.core.background.value
+        return tasks
+
+    async def wait_background_done(self) -> None:
+        """Wait until no work is open in the background, or the conversation has ended."""
+        await self.core.background.wait_value(())
+
     def is_pending(self) -> bool:
         """Whether something that was sent has not ended yet."""
         return self.core.waiting > 0
 
     # Listening.
 
-    def events(self) -> Subscription:
+    def events(self) -> Subscription[Event]:
         """A subscription to all events from now on; iterate over it."""
         return self._listeners.events()
+
+    def results(self) -> Subscription[TurnResult]:
+        """A subscription to the turns that end from now on, also those that the agent begins by itself."""
+        return self._listeners.results()
 
     def on_event(self, handler: EventHandler) -> Unsubscribe:
         """Call `handler` with each event's own dict, from now on, in order."""
@@ -235,18 +265,14 @@ class AgentConversation:
         """Call `handler` with the final text of each turn that ends from now on, in order."""
         return self._listeners.on_message(handler)
 
-    def results(self) -> Backlog[TurnResult]:
-        """A backlog of the turns that end from now on."""
-        return self.core.results.add()
-
     async def handlers_done(self) -> None:
         """Wait until the handlers have been called with everything there was (after the end)."""
         await self._listeners.done()
 
-    # Permissions.
+    # What the agent asks.
 
     def on_permission_request(self, handler: PermissionHandler) -> Unsubscribe:
-        """Let `handler` decide permission requests, also those that wait already. The newest handler wins.
+        """Let `handler` decide permission requests (`ToolRequest`s), also those that wait already. The newest wins.
 
         It returns a `PermissionDecision`, or `None` to leave the request open (`decide` then). Raising
         denies. It is cancelled when the request is settled otherwise, or a newer handler comes, which is asked
@@ -254,21 +280,63 @@ class AgentConversation:
         """
         return self._listeners.on_permission_request(handler)
 
+    def on_question(self, handler: QuestionHandler) -> Unsubscribe:
+        """Let `handler` answer what the agent asks its user (`QuestionRequest`s). The newest wins.
+
+        It returns a `QuestionAnswer`, or `None` to leave the question open (`answer` then). Raising declines. Without a
+        handler questions are declined at once. Cancelled and unsubscribed as for `on_permission_request`.
+        """
+        return self._listeners.on_question(handler)
+
     @property
-    def permission_requests(self) -> tuple[PermissionRequest, ...]:
+    def permission_requests(self) -> tuple[ToolRequest, ...]:
         """The requests that wait for a decision, the oldest first."""
-        return self._dispatcher.open
+        return self._dispatcher.permissions
+
+    @property
+    def questions(self) -> tuple[QuestionRequest, ...]:
+        """The questions that wait for an answer, the oldest first."""
+        return self._dispatcher.questions
 
     async def decide(self, request: PermissionRequest, decision: PermissionDecision) -> bool:
-        """Decide an open request without a handler. Returns `False` if it was settled already."""
+        """Decide an open request without a handler. Returns `False` if it was settled already.
+
+        Raises:
+            TypeError: it is no decision.
+            ConversationClosed: the conversation has ended.
+        """
+        if not isinstance(decision, PermissionDecision):
+            raise TypeError(f"decide takes a PermissionDecision, not {type(decision).__name__}")
+        return await self._settle(request, decision)
+
+    async def answer(self, question: QuestionRequest, answer: QuestionAnswer) -> bool:
+        """Answer an open question without a handler. Returns `False` if it was settled already.
+
+        Raises:
+            TypeError, ValueError: it is no answer to the question; the text says why.
+            ConversationClosed: the conversation has ended.
+        """
+        if not isinstance(answer, QuestionAnswer):
+            raise TypeError(f"answer takes a QuestionAnswer, not {type(answer).__name__}")
+        if answer.answers is not None:
+            question.values(answer.answers)
+        return await self._settle(question, answer)
+
+    async def _settle(self, request: PermissionRequest | QuestionRequest, reply: Reply) -> bool:
         number = self._dispatcher.number(request)
         if number is None:
             await trio.lowlevel.checkpoint()
             return False
         done: Promise[bool] = Promise()
-        await self._intake.tell(commands.Decide(number, decision, done))
+        await self._intake.tell(_command(number, reply, done))
         return await done.wait()
 
-    async def _decided(self, permission: int, decision: PermissionDecision) -> None:
+    async def _replied(self, number: int, reply: Reply) -> None:
         with suppress(ConversationClosed):
-            await self._intake.tell(commands.Decide(permission, decision, Promise()))
+            await self._intake.tell(_command(number, reply, Promise()))
+
+
+def _command(number: int, reply: Reply, done: Promise[bool]) -> commands.Command:
+    if isinstance(reply, QuestionAnswer):
+        return commands.Answer(number, reply, done)
+    return commands.Decide(number, reply, done)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from optio_agents.conversation.promises import PendingInterrupt, Promise, Sent
+from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 
 
@@ -56,6 +57,15 @@ class Decide(NamedTuple):
     """Whether this was the decision, or another one came before it."""
 
 
+class Answer(NamedTuple):
+    """Answer a question."""
+
+    question: int
+    answer: QuestionAnswer
+    done: Promise[bool]
+    """Whether this was the answer, or another one came before it."""
+
+
 class Probe(NamedTuple):
     """Everything before this has been handled."""
 
@@ -96,6 +106,7 @@ Command = (
     | GiveUp
     | Interrupt
     | Decide
+    | Answer
     | Probe
     | Close
     | Heard

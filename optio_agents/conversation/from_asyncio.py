@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.conversation.agents import Agent
@@ -14,6 +15,13 @@ from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.opening import open_conversation
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.promises import Sent
+from optio_agents.conversation.requests import (
+    QuestionAnswer,
+    QuestionHandler,
+    QuestionRequest,
+    ToolRequest,
+)
+from optio_agents.conversation.subscribers import Subscription
 from optio_agents.conversation.surface import (
     EventHandler,
     MessageHandler,
@@ -23,8 +31,10 @@ from optio_agents.conversation.surface import (
     Unsubscribe,
 )
 from optio_agents.conversation.values import (
+    BackgroundTask,
     Capabilities,
     ClosingReport,
+    Event,
     InterruptReceipt,
     SendEnd,
     State,
@@ -35,6 +45,62 @@ T = TypeVar("T")
 
 Opening = Callable[[Boundary], Any]
 """Makes the context manager of the conversation (a Trio one) over a boundary."""
+
+
+class AsyncioSubscription(AsyncIterator[T], Generic[T]):
+    """A `Subscription` for an asyncio program. A cancelled wait loses nothing."""
+
+    def __init__(self, inner: Subscription[T]) -> None:
+        self._inner = inner
+        self._batch: deque[T] = deque()
+
+    @property
+    def dropped(self) -> int:
+        """How many items this subscriber lost because it did not take them."""
+        return self._inner.dropped
+
+    async def batch(self) -> list[T] | None:
+        """Everything that is there, at least one item; `None` at the end. Faster than one at a time."""
+        if self._batch:
+            taken = list(self._batch)
+            self._batch.clear()
+            return taken
+        # Waiting and taking are two steps: a cancellation during the first one has taken nothing.
+        while not (items := self._inner.take()):
+            if items is None:
+                return None
+            await within_trio(self._inner.wait)
+        return items
+
+    def __aiter__(self) -> AsyncioSubscription[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._batch:
+            batch = await self.batch()
+            if batch is None:
+                raise StopAsyncIteration
+            self._batch.extend(batch)
+        return self._batch.popleft()
+
+    def close(self) -> None:
+        """Receive nothing more. Idempotent."""
+        self._inner.close()
+
+    def __enter__(self) -> AsyncioSubscription[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+async def within_trio(function: Callable[[], Awaitable[T]]) -> T:
+    """Await a coroutine function of the Trio side from asyncio."""
+
+    async def call(boundary: Boundary) -> T:
+        return await function()
+
+    return await run_in_trio(call)
 
 
 class AsyncioConversation:
@@ -51,47 +117,75 @@ class AsyncioConversation:
 
     async def send(self, text: str) -> Sent:
         """See `AgentConversation.send`."""
-        return await self._within(lambda: self._inner.send(text))
+        return await within_trio(lambda: self._inner.send(text))
 
     async def steer(self, text: str) -> Sent:
         """See `AgentConversation.steer`."""
-        return await self._within(lambda: self._inner.steer(text))
+        return await within_trio(lambda: self._inner.steer(text))
 
     async def stop_and_send(self, text: str) -> Sent:
         """See `AgentConversation.stop_and_send`."""
-        return await self._within(lambda: self._inner.stop_and_send(text))
+        return await within_trio(lambda: self._inner.stop_and_send(text))
 
     async def ask(self, text: str) -> TurnResult:
         """See `AgentConversation.ask`; cancelling it interrupts its turn here, too."""
-        return await self._within(lambda: self._inner.ask(text))
+        return await within_trio(lambda: self._inner.ask(text))
 
     async def end_of(self, sent: Sent) -> SendEnd:
         """Wait for the end of something that was sent."""
-        return await self._within(sent.wait)
+        return await within_trio(sent.wait)
 
     async def withdraw(self, sent: Sent) -> bool:
         """See `AgentConversation.withdraw`."""
-        return await self._within(lambda: self._inner.withdraw(sent))
+        return await within_trio(lambda: self._inner.withdraw(sent))
 
     async def interrupt(self, seconds: float | None = None) -> InterruptReceipt:
         """See `AgentConversation.interrupt`."""
-        return await self._within(lambda: self._inner.interrupt(seconds))
+        return await within_trio(lambda: self._inner.interrupt(seconds))
 
     async def decide(self, request: PermissionRequest, decision: PermissionDecision) -> bool:
         """See `AgentConversation.decide`."""
-        return await self._within(lambda: self._inner.decide(request, decision))
+        return await within_trio(lambda: self._inner.decide(request, decision))
+
+    async def answer(self, question: QuestionRequest, answer: QuestionAnswer) -> bool:
+        """See `AgentConversation.answer`."""
+        return await within_trio(lambda: self._inner.answer(question, answer))
+
+    async def settled(self) -> None:
+        """See `AgentConversation.settled`."""
+        await within_trio(self._inner.settled)
+
+    async def states(self) -> AsyncGenerator[State]:
+        """See `AgentConversation.states`."""
+        states = self._inner.states()
+        state = None
+        while state is not State.CLOSED:
+            state = await within_trio(states.__anext__)
+            yield state
+
+    def events(self) -> AsyncioSubscription[Event]:
+        """See `AgentConversation.events`."""
+        return AsyncioSubscription(self._inner.events())
+
+    def results(self) -> AsyncioSubscription[TurnResult]:
+        """See `AgentConversation.results`."""
+        return AsyncioSubscription(self._inner.results())
+
+    async def wait_background_done(self) -> None:
+        """See `AgentConversation.wait_background_done`."""
+        await within_trio(self._inner.wait_background_done)
 
     async def wait_state(self, *states: State) -> State:
         """See `AgentConversation.wait_state`."""
-        return await self._within(lambda: self._inner.wait_state(*states))
+        return await within_trio(lambda: self._inner.wait_state(*states))
 
     async def wait_closed(self) -> str:
         """See `AgentConversation.wait_closed`."""
-        return await self._within(self._inner.wait_closed)
+        return await within_trio(self._inner.wait_closed)
 
     async def close(self) -> ClosingReport:
         """See `AgentConversation.close`."""
-        return await self._within(self._inner.close)
+        return await within_trio(self._inner.close)
 
     def on_event(self, handler: EventHandler) -> Unsubscribe:
         """See `AgentConversation.on_event`."""
@@ -105,6 +199,10 @@ class AsyncioConversation:
         """See `AgentConversation.on_permission_request`."""
         return self._inner.on_permission_request(handler)
 
+    def on_question(self, handler: QuestionHandler) -> Unsubscribe:
+        """See `AgentConversation.on_question`."""
+        return self._inner.on_question(handler)
+
     def is_pending(self) -> bool:
         """See `AgentConversation.is_pending`."""
         return self._inner.is_pending()
@@ -113,6 +211,16 @@ class AsyncioConversation:
     def closed(self) -> bool:
         """Whether it has ended, or is ending."""
         return self._inner.closed
+
+    @property
+    def closed_reason(self) -> str | None:
+        """Why it has ended; `None` while it has not."""
+        return self._inner.closed_reason
+
+    @property
+    def background(self) -> tuple[BackgroundTask, ...]:
+        """The work that the agent has left running."""
+        return self._inner.background
 
     @property
     def state(self) -> State:
@@ -135,16 +243,14 @@ class AsyncioConversation:
         return self._inner.queued
 
     @property
-    def permission_requests(self) -> tuple[PermissionRequest, ...]:
+    def permission_requests(self) -> tuple[ToolRequest, ...]:
         """The requests that wait for a decision."""
         return self._inner.permission_requests
 
-    @staticmethod
-    async def _within(function: Callable[[], Awaitable[T]]) -> T:
-        async def call(boundary: Boundary) -> T:
-            return await function()
-
-        return await run_in_trio(call)
+    @property
+    def questions(self) -> tuple[QuestionRequest, ...]:
+        """The questions that wait for an answer."""
+        return self._inner.questions
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import actors
 from optio_agents.conversation import commands
 from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.promises import PendingInterrupt, Sent
+from optio_agents.conversation.sendable import check_text
 from optio_agents.conversation.surface import ConversationClosed
 from optio_agents.conversation.values import SendQueueFull
 
@@ -30,9 +31,11 @@ class Intake:
         """A send that may be accepted.
 
         Raises:
+            TypeError, ValueError: it is no text that can be sent.
             ConversationClosed: it has ended, or is ending.
             SendQueueFull: too many sends wait already.
         """
+        check_text("what is sent", text)
         if self._core.turn_state.closed is not None:
             raise self.closed_error()
         if self._core.waiting >= self._core.options.queue_limit:
@@ -40,9 +43,15 @@ class Intake:
         return Sent(self._next_number(), text)
 
     def new_interrupt(self, seconds: float | None = None) -> PendingInterrupt:
-        """An interrupt whose turn must have ended within `seconds` (the option's by default)."""
+        """An interrupt whose turn must have ended within `seconds` (the option's by default).
+
+        Raises:
+            TypeError, ValueError: `seconds` is no number of seconds.
+        """
         if seconds is None:
             seconds = self._core.options.interrupt_seconds
+        if not seconds >= 0:
+            raise ValueError(f"seconds must be 0 or more, not {seconds}")
         return PendingInterrupt(self._next_number(), seconds)
 
     async def accept(self, sent: Sent, command: commands.Command) -> Sent:

@@ -12,8 +12,13 @@ import trio
 import actors
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.bridge.trio_boundary import TrioBoundary
-from optio_agents.conversation.actor import MAILBOX_CAPACITY, converse, end_when_asked, listen
-from optio_agents.conversation.actor_state import Core
+from optio_agents.conversation.actor_state import (
+    MAILBOX_CAPACITY,
+    Core,
+    converse,
+    end_when_asked,
+    listen,
+)
 from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.codecs.base import Codec
@@ -132,7 +137,7 @@ async def _talking(
                 restart=actors.TRANSIENT,
             )
             nursery.start_soon(core.outbox.write_to, transport, name=f"writer to {name}")
-            nursery.start_soon(listen, transport, ref, name=f"listener to {name}")
+            nursery.start_soon(listen, transport, core, ref, name=f"listener to {name}")
             nursery.start_soon(end_when_asked, transport, core, ref, name=f"end of {name}")
             conversation = AgentConversation(name, core, ref, nursery, boundary)
             yield conversation

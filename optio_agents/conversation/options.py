@@ -27,9 +27,13 @@ class ConversationOptions:
     queue_limit: int = 256
     """How many sends may wait; one more raises `SendQueueFull`."""
     backlog_events: int = 20_000
-    """How many events are kept for a subscriber that does not take them; then the oldest are dropped and counted."""
+    """How many events are kept for a subscriber that is behind. Then the agent's output is not read on, until the
+    subscriber moves; one that is stuck loses the oldest, and they are counted."""
     backlog_bytes: int = 64 * 1024 * 1024
-    """The same in bytes, as the agent printed them."""
+    """The same in bytes of memory (estimated; a decoded line takes up to 25 times its length)."""
+    stuck_seconds: float = 1.0
+    """How long a subscriber that is behind may take for one event before it is stuck, which costs the others this
+    long, once."""
     outbox_bytes: int = 64 * 1024 * 1024
     """How many bytes may wait for an agent that does not read its input, beside what is being written and the
     last text; past that the conversation ends. Answers are some hundred bytes each, unless they repeat a large

@@ -1,15 +1,16 @@
-"""Who listens: bounded backlogs, so that a subscriber that hangs costs the others nothing.
+"""Who listens: bounded backlogs, so that a subscriber that hangs costs the others nothing but a moment.
 
-Publishing appends one batch (a list that all subscribers share) to each backlog and never waits. A
-subscriber that does not take its events loses the oldest ones past its limit, and learns how many:
-`x-optio-dropped` stands in their place.
+Publishing appends one batch (a list that all subscribers share) to each backlog and never waits, because the
+conversation's actor must not. What waits is the reading of the agent's output (`Subscribers.room`): for a subscriber
+that moves as long as it takes, for one that does not move for a moment. That one is stuck. It loses the oldest
+ordinary events past its limit, and learns how many: `x-optio-dropped` is in their place.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 import trio
 
@@ -17,35 +18,68 @@ from optio_agents.conversation.values import Event
 
 DROPPED = "x-optio-dropped"
 
+TAKEN_AT_ONCE = 1024
+"""About how many items a reader takes from its backlog at once."""
+
+KEPT_LIMIT = 10_000
+"""How many items that are not dropped a backlog keeps of those that were; of more, the older half goes."""
+
 T = TypeVar("T")
 
 
-class Backlog(Generic[T]):
-    """Batches for one reader, up to `items` items and `size` bytes; the newest batch is always kept."""
+def dropped_event(count: int) -> Event:
+    """The event in the place of those that were dropped."""
+    return Event({"type": DROPPED, "count": count})
 
-    def __init__(self, items: int, size: int) -> None:
+
+class Backlog(Generic[T]):
+    """Batches for one reader, up to `items` items and `size` bytes.
+
+    While it is not `stuck` it takes everything; then it keeps the newest batches and what `keeps` says, this up to
+    `KEPT_LIMIT` and `size` bytes.
+    """
+
+    def __init__(self, items: int, size: int, keeps: Callable[[T], bool], moved: Callable[[], None]) -> None:
         self._limit = items
         self._size_limit = size
+        self._keeps = keeps
+        self._moved = moved
         self._batches: deque[tuple[Sequence[T], int]] = deque()
         self._items = 0
         self._size = 0
+        self._kept: list[T] = []  # older than all batches, from among what was dropped
+        self._kept_size = 0
         self._dropped = 0
         self._dropped_in_all = 0
         self._ended = False
         self._changed = trio.Event()
+        self.moves = 0
+        """How often its reader has taken something."""
+        self.stuck = False
+        """Its reader has not moved for a while: it is not waited for."""
 
     @property
     def dropped(self) -> int:
         """How many items were dropped in all."""
         return self._dropped_in_all
 
+    @property
+    def full(self) -> bool:
+        """Whether it holds more than its limits allow."""
+        return self._items > self._limit or self._size > self._size_limit
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes and everything was taken."""
+        return self._ended and not self._batches and not self._kept
+
     def put(self, batch: Sequence[T], size: int) -> None:
         """Append a batch; `size` is what it weighs in bytes."""
         self._batches.append((batch, size))
         self._items += len(batch)
         self._size += size
-        while (self._items > self._limit or self._size > self._size_limit) and len(self._batches) > 1:
-            self._dropped += len(self._take()[0])
+        while self.stuck and self.full and len(self._batches) > 1:
+            self._drop()
         self._changed.set()
 
     def end(self) -> None:
@@ -53,65 +87,108 @@ class Backlog(Generic[T]):
         self._ended = True
         self._changed.set()
 
-    async def get(self) -> tuple[int, Sequence[T]] | None:
-        """Wait for the next batch: how many items were dropped before it, and the batch; `None` at the end."""
+    async def wait(self) -> None:
+        """Wait until something can be taken, or nothing more comes."""
         await trio.lowlevel.checkpoint()
-        while not self._batches:
-            if self._ended:
-                return None
+        while not self._batches and not self._kept and not self._ended:
             self._changed = trio.Event()
             await self._changed.wait()
+
+    def take(self) -> tuple[int, list[T]]:
+        """What is there, or a part of it: how many items were dropped before it, and the items."""
         dropped, self._dropped = self._dropped, 0
         self._dropped_in_all += dropped
-        return dropped, self._take()[0]
+        items, self._kept, self._kept_size = self._kept, [], 0
+        while self._batches and len(items) < TAKEN_AT_ONCE:
+            items += self._pop()[0]
+        self.move()
+        return dropped, items
 
-    def _take(self) -> tuple[Sequence[T], int]:
+    async def get(self) -> tuple[int, list[T]] | None:
+        """Wait for what comes next: how many items were dropped before it, and the items; `None` at the end."""
+        await self.wait()
+        return None if self.ended else self.take()
+
+    def move(self) -> None:
+        """Its reader has dealt with something."""
+        self.moves += 1
+        self.stuck = False
+        self._moved()
+
+    def _pop(self) -> tuple[Sequence[T], int]:
         batch, size = self._batches.popleft()
         self._items -= len(batch)
         self._size -= size
         return batch, size
 
+    def _drop(self) -> None:
+        batch, size = self._pop()
+        kept = [item for item in batch if self._keeps(item)]
+        self._kept += kept
+        self._kept_size += size * len(kept) // max(1, len(batch))
+        if len(self._kept) > KEPT_LIMIT or self._kept_size > self._size_limit:
+            surplus = max(1, len(self._kept) // 2)
+            del self._kept[:surplus]
+            self._kept_size //= 2
+            self._dropped += surplus
+        self._dropped += len(batch) - len(kept)
 
-class Subscription(AsyncIterator[Event]):
-    """The events of a conversation, one after another, for one reader.
 
-    Iterate over it once; the iteration ends after the conversation's last event (`x-optio-closed`). Use it
-    as a context manager, or `close` it, to stop subscribing earlier.
+class Subscription(AsyncIterator[T]):
+    """The items of one kind (events, results) of a conversation, one after another, for one reader.
+
+    Iterate over it once; the iteration ends after the conversation's last item. Use it as a context manager, or
+    `close` it, to stop subscribing earlier.
     """
 
-    def __init__(self, backlog: Backlog[Event], group: Subscribers[Event]) -> None:
+    def __init__(self, backlog: Backlog[T], group: Subscribers[T]) -> None:
         self._backlog = backlog
         self._group = group
-        self._batch: deque[Event] = deque()
+        self._batch: deque[T] = deque()
 
     @property
     def dropped(self) -> int:
-        """How many events this subscriber lost because it did not take them."""
+        """How many items this subscriber lost because it did not take them."""
         return self._backlog.dropped
 
-    async def batch(self) -> list[Event] | None:
-        """Everything that is there, at least one event; `None` at the end. Faster than one at a time."""
-        if self._batch:
-            taken = list(self._batch)
-            self._batch.clear()
-            await trio.lowlevel.checkpoint()
-            return taken
-        got = await self._backlog.get()
-        if got is None:
-            return None
-        dropped, batch = got
-        gap = [Event({"type": DROPPED, "count": dropped})] if dropped else []
-        return [*gap, *batch]
+    async def get(self) -> tuple[int, list[T]] | None:
+        """What is there: how many items were dropped before it, and the items; `None` at the end."""
+        return await self._backlog.get()
 
-    def __aiter__(self) -> Subscription:
+    async def batch(self) -> list[T] | None:
+        """Everything that is there, at least one item; `None` at the end. Faster than one at a time."""
+        if self._batch:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._backlog.wait()
+        return self.take()
+
+    async def wait(self) -> None:
+        """Wait until `take` returns something."""
+        await self._backlog.wait()
+
+    def take(self) -> list[T] | None:
+        """Everything that is there, perhaps nothing; `None` at the end. Never waits."""
+        if not self._batch:
+            if self._backlog.ended:
+                return None
+            dropped, items = self._backlog.take()
+            gap = self._group.gap(dropped) if dropped and self._group.gap is not None else None
+            return items if gap is None else [gap, *items]
+        taken = list(self._batch)
+        self._batch.clear()
+        return taken
+
+    def __aiter__(self) -> Subscription[T]:
         return self
 
-    async def __anext__(self) -> Event:
-        if not self._batch:
+    async def __anext__(self) -> T:
+        while not self._batch:
             batch = await self.batch()
             if batch is None:
                 raise StopAsyncIteration
             self._batch.extend(batch)
+        self._backlog.moves += 1
         return self._batch.popleft()
 
     def close(self) -> None:
@@ -119,7 +196,7 @@ class Subscription(AsyncIterator[Event]):
         self._group.remove(self._backlog)
         self._backlog.end()
 
-    def __enter__(self) -> Subscription:
+    def __enter__(self) -> Subscription[T]:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,31 +204,67 @@ class Subscription(AsyncIterator[Event]):
 
 
 class Subscribers(Generic[T]):
-    """All backlogs of one kind of item."""
+    """All backlogs of one kind of item.
 
-    def __init__(self, items: int, size: int) -> None:
+    Args:
+        items, size: The limits of each backlog, in items and bytes.
+        keeps: What a subscriber that is stuck does not lose.
+        gap: The item in the place of those that were dropped, if there is one.
+        patience: Seconds without a move after which a reader is stuck.
+    """
+
+    def __init__(
+        self,
+        items: int,
+        size: int,
+        *,
+        keeps: Callable[[T], bool],
+        gap: Callable[[int], T] | None = None,
+        patience: float = 1.0,
+    ) -> None:
         self._limits = items, size
+        self._keeps = keeps
+        self.gap = gap
+        self._patience = patience
         self._backlogs: list[Backlog[T]] = []
         self._ended = False
+        self._room: tuple[trio.Event, trio.lowlevel.TrioToken] | None = None
 
     def add(self) -> Backlog[T]:
         """A new backlog, empty; it has ended already if the group has."""
-        backlog: Backlog[T] = Backlog(*self._limits)
+        backlog: Backlog[T] = Backlog(*self._limits, self._keeps, self._moved)
         if self._ended:
             backlog.end()
         else:
             self._backlogs.append(backlog)
         return backlog
 
+    def subscribe(self) -> Subscription[T]:
+        """A subscription to everything from now on."""
+        return Subscription(self.add(), self)
+
     def remove(self, backlog: Backlog[T]) -> None:
         """Publish nothing more to it. Idempotent."""
         if backlog in self._backlogs:
             self._backlogs.remove(backlog)
+            self._moved()
 
     def publish(self, batch: Sequence[T], size: int = 0) -> None:
-        """Give `batch` to everybody; it must not change afterwards."""
+        """Give `batch` to all of them; it must not change afterwards."""
         for backlog in self._backlogs:
             backlog.put(batch, size)
+
+    async def room(self) -> None:
+        """Wait while a backlog is full whose reader moves. One that does not move is stuck from then on."""
+        while blocking := [(each, each.moves) for each in self._backlogs if each.full and not each.stuck]:
+            moved = trio.Event()
+            self._room = moved, trio.lowlevel.current_trio_token()
+            with trio.move_on_after(self._patience) as patience:
+                await moved.wait()
+            self._room = None
+            if patience.cancelled_caught:
+                for backlog, moves in blocking:
+                    backlog.stuck = backlog.moves == moves
 
     def end(self) -> None:
         """Nothing more is published."""
@@ -159,6 +272,28 @@ class Subscribers(Generic[T]):
         for backlog in self._backlogs:
             backlog.end()
         self._backlogs.clear()
+        self._moved()
 
     def __len__(self) -> int:
         return len(self._backlogs)
+
+    def _moved(self) -> None:
+        if self._room is None:
+            return
+        moved, token = self._room
+        if trio.lowlevel.in_trio_run():
+            moved.set()
+        else:
+            # An asyncio reader takes its items outside of the Trio run.
+            self._room = None
+            token.run_sync_soon(moved.set)
+
+
+def keeps_event(event: Event) -> bool:
+    """Results, requests and the end are not dropped."""
+    return event.kept
+
+
+def keeps_all(_: Any) -> bool:
+    """Nothing of it is dropped."""
+    return True

@@ -6,10 +6,14 @@ as one; what our own conversation can do beyond it is in `optio_agents.conversat
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from optio_agents.conversation.sendable import check_json, check_text
+
+Scope: TypeAlias = Literal["once", "session", "always"]
+"""How long a permission lasts: for this request, until the agent's session ends, or for good."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +29,41 @@ class PermissionRequest:
 class PermissionDecision:
     """The answer to a `PermissionRequest`.
 
-    `updated_input` (with "allow") is what the tool runs with instead; a backend that cannot change the
-    input is told "deny" in that case, because running the original would be what nobody allowed. `message`
-    (with "deny") is what the agent is told, where the backend can tell it.
+    Args:
+        behavior: "allow" or "deny".
+        updated_input: With "allow": what the tool runs with instead. A backend that cannot change the input is told
+            "deny" in that case, because running the original would be what nobody allowed.
+        message: With "deny": what the agent is told, where the backend can tell it (`Capabilities.deny_message`).
+        scope: With "allow": how long it holds. What the backend did not offer (`ToolRequest.scopes`) becomes the next
+            narrower scope that it did offer.
+        interrupt: With "deny": stop the turn, too.
 
     Raises:
-        ValueError, TypeError: nothing that an agent can be told; raised here, where the mistake is, and in a
-        handler a mistake denies.
+        ValueError, TypeError: the agent cannot be told this. Raised here, where the mistake is; in a handler it denies.
     """
 
     behavior: Literal["allow", "deny"]
     updated_input: dict[str, Any] | None = None
     message: str | None = None
+    scope: Scope = "once"
+    interrupt: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what could not be written to the agent."""
         if self.behavior not in ("allow", "deny"):
             raise ValueError(f'behavior is "allow" or "deny", not {self.behavior!r}')
+        if self.scope not in ("once", "session", "always"):
+            raise ValueError(f'scope is "once", "session" or "always", not {self.scope!r}')
+        if self.behavior == "deny" and self.scope != "once":
+            raise ValueError("a denial has no scope: it answers this request only")
+        if self.behavior == "allow" and self.interrupt:
+            raise ValueError("only a denial can interrupt")
         if self.updated_input is not None:
-            json.dumps(self.updated_input, allow_nan=False)
+            if not isinstance(self.updated_input, dict):
+                raise TypeError(f"updated_input is a dict, not {type(self.updated_input).__name__}")
+            check_json("updated_input", self.updated_input)
+        if self.message is not None:
+            check_text("message", self.message)
 
 
 class ConversationClosed(Exception):  # noqa: N818 - named for what happened

@@ -22,6 +22,7 @@ class State(enum.Enum):
     IDLE = "idle"
     RUNNING = "running"
     AWAITING_PERMISSION = "awaiting permission"
+    """The agent waits for an answer of its owner: to a permission request or to a question."""
     INTERRUPTING = "interrupting"
     CLOSED = "closed"
 
@@ -38,6 +39,26 @@ class Event(NamedTuple):
     """The number of the turn that it belongs to (1, 2, ...), `None` outside of turns."""
     text: str = ""
     """What it adds to the agent's answer, for showing it as it comes; most events add nothing."""
+    kept: bool = False
+    """It ends a turn, asks something, or ends the conversation: a subscriber that is stuck does not lose it."""
+
+
+class Origin(enum.Enum):
+    """Who began a turn."""
+
+    OURS = "ours"
+    """A message of ours."""
+    AGENT = "agent"
+    """The agent itself: a background task has ended, or it pursues a goal."""
+
+
+class BackgroundTask(NamedTuple):
+    """Work that the agent has left running (a shell, a subagent, a goal); its end may begin a turn."""
+
+    key: str
+    """The backend's own name for it."""
+    kind: str
+    description: str
 
 
 class TurnStatus(enum.Enum):
@@ -61,6 +82,9 @@ class TurnResult:
     error: str | None = None
     raw: dict[str, Any] | None = field(default=None, repr=False)
     """The backend's event that ended it."""
+    origin: Origin = Origin.OURS
+    lost_lines: int = 0
+    """How many lines came within it that may have been records and could not be read (`x-optio-unparseable`)."""
 
 
 class Fate(enum.Enum):
@@ -69,7 +93,7 @@ class Fate(enum.Enum):
     ANSWERED = "answered"
     """It had a turn, and the turn has ended (`SendEnd.turn` says how)."""
     FOLDED = "folded"
-    """It became part of a turn that another send had begun."""
+    """It became part of a turn that another send, or the agent itself, had begun."""
     REJECTED = "rejected"
     """The backend refused it."""
     UNSENT = "unsent"
@@ -133,6 +157,8 @@ class Capabilities:
     """A permission can be given for other input than was asked for."""
     resume: bool = False
     """A later process can take up the same session."""
+    deny_message: bool = False
+    """A denial can tell the agent why."""
 
 
 class ConversationError(Exception):

@@ -14,6 +14,7 @@ from optio_agents.conversation import (
     AgentConversation,
     AgentNotStarted,
     ConversationClosed,
+    Event,
     Fate,
     InterruptKind,
     PermissionDecision,
@@ -41,7 +42,7 @@ def shell(name: str, command: str) -> str:
     return f"[[tool {tool} {json.dumps(given)}]]"
 
 
-async def text_seen(events: Subscription, wanted: str) -> int | None:
+async def text_seen(events: Subscription[Event], wanted: str) -> int | None:
     """Wait until the agent has written `wanted`; which turn it belongs to."""
     text = ""
     async for event in events:

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from optio_agents.conversation.requests import QuestionAnswer, QuestionRequest
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import State
 from tests.conversation.watched_turns import WatchedTurns
 from tests.support.simulated_agent import Record
 
-TEXTS = ["say:a", "say:a say:b", "ask:x say:c", "hang", "fail", "ask:y ask:z", ""]
+TEXTS = [
+    "say:a",
+    "say:a say:b",
+    "ask:x say:c",
+    "hang",
+    "fail",
+    "ask:y ask:z",
+    "",
+    "later:say:w later:ask:v+say:u",
+    "sub:s say:d",
+    "question:q later:hang",
+]
 
 
 class History(WatchedTurns):
@@ -59,10 +71,11 @@ class History(WatchedTurns):
         interrupt = self.new_interrupt()
         written = self.did(self.turns.interrupt(interrupt, 1.0))
         if running is not None and closed is None:
-            # It overtakes whatever waits: it was written at once, and no permission is open any more.
+            # It overtakes whatever waits: it was written at once, and what the agent itself asks is open no more.
             assert again or {"do": "interrupt"} in written
-            assert self.turn_state.state is State.INTERRUPTING
-            assert set(self.offered) == set(self.settled)
+            assert self.turn_state.state is (State.INTERRUPTING if self.turn_state.ready else State.STARTING)
+            open_requests = set(self.offered) - set(self.settled)
+            assert all(self.requests[number].asker for number in open_requests)
         elif between:
             # It stops the turn that the agent may still make of what was steered.
             assert self.turn_state.state is State.INTERRUPTING
@@ -83,10 +96,15 @@ class History(WatchedTurns):
 
     def decide(self, choice: int) -> None:
         if self.offered:
-            permission = self.offered[choice % len(self.offered)]
-            stale = permission in self.settled
-            behavior: Any = "allow" if choice % 2 else "deny"
-            written = self.did(self.turns.decide(permission, PermissionDecision(behavior)))
+            number = self.offered[choice % len(self.offered)]
+            stale = number in self.settled
+            if isinstance(self.requests[number], QuestionRequest):
+                answer = QuestionAnswer({"q": "yes"}) if choice % 2 else QuestionAnswer.declined()
+                written = self.did(self.turns.answer(number, answer))
+                assert self.turns.decide(number, PermissionDecision("allow")) == []
+            else:
+                behavior: Any = "allow" if choice % 2 else "deny"
+                written = self.did(self.turns.decide(number, PermissionDecision(behavior)))
             assert stale == (written == [])
 
     def close(self, choice: int) -> None:
@@ -123,6 +141,20 @@ class History(WatchedTurns):
         if self.wire:
             self.wire.pop(choice % len(self.wire))
 
+    def wake(self, choice: int) -> None:
+        """The agent begins a turn by itself."""
+        self.wire += self.agent.wake(TEXTS[choice % len(TEXTS)])
+
+    def take_back(self, choice: int) -> None:
+        """A subagent does not need its answer any more."""
+        self.wire += self.agent.withdraw()
+
+    def swap(self, choice: int) -> None:
+        """Two records change places."""
+        if len(self.wire) > 1:
+            place = choice % (len(self.wire) - 1)
+            self.wire[place], self.wire[place + 1] = self.wire[place + 1], self.wire[place]
+
     def lie(self, choice: int) -> None:
         turn = 1 + choice % 4
         lies: list[Record] = [
@@ -133,9 +165,13 @@ class History(WatchedTurns):
             {"say": "folded", "send": turn, "turn": turn},
             {"say": "refused", "send": turn, "reason": "a lie", "lost_race": choice % 2 == 0},
             {"say": "withdrawn", "key": f"p{turn}"},
+            {"say": "woke", "own": f"lie{choice}"},
+            {"say": "ended", "own": f"w{turn}", "status": "completed", "text": "a lie"},
             {"say": "something new"},
         ]
-        self.hear(lies[choice % len(lies)])
+        lie = lies[choice % len(lies)]
+        self.lied_about |= {lie["send"]} if "send" in lie else set()
+        self.hear(lie)
 
     def die(self, choice: int) -> None:
         if choice % 4 == 0:
@@ -164,6 +200,10 @@ STEPS = [
     History.lose,
     History.expire,
     History.give_up,
+    History.wake,
+    History.flow,
+    History.swap,
+    History.take_back,
     History.lie,
     History.close,
     History.die,
@@ -172,7 +212,7 @@ STEPS = [
 
 def run(steps: bytes) -> History:
     """One history from its first step to the death of its agent; fails where something does not hold."""
-    history = History(folds=len(steps) % 3 != 0)
+    history = History(folds=len(steps) % 3 != 0, joins=len(steps) % 2 == 0)
     for step in steps:
         history.step(step)
     history.finish()

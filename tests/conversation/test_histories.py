@@ -33,6 +33,7 @@ def test_what_always_holds_whatever_the_backend_does() -> None:
         seen.update(receipt.kind.name for receipt in history.receipts.values() if receipt is not None)
         seen.update(result.status.name for result in history.results)
         seen.update(history.settled.values())
+        seen.update(f"{result.origin.name} {result.status.name}" for result in history.results)
 
     histories()
     print(dict(seen))
@@ -40,4 +41,5 @@ def test_what_always_holds_whatever_the_backend_does() -> None:
     # The histories reach everything that can happen, not only its beginning.
     reached = {"ANSWERED", "FOLDED", "REJECTED", "UNSENT", "INTERRUPTED", "FINISHED", "NOTHING_RUNNING"}
     reached |= {"UNANSWERED", "COMPLETED", "FAILED", "LOST", "answered", "interrupted", "withdrawn", "closed"}
+    reached |= {f"AGENT {status}" for status in ("COMPLETED", "INTERRUPTED", "FAILED", "LOST")}
     assert reached <= set(seen)

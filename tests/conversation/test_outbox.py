@@ -19,7 +19,7 @@ from optio_agents.conversation import (
     open_conversation,
 )
 from optio_agents.conversation.outbox import Outbox
-from optio_agents.conversation.turns.pending_permissions import OPEN_LIMIT
+from optio_agents.conversation.turns.pending_requests import OPEN_LIMIT
 from tests.support.simulated_transport import SimulatedTransport, simulated
 
 REQUESTS = 2_000

@@ -15,6 +15,8 @@ PACKAGE = "optio_agents.conversation"
 SANS_IO = {
     "values",
     "surface",
+    "requests",
+    "sendable",
     *(f"codecs.{path.stem}" for path in FOLDER.glob("codecs/[a-z]*.py")),
     *(f"turns.{path.stem}" for path in FOLDER.glob("turns/[a-z]*.py")),
 }

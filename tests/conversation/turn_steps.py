@@ -46,10 +46,16 @@ def starting() -> Turns:
     return turns
 
 
-def running() -> Turns:
-    """Send 1 was prompted as turn 1; the agent has not said yet that it works on it."""
+def idle() -> Turns:
+    """The agent is ready."""
     turns = starting()
     hear(turns, {"say": "ready"})
+    return turns
+
+
+def running() -> Turns:
+    """Send 1 was prompted as turn 1; the agent has not said yet that it works on it."""
+    turns = idle()
     turns.send(1, "first")
     told(turns)
     return turns

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+from optio_agents.conversation.requests import AgentRequest
 from optio_agents.conversation.turns.effects import (
     Effect,
     EndBackend,
@@ -25,6 +26,7 @@ from optio_agents.conversation.values import (
     Fate,
     InterruptKind,
     InterruptReceipt,
+    Origin,
     SendEnd,
     State,
     TurnResult,
@@ -36,10 +38,11 @@ from tests.support.simulated_agent import Record, SimulatedAgent, SimulatedCodec
 class WatchedTurns:
     """Notes all that is done and said, passes it on, and checks what always holds."""
 
-    def __init__(self, *, folds: bool) -> None:
-        self.turn_state = TurnState(SimulatedCodec())
+    def __init__(self, *, folds: bool, joins: bool = False) -> None:
+        self.codec = SimulatedCodec()
+        self.turn_state = TurnState(self.codec)
         self.turns = Turns(self.turn_state)
-        self.agent = SimulatedAgent(folds=folds)
+        self.agent = SimulatedAgent(folds=folds, joins=joins)
         self.wire: list[Record] = []  # said by the agent, not delivered yet
         self.sends: dict[int, str] = {}
         self.ends: dict[int, SendEnd] = {}
@@ -51,10 +54,12 @@ class WatchedTurns:
         self.receipts: dict[int, InterruptReceipt | None] = {}
         self.deadlines: list[int] = []
         self.offered: list[int] = []
+        self.requests: dict[int, AgentRequest] = {}
         self.settled: dict[int, str] = {}
         self.results: list[TurnResult] = []
         self.decided: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
+        self.lied_about: set[int] = set()  # sends
         self.closed_events = 0
         self.interrupted_turns: set[int] = set()
         self.number = 0
@@ -70,8 +75,13 @@ class WatchedTurns:
         self.interrupts.add(self.number)
         return self.number
 
+    def named_turn(self, raw: Record) -> int | None:
+        """The turn to which the agent itself says that a record belongs."""
+        turn: int | None = self.codec.own.get(raw["own"]) if "own" in raw else raw.get("turn")
+        return turn
+
     def hear(self, record: Record) -> None:
-        if record.get("say") == "asked":
+        if record.get("say") in ("asked", "questioned"):
             self.asked[record["key"]] += 1
         self.did(self.turns.receive(json.dumps(record).encode() + b"\n"))
 
@@ -80,24 +90,29 @@ class WatchedTurns:
         for effect in effects:
             match effect:
                 case Event(raw=raw, turn=turn):
-                    assert raw.get("turn") in (turn, None)  # nothing wanders into another turn
+                    assert self.named_turn(raw) in (turn, None)  # nothing wanders into another turn
                     self.closed_events += raw.get("type") == CLOSED_EVENT
                 case SendEnded(send=send, end=end):
                     assert send in self.sends
                     assert send not in self.ends
                     self.ends[send] = end
+                    if end.turn is not None and end.turn.raw is not None and send not in self.lied_about:
+                        # It is told the result of the turn in which the agent answered it (lies do not say which).
+                        assert send in end.turn.raw.get("answers", [send])
                 case TurnEnded(result=result):
                     # It is ended by its own end, not by that of another turn.
-                    assert result.raw is None or result.raw["turn"] == result.turn
+                    assert result.raw is None or self.named_turn(result.raw) == result.turn
+                    own = result.turn in self.codec.own.values()
+                    assert result.origin is (Origin.AGENT if own else Origin.OURS)
                     self.results.append(result)
-                case Offered(permission=permission):
-                    assert permission not in self.offered
-                    assert self.turn_state.turn not in self.interrupted_turns
-                    self.offered.append(permission)
-                case Settled(permission=permission, why=why):
-                    assert permission in self.offered
-                    assert permission not in self.settled
-                    self.settled[permission] = why
+                case Offered(number=number, request=request):
+                    assert number not in self.offered
+                    self.offered.append(number)
+                    self.requests[number] = request
+                case Settled(number=number, why=why):
+                    assert number in self.offered
+                    assert number not in self.settled
+                    self.settled[number] = why
                 case Receipted(interrupt=interrupt, receipt=receipt):
                     assert interrupt in self.interrupts
                     assert interrupt not in self.receipts
@@ -126,7 +141,7 @@ class WatchedTurns:
                 assert send in self.ends or send in self.prompted or self.sends[send] in queued
         elif record["do"] == "steer":
             self.steered.append(record["send"])
-        elif record["do"] in ("decide", "cancel"):
+        elif record["do"] in ("decide", "answer", "cancel"):
             self.decided[record["key"]] += 1
             # Answered at most as often as it was asked: no answer is made up, none is given twice.
             assert self.decided[record["key"]] <= self.asked[record["key"]]
@@ -141,10 +156,11 @@ class WatchedTurns:
         # One prompt is outstanding at most, and it is that of the running turn.
         outstanding = [send for send in self.prompted if send not in self.ends]
         assert len(outstanding) <= 1
+        assert turn_state.behind is None or turn_state.running is not None
+        if turn_state.state is State.IDLE:
+            assert turn_state.running is None
         if turn_state.closed is not None:
             assert turn_state.state is State.CLOSED
-            assert not open_permissions
-        if turn_state.turn is None:
             assert not open_permissions
         if turn_state.state is State.AWAITING_PERMISSION:
             assert open_permissions
@@ -156,6 +172,7 @@ class WatchedTurns:
             if end.fate is Fate.UNSENT:
                 assert send not in self.prompted
             elif end.fate is Fate.ANSWERED and send in self.prompted:
+                assert end.turn is None or end.turn.origin is Origin.OURS
                 assert end.turn is not None
                 assert end.turn.turn == self.prompted[send]
 

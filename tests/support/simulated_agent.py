@@ -14,21 +14,25 @@ from collections import deque
 from typing import Any, ClassVar
 
 from optio_agents.conversation.codecs.base import (
+    AgentTurnBegan,
     BackendStartFailed,
+    BackgroundChanged,
     Codec,
     Folded,
     InterruptAcknowledged,
     Key,
     PermissionAsked,
-    PermissionWithdrawn,
+    QuestionAsked,
     Ready,
     Refused,
+    RequestWithdrawn,
     Signal,
     TurnBegan,
     TurnFinished,
 )
+from optio_agents.conversation.requests import Choice, Question, QuestionAnswer, QuestionRequest
 from optio_agents.conversation.surface import PermissionDecision
-from optio_agents.conversation.values import Capabilities, Event, TurnStatus
+from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
 
 Record = dict[str, Any]
 
@@ -38,6 +42,11 @@ class SimulatedCodec(Codec):
 
     name = "simulated"
     capabilities: ClassVar[Capabilities] = Capabilities(steer=True, change_input=True, resume=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own: dict[str, int] = {}
+        """The turns that the agent has begun by itself, by the names that it gives them."""
 
     def start(self) -> None:
         """Say hello."""
@@ -53,7 +62,7 @@ class SimulatedCodec(Codec):
         """Say it."""
         self._write({"do": "steer", "send": send, "text": text})
 
-    def interrupt(self) -> None:
+    def interrupt(self, turn: int) -> None:
         """Say it."""
         self._write({"do": "interrupt"})
 
@@ -63,14 +72,23 @@ class SimulatedCodec(Codec):
             {"do": "decide", "key": key, "behavior": decision.behavior, "input": decision.updated_input}
         )
 
-    def cancel_permission(self, key: Key) -> None:
+    def answer(self, key: Key, answer: QuestionAnswer) -> None:
+        """Say it."""
+        answers = None if answer.answers is None else dict(answer.answers)
+        self._write({"do": "answer", "key": key, "answers": answers, "reason": answer.reason})
+
+    def cancel_request(self, key: Key) -> None:
         """Say it."""
         self._write({"do": "cancel", "key": key})
 
     def _record(self, record: Record, out: list[Event | Signal]) -> None:
         kind, turn = record.get("say"), record.get("turn")
+        is_new = False
         if kind == "adopted":
             turn = self._new_turn()
+        elif "own" in record:
+            is_new = kind == "woke" and record["own"] not in self.own
+            turn = self.own[record["own"]] = self._new_turn() if is_new else self.own.get(record["own"], 0)
         out.append(Event(record, turn, record.get("text", "") if kind == "text" else ""))
         if kind == "ready":
             out.append(Ready(record.get("session")))
@@ -78,12 +96,26 @@ class SimulatedCodec(Codec):
             out.append(BackendStartFailed(record["reason"]))
         elif kind == "began" and turn is not None:
             out.append(TurnBegan(turn))
+        elif kind == "woke" and is_new and turn is not None:
+            out.append(AgentTurnBegan(turn))
         elif kind == "adopted" and turn is not None:
             out.append(TurnBegan(turn, tuple(record["sends"])))
         elif kind == "asked":
-            out.append(PermissionAsked(record["key"], turn, record["tool"], record["input"], record))
+            asker = record.get("asker")
+            out.append(
+                PermissionAsked(
+                    record["key"], turn, record["tool"], record["input"], record, asker, ("once", "session")
+                )
+            )
+        elif kind == "questioned":
+            question = Question("q", record["text"], choices=(Choice("yes"), Choice("no")))
+            out.append(
+                QuestionAsked(record["key"], QuestionRequest("questions", "", (question,), record, turn))
+            )
+        elif kind == "background":
+            out.append(BackgroundChanged(tuple(BackgroundTask(key, "task", key) for key in record["tasks"])))
         elif kind == "withdrawn":
-            out.append(PermissionWithdrawn(record["key"]))
+            out.append(RequestWithdrawn(record["key"]))
         elif kind == "ended" and turn is not None:
             status = TurnStatus(record["status"])
             out.append(TurnFinished(turn, status, record["text"], record.get("error"), record))
@@ -98,30 +130,44 @@ class SimulatedCodec(Codec):
 class SimulatedAgent:
     """A well-behaved agent. What a prompt says is what happens, one word after another, one `step` each:
 
-    `say:WORD` prints text, `ask:TOOL` asks for permission and waits, `fail` ends the turn with an error,
-    `hang` does nothing for ever. Other words are ignored. After the last one the turn ends.
+    `say:WORD` prints text, `ask:TOOL` asks for permission and waits, `question:TEXT` asks its user and waits,
+    `sub:TOOL` lets a subagent ask and goes on, `later:WORD` leaves work in the background that begins a turn with that
+    word once
+    nothing runs, `fail` ends the turn with an error, `hang` does nothing for ever. Other words are ignored. After the
+    last one the turn ends.
+
+    `folds`: what is steered becomes part of the running turn, else the next one. `joins`: a prompt that comes in a turn
+    of its own becomes part of that, else it waits for its end.
     """
 
-    def __init__(self, session: str = "s1", *, folds: bool = True) -> None:
+    def __init__(self, session: str = "s1", *, folds: bool = True, joins: bool = False) -> None:
         self.session = session
         self._folds = folds
+        self._joins = joins
         self._late: list[Record] = []
-        self._highest = 0
+        self._waiting_prompt: Record | None = None
+        self._later: list[str] = []
+        self._tag: Record = {}
+        self._sends: list[int] = []
         self.turn: int | None = None
+        """A turn runs: its number, 0 for one of its own."""
         self.ran: list[str] = []
         """The tools that were allowed, with the input they ran with."""
         self._words: deque[str] = deque()
         self._said: list[str] = []
         self._waiting: str | None = None
+        self._subagents: set[str] = set()
         self._asked = 0
+        self._owns = 0
+        self._highest = 0
         self._inputs: dict[str, Record] = {}
 
     @property
     def busy(self) -> bool:
         """Whether `step` would do something."""
-        return (
-            self.turn is not None and self._waiting is None and not (self._words and self._words[0] == "hang")
-        )
+        if self.turn is None:
+            return bool(self._later)
+        return self._waiting is None and not (self._words and self._words[0] == "hang")
 
     def hear(self, line: bytes) -> list[Record]:
         """What it says at once to a line that it is told."""
@@ -131,57 +177,95 @@ class SimulatedAgent:
         return answer
 
     def step(self) -> list[Record]:
-        """Go on with the running turn by one word."""
-        if self.turn is None or self._waiting is not None:
+        """Go on with the running turn by one word, or begin one with what was left in the background."""
+        if not self.busy:
             return []
+        if self.turn is None:
+            return self.wake(self._later.pop(0).replace("+", " "))
         if not self._words:
             return self._end("completed")
-        word = self._words[0]
-        if word == "hang":
-            return []
-        self._words.popleft()
-        kind, _, rest = word.partition(":")
+        kind, _, rest = self._words.popleft().partition(":")
         if kind == "say":
             self._said.append(rest)
-            return [{"say": "text", "turn": self.turn, "text": rest + " "}]
-        if kind == "ask":
-            self._asked += 1
-            self._waiting = f"p{self._asked}"
-            self._inputs[self._waiting] = {"tool": rest}
-            asked = {"say": "asked", "key": self._waiting, "turn": self.turn, "tool": rest}
-            return [{**asked, "input": self._inputs[self._waiting]}]
+            return [{"say": "text", **self._tag, "text": rest + " "}]
+        if kind in ("ask", "question", "sub"):
+            return [self._ask(kind, rest)]
+        if kind == "later":
+            self._later.append(rest)
+            return [{"say": "background", "tasks": list(self._later)}]
         if kind == "fail":
             return self._end("failed", error=rest or "it failed")
         return []
 
+    def wake(self, text: str) -> list[Record]:
+        """Begin a turn by itself, if none runs."""
+        if self.turn is not None:
+            return []
+        self._owns += 1
+        self._begin(0, {"own": f"w{self._owns}"}, text, [])
+        return [{"say": "background", "tasks": list(self._later)}, {"say": "woke", **self._tag}]
+
+    def withdraw(self) -> list[Record]:
+        """A subagent does not need its answer any more."""
+        return [{"say": "withdrawn", "key": self._subagents.pop()}] if self._subagents else []
+
+    def _ask(self, kind: str, what: str) -> Record:
+        self._asked += 1
+        key = f"p{self._asked}"
+        if kind == "question":
+            self._waiting = key
+            return {"say": "questioned", "key": key, **self._tag, "text": what}
+        self._inputs[key] = {"tool": what}
+        asked = {"say": "asked", "key": key, **self._tag, "tool": what, "input": self._inputs[key]}
+        if kind == "sub":
+            self._subagents.add(key)
+            return {**asked, "asker": "a subagent"}
+        self._waiting = key
+        return asked
+
+    def _begin(self, turn: int, tag: Record, text: str, sends: list[int]) -> None:
+        self.turn, self._tag, self._sends = turn, tag, sends
+        self._words = deque(text.split())
+        self._said = []
+
     def _end(self, status: str, error: str | None = None) -> list[Record]:
-        ended: Record = {"say": "ended", "turn": self.turn, "status": status, "text": " ".join(self._said)}
+        ended: Record = {"say": "ended", **self._tag, "status": status, "text": " ".join(self._said)}
         self.turn = None
         self._words.clear()
         out: list[Record] = []
         if self._waiting is not None:
             out.append({"say": "withdrawn", "key": self._waiting})
             self._waiting = None
-        out.append({**ended, "error": error})
-        if self._late:
+        out.append({**ended, "error": error, "answers": self._sends})
+        prompt, late = self._waiting_prompt, self._late
+        self._waiting_prompt, self._late = None, []
+        sends, text = [told["send"] for told in late], " ".join(told["text"] for told in late)
+        if prompt is not None:
+            tag = {"turn": prompt["turn"]}
+            self._begin(prompt["turn"], tag, f"{prompt['text']} {text}", [prompt["send"], *sends])
+            out += ({"say": "began", **tag}, *({"say": "folded", "send": send, **tag} for send in sends))
+        elif late:
             self._highest += 1
-            self.turn = self._highest
-            self._words = deque(word for told in self._late for word in told["text"].split())
-            self._said = []
-            out.append({"say": "adopted", "sends": [told["send"] for told in self._late]})
-            self._late.clear()
+            self._begin(self._highest, {"turn": self._highest}, text, sends)
+            out.append({"say": "adopted", "sends": sends})
         return out
 
     def _start(self, told: Record) -> list[Record]:
         return [{"say": "ready", "session": self.session}]
 
     def _prompt(self, told: Record) -> list[Record]:
+        if self.turn is not None and "own" in self._tag and self._waiting_prompt is None:
+            if not self._joins:
+                self._waiting_prompt = told
+                return []
+            self._words.extend(told["text"].split())
+            self._sends.append(told["send"])
+            return [{"say": "folded", "send": told["send"], **self._tag}]
         if self.turn is not None:
             return [{"say": "refused", "send": told["send"], "reason": "busy"}]
-        self.turn = self._highest = told["turn"]
-        self._words = deque(told["text"].split())
-        self._said = []
-        return [{"say": "began", "turn": self.turn}]
+        self._highest = told["turn"]
+        self._begin(told["turn"], {"turn": told["turn"]}, told["text"], [told["send"]])
+        return [{"say": "began", **self._tag}]
 
     def _steer(self, told: Record) -> list[Record]:
         if self.turn is None:
@@ -190,25 +274,34 @@ class SimulatedAgent:
             self._late.append(told)
             return []
         self._words.extend(told["text"].split())
-        return [{"say": "folded", "send": told["send"], "turn": self.turn}]
+        self._sends.append(told["send"])
+        return [{"say": "folded", "send": told["send"], **self._tag}]
 
     def _interrupt(self, told: Record) -> list[Record]:
         if self.turn is None:
             return [{"say": "acknowledged"}]
-        return [{"say": "acknowledged", "turn": self.turn}, *self._end("interrupted")]
+        return [{"say": "acknowledged", **self._tag}, *self._end("interrupted")]
 
     def _decide(self, told: Record) -> list[Record]:
-        if told["key"] != self._waiting:
+        if not self._settles(told["key"]):
             return []
-        self._waiting = None
         if told["behavior"] == "allow":
             given = told["input"] or self._inputs[told["key"]]
             self.ran.append(json.dumps(given, sort_keys=True))
-            return [{"say": "ran", "turn": self.turn, "input": given}]
-        return [{"say": "did not run", "turn": self.turn}]
+            return [{"say": "ran", "input": given}]
+        return [{"say": "did not run"}]
+
+    def _answer(self, told: Record) -> list[Record]:
+        return [{"say": "heard", "answers": told["answers"]}] if self._settles(told["key"]) else []
 
     def _cancel(self, told: Record) -> list[Record]:
-        if told["key"] != self._waiting:
-            return []
+        return [{"say": "did not run"}] if self._settles(told["key"]) else []
+
+    def _settles(self, key: str) -> bool:
+        if key in self._subagents:
+            self._subagents.remove(key)
+            return True
+        if key != self._waiting:
+            return False
         self._waiting = None
-        return [{"say": "did not run", "turn": self.turn}]
+        return True

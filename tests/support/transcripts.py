@@ -90,7 +90,7 @@ class Replay:
         elif method == "session/prompt":
             self._send(_text(record["params"]["prompt"]))
         elif method in ("turn/interrupt", "session/cancel") or subtype == "interrupt":
-            self.codec.interrupt()
+            self.codec.interrupt(self._running or 0)
         elif kind == "control_response" and record["response"]["subtype"] == "success":
             answer = record["response"]["response"]
             decision = PermissionDecision(
@@ -108,7 +108,7 @@ class Replay:
         elif chosen in ("decline", "reject") or "optionId" in result.get("outcome", {}):
             self.codec.decide(record["id"], PermissionDecision("deny"))
         else:
-            self.codec.cancel_permission(record["id"])
+            self.codec.cancel_request(record["id"])
 
     def _send(self, text: str) -> None:
         self._sends += 1

@@ -7,10 +7,13 @@ What the rules below rest on (measured with gemini 0.61.0, opencode 1.18.33, cla
 - `session/cancel` is a notification; the prompt's response is its acknowledgement.
 - gemini answers a cancelled prompt only after the open permission requests were answered, the others do not
   care: so a cancelled request is always answered.
-- Updates carry no turn. They belong to the prompt that is open; what comes after its response belongs to no
-  turn.
+- Updates carry no turn. Chunks of a message carry a `messageId` (opencode, claude-code-acp), and may come after the
+  response of their prompt, also when the next one is open already: they belong to the turn in which the message began.
+  Other updates belong to the prompt that is open; after its response, to the turn that has ended if their message was
+  its own, else to none.
 - After `session/load` old messages are replayed, by gemini partly after the response, where they would be taken for
   the first answer. Its list of commands follows the replay; it is ready then (`replays_late`).
+- A permission request may outlive its prompt's response (work in the background): it stays open.
 - We offer neither files nor terminals: agents then use their own, which is what we want of them.
 """
 
@@ -18,16 +21,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from optio_agents.conversation.codecs.acp_requests import AcpRequests
 from optio_agents.conversation.codecs.base import (
     Answer,
     BackendStartFailed,
     Key,
-    PermissionAsked,
     Ready,
     TurnBegan,
     TurnFinished,
 )
 from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, Out, RpcError
+from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import Capabilities, Event, TurnStatus
 
@@ -46,13 +50,8 @@ ENDINGS = {
 SIGNS_OF_WORK = {"agent_message_chunk", "agent_thought_chunk", "tool_call", "tool_call_update", "plan"}
 """The updates that show that the agent works on a turn; others, like its list of commands, come at any time."""
 
-OPTION_KINDS = {"allow": ("allow_once", "allow_always"), "deny": ("reject_once", "reject_always")}
-"""Which of the offered options says what was decided; the narrower one first."""
-
-CALLS_KEPT = 256
-"""Of how many tool calls of a turn it is remembered what they are; permission requests name the newest."""
-
-CANCELLED = {"outcome": {"outcome": "cancelled"}}
+MESSAGES_KEPT = 64
+"""Of how many messages it is remembered in which turn they began: late chunks name them."""
 
 
 class AcpCodec(JsonRpcCodec):
@@ -72,21 +71,22 @@ class AcpCodec(JsonRpcCodec):
         self._replaying = replays_late and session is not None
         self._turn: int | None = None
         self._began = False
-        self._options: dict[Key, list[dict[str, Any]]] = {}
-        self._calls: dict[str, dict[str, Any]] = {}  # what is known of this turn's last tool calls, by id
+        self._messages: dict[str, int] = {}  # the turns of the last messages
+        self._requests = AcpRequests()
         self._answer = Answer()
 
     def start(self) -> None:
         """`initialize`, then `session/new` or `session/load`."""
         capabilities = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False}
-        ours = {"protocolVersion": PROTOCOL_VERSION, "clientCapabilities": capabilities}
+        elicitation: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}}
+        ours = {"protocolVersion": PROTOCOL_VERSION, "clientCapabilities": {**capabilities, **elicitation}}
         self._request_to_start("initialize", {**ours, "clientInfo": CLIENT_INFO}, self._initialized)
 
     def prompt(self, send: int, text: str) -> int:
         """`session/prompt`; its response ends the turn."""
         turn = self._turn = self._new_turn()
         self._began = False
-        self._calls.clear()
+        self._requests.forget_calls()
         self._answer.restart()
         content = [{"type": "text", "text": text}]
 
@@ -96,28 +96,31 @@ class AcpCodec(JsonRpcCodec):
         self._request("session/prompt", {"sessionId": self._session, "prompt": content}, answered)
         return turn
 
-    def interrupt(self) -> None:
+    def interrupt(self, turn: int) -> None:
         """`session/cancel`."""
-        if self._turn is not None:
+        if turn == self._turn:
             self._notify("session/cancel", {"sessionId": self._session})
 
     def decide(self, key: Key, decision: PermissionDecision) -> None:
-        """Choose the offered option that says it."""
-        options = self._options.pop(key, None)
-        if options is None:
-            return
-        for kind in OPTION_KINDS[decision.behavior]:
-            for option in options:
-                if option.get("kind") == kind:
-                    chosen = {"outcome": "selected", "optionId": option.get("optionId")}
-                    self._reply(key, {"outcome": chosen})
-                    return
-        self._reply(key, CANCELLED)
+        """Choose the offered option that says it. To interrupt is a notification of its own."""
+        self._reply_if_open(key, self._requests.decide(key, decision))
+        if decision.interrupt and self._turn is not None:
+            self.interrupt(self._turn)
 
-    def cancel_permission(self, key: Key) -> None:
+    def answer(self, key: Key, answer: QuestionAnswer) -> None:
+        """Accept with what was answered, or decline."""
+        self._reply_if_open(key, self._requests.answer(key, answer))
+
+    def cancel_request(self, key: Key) -> None:
         """The outcome `cancelled`."""
-        if self._options.pop(key, None) is not None:
-            self._reply(key, CANCELLED)
+        self._reply_if_open(key, self._requests.cancel(key))
+
+    def _reply_if_open(self, key: Key, result: dict[str, Any] | None) -> None:
+        if result is not None:
+            self._reply(key, result)
+
+    def _current_turn(self) -> int | None:
+        return self._turn
 
     def _initialized(self, result: Any, out: Out) -> None:
         version = result.get("protocolVersion") if isinstance(result, dict) else None
@@ -151,7 +154,6 @@ class AcpCodec(JsonRpcCodec):
         out.append(Event(record, turn))
         if self._turn == turn:
             self._turn = None
-        self._options.clear()
         text = str(self._answer)
         if error is not None:
             out.append(TurnFinished(turn, TurnStatus.FAILED, text, error.message, record))
@@ -167,28 +169,39 @@ class AcpCodec(JsonRpcCodec):
             out.append(Event(record, self._turn))
             return
         kind = update.get("sessionUpdate")
-        text = ""
-        if kind == "agent_message_chunk" and self._turn is not None:
+        kind = kind if isinstance(kind, str) else ""
+        turn, text = self._turn, ""
+        if kind in ("agent_message_chunk", "agent_thought_chunk"):
+            turn = self._turn_of_message(update.get("messageId"))
+        if kind == "agent_message_chunk" and not self._replays():
             content = update.get("content")
             piece = content.get("text") if isinstance(content, dict) else None
             if isinstance(piece, str):
                 text = piece
-                self._answer.add(text)
+                if turn is not None and turn == self._turn:
+                    self._answer.add(text)
         elif kind in ("tool_call", "tool_call_update"):
-            self._note_tool(update)
-        out.append(Event(record, self._turn, text))
-        if kind in SIGNS_OF_WORK:
+            self._answer.supersede()
+            self._requests.note_call(update)
+        out.append(Event(record, turn, text))
+        if kind in SIGNS_OF_WORK and turn == self._turn:
             self._note_beginning(out)
         elif kind == "available_commands_update" and self._replaying:
             self._replaying = False
             self._note_ready(out)
 
-    def _note_tool(self, update: dict[str, Any]) -> None:
-        self._answer.restart()
-        known = self._calls.setdefault(str(update.get("toolCallId")), {})
-        if len(self._calls) > CALLS_KEPT:
-            del self._calls[next(iter(self._calls))]
-        known.update({key: update[key] for key in ("rawInput", "_meta", "kind", "title") if update.get(key)})
+    def _replays(self) -> bool:
+        """Whether what is said now was said in an earlier process."""
+        return self._replaying or not self._is_open
+
+    def _turn_of_message(self, name: object) -> int | None:
+        """The turn in which the message of that name began; one that names none belongs to the open prompt."""
+        if not isinstance(name, str):
+            return self._turn
+        if name not in self._messages and self._turn is not None:
+            recent = list(self._messages.items())[1 - MESSAGES_KEPT :]
+            self._messages = {**dict(recent), name: self._turn}
+        return self._messages.get(name)
 
     def _note_beginning(self, out: Out) -> None:
         if self._turn is not None and not self._began:
@@ -197,32 +210,10 @@ class AcpCodec(JsonRpcCodec):
 
     def _asked(self, key: Key, method: str, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
         out.append(Event(record, self._turn))
-        if method != "session/request_permission":
+        asked = self._requests.open(key, method, params, record, self._turn)
+        if asked is None:
             self._decline(key, method)
             return
         self._note_beginning(out)
-        options = params.get("options")
-        options = options if isinstance(options, list) else []
-        self._options[key] = [option for option in options if isinstance(option, dict)]
-        call = params.get("toolCall")
-        call = call if isinstance(call, dict) else {}
-        known = {**self._calls.get(str(call.get("toolCallId")), {}), **{k: v for k, v in call.items() if v}}
-        self._answer.restart()
-        out.append(PermissionAsked(key, self._turn, _tool_name(known), _tool_input(known), record))
-
-
-def _tool_name(call: dict[str, Any]) -> str:
-    """The tool's own name where an agent tells it, else what kind of tool it is."""
-    meta = call.get("_meta")
-    for extension in meta.values() if isinstance(meta, dict) else ():
-        if isinstance(extension, dict) and isinstance(extension.get("toolName"), str):
-            return str(extension["toolName"])
-    return str(call.get("kind") or call.get("title") or "tool")
-
-
-def _tool_input(call: dict[str, Any]) -> dict[str, Any]:
-    """What the tool would run with. Not every agent says so; then, what it says to people."""
-    given = call.get("rawInput")
-    if isinstance(given, dict):
-        return given
-    return {key: call[key] for key in ("title", "content", "locations") if call.get(key)}
+        self._answer.supersede()
+        out.append(asked)

@@ -3,27 +3,32 @@
 Commands go in as method calls and come out as bytes (`take_output`); bytes go in (`receive`) and come out
 as a list, in order, of `Event`s (each the backend's own dict) and `Signal`s (what it means, in words that
 every backend shares). Each signal follows the event it was read from. A codec never decides anything about
-a turn; the rules that all backends share are in `turns.py` and `rules.py`.
+a turn; the rules that all backends share are in `turns/`.
 
-The codec numbers the turns, because only it knows which event belongs to which: `prompt` returns the number
-of the turn that it begins, and a backend may begin one by itself (`TurnBegan` with a new number).
+The codec numbers the turns, because only it knows which event belongs to which: `prompt` returns the number of the
+turn that it begins. A backend begins a turn by itself (`AgentTurnBegan`), or with messages that were meant to steer
+the turn before (`TurnBegan` with a new number).
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
-from optio_agents.conversation.codecs.json_lines import JsonLines
-from optio_agents.conversation.surface import PermissionDecision
-from optio_agents.conversation.values import Capabilities, Event, TurnStatus
+from optio_agents.conversation.codecs.json_lines import UNPARSEABLE, JsonLines, unparseable
+from optio_agents.conversation.requests import QuestionAnswer, QuestionRequest
+from optio_agents.conversation.surface import PermissionDecision, Scope
+from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
+
+logger = logging.getLogger(__name__)
 
 TEXT_LIMIT = 16 * 1024 * 1024
 """The most characters of a turn's answer that are kept."""
 
 Key = str | int
-"""A backend's own name for a permission request."""
+"""A backend's own name for a request."""
 
 
 class Ready(NamedTuple):
@@ -55,6 +60,12 @@ class TurnBegan(NamedTuple):
     sends: tuple[int, ...] = ()
 
 
+class AgentTurnBegan(NamedTuple):
+    """The backend works on a turn that it began by itself. `turn` is a new number."""
+
+    turn: int
+
+
 class TurnFinished(NamedTuple):
     """A turn has ended; `raw` is the event that said so."""
 
@@ -66,7 +77,7 @@ class TurnFinished(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A send that was to steer has reached the turn."""
+    """A send has become part of a turn that another one, or the backend itself, had begun."""
 
     send: int
     turn: int
@@ -81,19 +92,35 @@ class Refused(NamedTuple):
 
 
 class PermissionAsked(NamedTuple):
-    """The backend waits for a decision. It belongs to `turn`."""
+    """The backend waits for a decision. It was asked in `turn`; the fields are those of `ToolRequest`."""
 
     key: Key
     turn: int | None
     tool_name: str
     input: dict[str, Any]
     raw: dict[str, Any]
+    asker: str | None = None
+    scopes: tuple[Scope, ...] = ("once",)
+    covers: tuple[str, ...] = ()
 
 
-class PermissionWithdrawn(NamedTuple):
-    """The backend no longer waits for this decision."""
+class QuestionAsked(NamedTuple):
+    """The backend waits for an answer of its user."""
 
     key: Key
+    request: QuestionRequest
+
+
+class RequestWithdrawn(NamedTuple):
+    """The backend no longer waits for the answer to this request."""
+
+    key: Key
+
+
+class BackgroundChanged(NamedTuple):
+    """This work, and no other, is open in the background now."""
+
+    tasks: tuple[BackgroundTask, ...]
 
 
 class InterruptAcknowledged(NamedTuple):
@@ -107,13 +134,19 @@ Signal = (
     | SessionNamed
     | BackendStartFailed
     | TurnBegan
+    | AgentTurnBegan
     | TurnFinished
     | Folded
     | Refused
     | PermissionAsked
-    | PermissionWithdrawn
+    | QuestionAsked
+    | RequestWithdrawn
+    | BackgroundChanged
     | InterruptAcknowledged
 )
+
+ESSENTIAL = (TurnFinished, PermissionAsked, QuestionAsked, RequestWithdrawn)
+"""Signals whose events no subscriber loses."""
 
 
 class Codec(ABC):
@@ -142,16 +175,20 @@ class Codec(ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def interrupt(self) -> None:
-        """Ask for the end of the running turn."""
+    def interrupt(self, turn: int) -> None:
+        """Ask for the end of `turn`, which runs."""
 
     @abstractmethod
     def decide(self, key: Key, decision: PermissionDecision) -> None:
         """Answer a permission request."""
 
+    def answer(self, key: Key, answer: QuestionAnswer) -> None:
+        """Answer a question. Its answers were checked by `QuestionRequest.values`."""
+        raise NotImplementedError
+
     @abstractmethod
-    def cancel_permission(self, key: Key) -> None:
-        """Answer a permission request that nobody will decide any more."""
+    def cancel_request(self, key: Key) -> None:
+        """Answer a request, of whatever kind, that nobody will decide any more."""
 
     # Bytes.
 
@@ -165,12 +202,34 @@ class Codec(ABC):
         """What the backend said; `b""` is the end of its output."""
         out: list[Event | Signal] = []
         for record in self._lines.feed(data) if data else self._lines.finish():
-            self._record(record, out)
+            if record.get("type") == UNPARSEABLE:
+                out.append(Event(record, self._current_turn()))
+                if "tail" in record or str(record.get("line")).startswith("{"):
+                    self._lost(record, out)
+                continue
+            before = len(out)
+            try:
+                self._record(record, out)
+            except Exception as error:  # a record that is odd in a way we did not think of costs itself only
+                logger.exception("%s: a record that could not be understood", self.name)
+                del out[before:]
+                reason = f"not understood: {type(error).__name__}: {error}"
+                out.append(Event(unparseable(reason, json.dumps(record).encode(), lost=True)))
         return out
 
     @abstractmethod
     def _record(self, record: dict[str, Any], out: list[Event | Signal]) -> None:
         """Add one object's event and signals to `out`. Whatever it does not know passes through as an event."""
+
+    def _current_turn(self) -> int | None:
+        """The turn to which what says nothing of its turn belongs."""
+        return None
+
+    def _lost(self, line: dict[str, Any], out: list[Event | Signal]) -> None:  # noqa: B027 - optional
+        """A line that may have been a record is lost; `line` has its beginning (`line`) and its end (`tail`).
+
+        If the backend waits for an answer to it, or it ended a turn, say so: nobody may wait for ever.
+        """
 
     def _write(self, record: dict[str, Any]) -> None:
         self._output += json.dumps(record, separators=(",", ":")).encode() + b"\n"
@@ -186,18 +245,25 @@ class Answer:
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._size = 0
+        self._superseded = False
 
     def add(self, text: str) -> None:
         """Append a piece."""
+        if self._superseded:
+            self.restart()
         if self._size < TEXT_LIMIT:
             self._parts.append(text[: TEXT_LIMIT - self._size])
             self._size += len(self._parts[-1])
 
     def restart(self, text: str = "") -> None:
-        """Forget what came before: an answer is what follows the last tool call."""
-        self._parts, self._size = [], 0
+        """Forget what came before."""
+        self._parts, self._size, self._superseded = [], 0, False
         if text:
             self.add(text)
+
+    def supersede(self) -> None:
+        """What comes next replaces what there is: an answer is what follows the last tool call, if anything does."""
+        self._superseded = True
 
     def __str__(self) -> str:
         return "".join(self._parts)

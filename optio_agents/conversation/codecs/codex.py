@@ -4,12 +4,15 @@ What the rules below rest on (measured with 0.169.0):
 
 - A turn has an id, told in the response to `turn/start`; events carry it, and `turn/completed` ends it
   (the thread reports itself idle *before* that, so idle proves nothing).
+- It begins turns by itself while a goal is open: `turn/started` with an id that no response has told. A `turn/start`
+  that arrives meanwhile is taken into that turn: the response tells its id.
+- Subagents are threads of their own; the `rootTurnId` of their turns is the turn of ours that they work for.
 - `turn/steer` folds a message into the running turn: one `turn/completed` for both. It aborts the stream that
   was running, whose item is then never completed.
 - A turn can be interrupted and steered from `turn/started` on; between the response to `turn/start` and that,
   the answer is "no active turn". An interrupt leaves the shell command of a running tool alive.
-- Approval requests count their ids from 0, in a space of their own, and are answered with a decision, never
-  with other input. An interrupt resolves them by itself.
+- Requests count their ids from 0, in a space of their own, and are answered with a decision, never with other input.
+  An interrupt resolves those of its turn by itself.
 - At the end of its input it exits at once, in the middle of a turn too.
 """
 
@@ -18,21 +21,25 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from optio_agents.conversation.codecs.base import (
+    AgentTurnBegan,
     Answer,
     BackendStartFailed,
+    BackgroundChanged,
     Folded,
     InterruptAcknowledged,
     Key,
-    PermissionAsked,
-    PermissionWithdrawn,
     Ready,
     Refused,
+    RequestWithdrawn,
     TurnBegan,
     TurnFinished,
 )
+from optio_agents.conversation.codecs.codex_requests import CodexRequests
+from optio_agents.conversation.codecs.forms import text_of
 from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, Out, RpcError
+from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
-from optio_agents.conversation.values import Capabilities, Event, TurnStatus
+from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
 
 ENDINGS = {
     # status of a completed turn
@@ -42,17 +49,10 @@ ENDINGS = {
 }
 """How `turn/completed` ended its turn. A status that is not in the table: failed."""
 
-APPROVALS = {
-    "item/commandExecution/requestApproval": "commandExecution",
-    "item/fileChange/requestApproval": "fileChange",
-}
-"""The backend's requests that are permission requests, and the tool that each is about."""
+TURNS_KEPT = 64
+"""Of how many turns and of how many threads of subagents the ids are remembered."""
 
-TURNS_KEPT = 8
-"""The ids of how many ended turns are remembered, for events that come late."""
-
-DECISIONS = {"allow": {"decision": "accept"}, "deny": {"decision": "decline"}}
-CANCELLED = {"decision": "cancel"}
+GOAL = "goal"
 
 
 class CodexCodec(JsonRpcCodec):
@@ -74,12 +74,18 @@ class CodexCodec(JsonRpcCodec):
         self._cwd = cwd
         self._thread = thread
         self._policy = {"approvalPolicy": approval_policy, "sandbox": sandbox}
-        self._turn: int | None = None
-        self._turn_id: str | None = None
-        self._known: dict[str, int] = {}  # the last turns by their ids, for events that come late
+        self._ours: int | None = None  # the turn of the outstanding prompt
+        self._ours_id: str | None = None
         self._started = False
+        self._own: int | None = None  # a turn that the agent has begun by itself and not ended
+        self._own_id: str | None = None
+        self._known: dict[
+            str, int
+        ] = {}  # the last turns by their ids, those of subagents with the turn of ours
+        self._threads: dict[str, str] = {}  # what the last threads of subagents are called
+        self._work: dict[str, BackgroundTask] = {}
         self._steers_wait: list[tuple[int, str]] = []
-        self._open: set[Key] = set()
+        self._requests = CodexRequests()
         self._answer = Answer()
         self._item: object = None  # the agentMessage that `_answer` holds
 
@@ -89,18 +95,24 @@ class CodexCodec(JsonRpcCodec):
 
     def prompt(self, send: int, text: str) -> int:
         """`turn/start`."""
-        turn = self._turn = self._new_turn()
-        self._turn_id = None
+        turn = self._ours = self._new_turn()
+        self._ours_id = None
         self._started = False
-        self._answer.restart()
-        self._item = None
+        self._begin_answer()
 
         def answered(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
-            out.append(Event(record, turn))
-            if error is None:
-                self._identify(turn, _field(result, "turn", "id"))
-            else:
-                self._turn = None
+            identity = _field(result, "turn", "id")
+            joined = None if identity is None else self._known.get(identity)
+            out.append(Event(record, turn if joined is None else joined))
+            if error is None and joined is not None:
+                # It came while the agent had begun a turn by itself.
+                self._end_ours()
+                out.append(Folded(send, joined))
+            elif error is None and identity is not None:
+                self._ours_id = identity
+                self._know(identity, turn)
+            elif error is not None:
+                self._end_ours()
                 out.append(Refused(send, error.message))
                 self._refuse_waiting(out)
 
@@ -109,10 +121,10 @@ class CodexCodec(JsonRpcCodec):
 
     def steer(self, send: int, text: str) -> None:
         """`turn/steer`, once the turn has started."""
-        if not self._started:
+        turn, identity = (self._ours, self._ours_id) if self._own is None else (self._own, self._own_id)
+        if self._own is None and not self._started:
             self._steers_wait.append((send, text))
             return
-        turn = self._turn
 
         def answered(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
             out.append(Event(record, turn))
@@ -122,13 +134,16 @@ class CodexCodec(JsonRpcCodec):
                 reason = "no turn" if error is None else error.message
                 out.append(Refused(send, reason, lost_race="no active turn" in reason))
 
-        target = {"threadId": self._thread, "expectedTurnId": self._turn_id}
+        target = {"threadId": self._thread, "expectedTurnId": identity}
         self._request("turn/steer", {**target, "input": _input(text)}, answered)
 
-    def interrupt(self) -> None:
+    def interrupt(self, turn: int) -> None:
         """`turn/interrupt`; before the turn has started it is nothing, and `TurnBegan` has it said again."""
-        turn = self._turn
-        if turn is None or not self._started:
+        if turn == self._own:
+            identity = self._own_id
+        elif turn == self._ours and self._started:
+            identity = self._ours_id
+        else:
             return
 
         def answered(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
@@ -136,19 +151,23 @@ class CodexCodec(JsonRpcCodec):
             if error is None:
                 out.append(InterruptAcknowledged(turn))
 
-        self._request("turn/interrupt", {"threadId": self._thread, "turnId": self._turn_id}, answered)
+        self._request("turn/interrupt", {"threadId": self._thread, "turnId": identity}, answered)
 
     def decide(self, key: Key, decision: PermissionDecision) -> None:
-        """`accept` or `decline`; the turn goes on either way."""
-        if key in self._open:
-            self._open.remove(key)
-            self._reply(key, DECISIONS[decision.behavior])
+        """`accept`, `decline` or `cancel`; only the last one ends the turn."""
+        self._reply_if_open(key, self._requests.decide(key, decision))
 
-    def cancel_permission(self, key: Key) -> None:
+    def answer(self, key: Key, answer: QuestionAnswer) -> None:
+        """Answer the questions, or accept or decline an elicitation."""
+        self._reply_if_open(key, self._requests.answer(key, answer))
+
+    def cancel_request(self, key: Key) -> None:
         """`cancel`, which ends the turn; after an interrupt the agent ignores it."""
-        if key in self._open:
-            self._open.remove(key)
-            self._reply(key, CANCELLED)
+        self._reply_if_open(key, self._requests.cancel(key))
+
+    def _reply_if_open(self, key: Key, result: dict[str, Any] | None) -> None:
+        if result is not None:
+            self._reply(key, result)
 
     def _initialized(self, result: Any, out: Out) -> None:
         self._notify("initialized")
@@ -166,47 +185,112 @@ class CodexCodec(JsonRpcCodec):
         self._thread = thread
         out.append(Ready(thread))
 
-    def _identify(self, turn: int, identity: str | None) -> None:
-        if identity is not None and turn == self._turn and self._turn_id is None:
-            self._turn_id = identity
-            self._known = {**dict(list(self._known.items())[-TURNS_KEPT:]), identity: turn}
+    def _know(self, identity: str, turn: int) -> None:
+        self._known = {**dict(list(self._known.items())[1 - TURNS_KEPT :]), identity: turn}
 
-    def _begin(self, turn: int, out: Out) -> None:
-        if self._started:
-            return
-        self._started = True
-        out.append(TurnBegan(turn))
-        waiting, self._steers_wait = self._steers_wait, []
-        for send, text in waiting:
-            self.steer(send, text)
+    def _begin_answer(self) -> None:
+        self._answer.restart()
+        self._item = None
+
+    def _current_turn(self) -> int | None:
+        if self._own is not None:
+            return self._own
+        return self._ours if self._ours_id is not None else None
+
+    def _turn_of(self, params: dict[str, Any]) -> int | None:
+        identity = params.get("turnId") or _field(params, "turn", "id")
+        if not isinstance(identity, str):
+            return self._current_turn()
+        return self._known.get(identity)
 
     def _told(self, method: str, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
+        if method == "thread/started":
+            self._note_thread(params)
+        if params.get("threadId") not in (None, self._thread):
+            self._told_of_subagent(method, params, record, out)
+            return
+        if method == "turn/started":
+            self._turn_started(params, record, out)
+            return
         turn = self._turn_of(params)
         text = ""
-        if turn is not None and turn == self._turn:
+        if turn is not None and turn == self._current_turn():
             if method == "item/agentMessage/delta":
                 text = self._delta(params)
             elif method == "item/completed":
                 self._note_item(params.get("item"))
         out.append(Event(record, turn, text))
-        if method == "turn/started" and turn is not None and turn == self._turn:
-            self._identify(turn, _field(params, "turn", "id"))
-            self._begin(turn, out)
-        elif method == "turn/completed" and turn is not None and turn == self._turn:
+        if method == "turn/completed" and turn is not None and turn in (self._ours, self._own):
             self._finish(turn, params.get("turn"), record, out)
         elif method == "serverRequest/resolved":
-            key = params.get("requestId")
-            if isinstance(key, str | int) and key in self._open:
-                self._open.remove(key)
-                out.append(PermissionWithdrawn(key))
+            self._resolved(params, out)
+        elif method == "thread/goal/updated":
+            goal = params.get("goal")
+            goal = goal if isinstance(goal, dict) else {}
+            is_open = goal.get("status") == "active"
+            self._note_work(GOAL, text_of(goal.get("objective")) if is_open else None, GOAL, out)
+        elif method == "thread/goal/cleared":
+            self._note_work(GOAL, None, GOAL, out)
 
-    def _turn_of(self, params: dict[str, Any]) -> int | None:
-        identity = params.get("turnId") or _field(params, "turn", "id")
-        if identity is None:
-            return self._turn
-        known = self._known.get(identity)
-        # Before the response to turn/start has come, events of a new id belong to the turn that it begins.
-        return self._turn if known is None and self._turn_id is None else known
+    def _turn_started(self, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
+        identity = _field(params, "turn", "id")
+        if identity is None or (identity in self._known and identity != self._ours_id):
+            out.append(Event(record, self._turn_of(params)))
+        elif identity == self._ours_id and self._ours is not None:
+            self._own = self._own_id = None
+            out.append(Event(record, self._ours))
+            if not self._started:
+                self._started = True
+                self._begin_answer()
+                out.append(TurnBegan(self._ours))
+            waiting, self._steers_wait = self._steers_wait, []
+            for send, text in waiting:
+                self.steer(send, text)
+        else:
+            self._own, self._own_id = self._new_turn(), identity
+            self._know(identity, self._own)
+            self._begin_answer()
+            out += (Event(record, self._own), AgentTurnBegan(self._own))
+
+    def _told_of_subagent(
+        self, method: str, params: dict[str, Any], record: dict[str, Any], out: Out
+    ) -> None:
+        """News of another thread: nothing of it is part of our answer, but what it asks is for our owner."""
+        thread, identity = text_of(params.get("threadId")), _field(params, "turn", "id")
+        root = _field(params, "turn", "rootTurnId")
+        if identity is not None and root is not None and root in self._known:
+            self._know(identity, self._known[root])
+        out.append(Event(record, self._turn_of(params)))
+        if method == "serverRequest/resolved":
+            self._resolved(params, out)
+        elif method == "turn/started":
+            self._note_work(thread, self._name_of(thread), "subagent", out)
+        elif method in ("turn/completed", "thread/closed"):
+            self._note_work(thread, None, "subagent", out)
+
+    def _note_thread(self, params: dict[str, Any]) -> None:
+        name = _field(params, "thread", "agentNickname") or _field(params, "thread", "agentRole")
+        identity = _field(params, "thread", "id")
+        if name is not None and identity is not None:
+            self._threads = {**dict(list(self._threads.items())[1 - TURNS_KEPT :]), identity: name}
+
+    def _name_of(self, thread: str) -> str:
+        return f"subagent {self._threads.get(thread, thread)}"
+
+    def _resolved(self, params: dict[str, Any], out: Out) -> None:
+        key = params.get("requestId")
+        if self._requests.withdraw(key):
+            out.append(RequestWithdrawn(key))  # type: ignore[arg-type]  # it was open, so it is a key
+
+    def _note_work(self, key: str, description: str | None, kind: str, out: Out) -> None:
+        """Work has begun, or (without a description) ended."""
+        before = dict(self._work)
+        if description is None:
+            self._work.pop(key, None)
+        elif len(self._work) < TURNS_KEPT:
+            self._work[key] = BackgroundTask(key, kind, description)
+        if self._work != before:
+            out.append(BackgroundChanged(tuple(self._work.values())))
 
     def _delta(self, params: dict[str, Any]) -> str:
         if params.get("itemId") != self._item:
@@ -233,10 +317,18 @@ class CodexCodec(JsonRpcCodec):
         error = None
         if status is TurnStatus.FAILED:
             error = _field(fields, "error", "message") or str(fields.get("status"))
-        self._turn = self._turn_id = None
+        text = str(self._answer) if turn == self._current_turn() else ""
+        if turn == self._own:
+            self._own = self._own_id = None
+        else:
+            self._end_ours()
+        out.append(TurnFinished(turn, status, text, error, record))
+        if turn != self._own and self._ours is None:
+            self._refuse_waiting(out)
+
+    def _end_ours(self) -> None:
+        self._ours = self._ours_id = None
         self._started = False
-        out.append(TurnFinished(turn, status, str(self._answer), error, record))
-        self._refuse_waiting(out)
 
     def _refuse_waiting(self, out: Out) -> None:
         """The turn that these were to steer will not start any more."""
@@ -246,12 +338,13 @@ class CodexCodec(JsonRpcCodec):
     def _asked(self, key: Key, method: str, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
         turn = self._turn_of(params)
         out.append(Event(record, turn))
-        tool = APPROVALS.get(method)
-        if tool is None:
+        thread = params.get("threadId")
+        asker = None if thread in (None, self._thread) else self._name_of(str(thread))
+        asked = self._requests.open(key, method, params, record, turn, asker)
+        if asked is None:
             self._decline(key, method)
-            return
-        self._open.add(key)
-        out.append(PermissionAsked(key, turn, tool, params, record))
+        else:
+            out.append(asked)
 
 
 def _input(text: str) -> list[dict[str, str]]:

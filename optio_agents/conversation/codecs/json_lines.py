@@ -19,10 +19,22 @@ HEAD_LIMIT = 500
 UNPARSEABLE = "x-optio-unparseable"
 
 
-def unparseable(reason: str, line: bytes) -> dict[str, Any]:
-    """The event that stands for a line which is no JSON object."""
+SEARCHES = 8
+"""At how many places of a line a record is looked for that has other text before it."""
+
+
+def unparseable(reason: str, line: bytes, *, tail: bytes = b"", lost: bool = False) -> dict[str, Any]:
+    """The event that stands for a line which is no JSON object.
+
+    `lost`: the line may have been a record, which nobody will act on now.
+    """
     head = line[: HEAD_LIMIT * 4].decode(errors="replace")[:HEAD_LIMIT]
-    return {"type": UNPARSEABLE, "reason": reason, "line": head}
+    event: dict[str, Any] = {"type": UNPARSEABLE, "reason": reason, "line": head}
+    if tail:
+        event["tail"] = tail.decode(errors="replace")[-HEAD_LIMIT:]
+    if lost:
+        event["lost"] = True
+    return event
 
 
 def decode_line(line: bytes) -> dict[str, Any]:
@@ -33,12 +45,28 @@ def decode_line(line: bytes) -> dict[str, Any]:
         except UnicodeDecodeError:
             value = json.loads(line.decode(errors="replace"))
     except RecursionError:
-        return unparseable("nested too deeply", line)
+        return unparseable("nested too deeply", line, lost=True)
     except ValueError as error:
-        return unparseable(str(error), line)
+        return unparseable(str(error), line, lost=b"{" in line)
     if isinstance(value, dict):
         return value
     return unparseable(f"a JSON {type(value).__name__}, not an object", line)
+
+
+def decode_mixed(line: bytes) -> list[dict[str, Any]]:
+    """What a line holds: its object; or a text that a program printed without a line end, and the object after it."""
+    first = decode_line(line)
+    if not first.get("lost") or first.get("type") != UNPARSEABLE:
+        return [first]
+    place = 0
+    for _ in range(SEARCHES):
+        place = line.find(b'{"', place + 1)
+        if place < 0:
+            break
+        record = decode_line(line[place:])
+        if record.get("type") != UNPARSEABLE:
+            return [unparseable("text before a record", line[:place]), record]
+    return [first]
 
 
 class JsonLines:
@@ -49,49 +77,48 @@ class JsonLines:
         self._parts: list[bytes] = []
         self._size = 0
         self._skipping = False
+        self._tail = b""
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """The objects that `data` completes, in order. Blank lines vanish."""
         *complete, rest = data.split(b"\n")
         records = []
         for line in complete:
-            if self._size:
-                record = self._finish(line)
-            elif len(line) > self._limit:
-                record = self._overlong(line)
-            elif line.isspace() or not line:
-                continue
-            else:
+            if self._size or len(line) > self._limit:
+                records += self._finish(line)
+            elif line and not line.isspace():
                 record = decode_line(line)
-            if record is not None:
-                records.append(record)
+                if "lost" in record:
+                    records += decode_mixed(line)
+                else:
+                    records.append(record)
         self._keep(rest)
         return records
 
     def finish(self) -> list[dict[str, Any]]:
         """The stream has ended: what an unterminated last line holds."""
-        record = self._finish(b"") if self._size else None
-        return [] if record is None else [record]
+        return self._finish(b"") if self._size else []
 
     def _keep(self, part: bytes) -> None:
         if not part:
             return
         self._size += len(part)
-        if not self._skipping:
-            self._parts.append(part)
-            if self._size > self._limit:
-                # Keep enough for the event's head; the rest of the line is only counted.
-                self._parts = [b"".join(self._parts)[: HEAD_LIMIT * 4]]
-                self._skipping = True
+        if self._skipping:
+            # Of the rest of the line the end is kept, for the event; the rest is only counted.
+            self._tail = (self._tail + part)[-HEAD_LIMIT * 4 :]
+            return
+        self._parts.append(part)
+        if self._size > self._limit:
+            whole = b"".join(self._parts)
+            self._parts, self._tail = [whole[: HEAD_LIMIT * 4]], whole[-HEAD_LIMIT * 4 :]
+            self._skipping = True
 
-    def _finish(self, part: bytes) -> dict[str, Any] | None:
+    def _finish(self, part: bytes) -> list[dict[str, Any]]:
         self._keep(part)
-        line = b"".join(self._parts)
+        line, tail = b"".join(self._parts), self._tail
         size, skipped = self._size, self._skipping
-        self._parts, self._size, self._skipping = [], 0, False
+        self._parts, self._size, self._skipping, self._tail = [], 0, False, b""
         if skipped:
-            return unparseable(f"a line of {size} bytes, the limit is {self._limit}", line)
-        return decode_line(line) if line.strip() else None
-
-    def _overlong(self, line: bytes) -> dict[str, Any]:
-        return unparseable(f"a line of {len(line)} bytes, the limit is {self._limit}", line)
+            reason = f"a line of {size} bytes, the limit is {self._limit}"
+            return [unparseable(reason, line, tail=tail, lost=True)]
+        return decode_mixed(line) if line.strip() else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -10,6 +11,10 @@ from optio_agents.conversation.codecs.base import BackendStartFailed, Codec, Key
 from optio_agents.conversation.values import Event
 
 METHOD_NOT_FOUND = -32601
+PARSE_ERROR = -32700
+
+LOST_ID = re.compile(r'"id": ?(-?\d{1,18}|"[^"\\]{1,200}")')
+"""The id of a record of which only a part is left."""
 
 CLIENT_INFO = {"name": "optio-agents", "title": "optio-agents", "version": "1"}
 """Who we say we are in `initialize`."""
@@ -73,7 +78,7 @@ class JsonRpcCodec(Codec):
         params = record.get("params")
         if isinstance(method, str):
             fields = params if isinstance(params, dict) else {}
-            if isinstance(key, str | int):
+            if isinstance(key, str | int) and not isinstance(key, bool):
                 self._asked(key, method, fields, record, out)
             else:
                 self._told(method, fields, record, out)
@@ -84,6 +89,19 @@ class JsonRpcCodec(Codec):
         else:
             error = RpcError(record["error"]) if "error" in record else None
             on_reply(record.get("result"), error, record, out)
+
+    def _lost(self, line: dict[str, Any], out: Out) -> None:
+        """Answer what was a request, and end what waits for what was a response."""
+        head = str(line.get("line") or "")
+        found = LOST_ID.search(head)
+        if found is None:
+            return
+        key: Key = found[1][1:-1] if found[1].startswith('"') else int(found[1])
+        message = "the line was too long, or no JSON"
+        if '"method"' in head:
+            self._write({**self.envelope, "id": key, "error": {"code": PARSE_ERROR, "message": message}})
+        elif isinstance(key, int) and (on_reply := self._replies.pop(key, None)) is not None:
+            on_reply(None, RpcError({"message": f"its response could not be read: {message}"}), line, out)
 
     def _decline(self, key: Key, method: str) -> None:
         """Answer a request that we do not serve, so that the backend does not wait for ever."""

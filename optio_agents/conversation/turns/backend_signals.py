@@ -1,7 +1,7 @@
 """What each signal of a backend does to the turn_state of its conversation: one rule for each, and their table.
 
 Signals may come late, twice, swapped or never, so a rule begins with the question whether its signal is still
-about anything; what is stale is refused (a permission) or ignored (the rest).
+about anything; what is stale is ignored. A request is never stale: what the backend asks must be answered.
 """
 
 from __future__ import annotations
@@ -10,21 +10,34 @@ from collections.abc import Callable
 from typing import Any
 
 from optio_agents.conversation.codecs.base import (
+    AgentTurnBegan,
     BackendStartFailed,
+    BackgroundChanged,
     Folded,
     InterruptAcknowledged,
     PermissionAsked,
-    PermissionWithdrawn,
+    QuestionAsked,
     Ready,
     Refused,
+    RequestWithdrawn,
     SessionNamed,
     TurnBegan,
     TurnFinished,
 )
-from optio_agents.conversation.turns.effects import Effect, SendEnded
-from optio_agents.conversation.turns.running_turn import RunningTurn
-from optio_agents.conversation.turns.turn_state import Queued, TurnState
-from optio_agents.conversation.values import Fate, InterruptKind, SendEnd, TurnResult, TurnStatus
+from optio_agents.conversation.turns.effects import Effect, Receipted, SendEnded
+from optio_agents.conversation.turns.turn_state import UNTOLD_END, Queued, RunningTurn, TurnState
+from optio_agents.conversation.values import (
+    Event,
+    Fate,
+    InterruptKind,
+    InterruptReceipt,
+    Origin,
+    SendEnd,
+    TurnStatus,
+)
+
+AGENT_TURN_EVENT = "x-optio-agent-turn"
+"""The type of the event with which a turn begins that the agent began by itself."""
 
 INTERRUPTED_UNSENT = "interrupted before it was sent"
 
@@ -52,60 +65,102 @@ def start_failed(turn_state: TurnState, signal: BackendStartFailed) -> list[Effe
 def turn_began(turn_state: TurnState, signal: TurnBegan) -> list[Effect]:
     """An interrupt reaches the turn from here on. The backend may have begun it by itself, with what was steered."""
     out: list[Effect] = []
-    turn = turn_state.running
     adopted = [send for send in signal.sends if turn_state.steering.take(send) is not None]
     if adopted:
         # The backend runs what was meant to steer the turn before; that comes before what waits here.
-        if turn is not None:
-            # It runs one turn at a time, so that one is over, whatever became of the news.
-            error = "the agent began another turn and never said how this one ended"
-            out += turn_state.finish(turn, TurnResult(turn.number, TurnStatus.FAILED, error=error))
+        out += _end_untold(turn_state)
         interrupts = turn_state.steering.take_interrupts()
-        turn_state.running = RunningTurn(signal.turn, adopted, interrupts)
-        if interrupts:
-            out += turn_state.stop(turn_state.running)
-    elif turn is not None and turn.number == signal.turn and turn.interrupting:
+        turn = RunningTurn(signal.turn, adopted, interrupts, began=True)
+        turn_state.running, turn_state.behind = turn, turn_state.running
+        return out + turn_state.stop(turn) if interrupts else out
+    known = turn_state.unended(signal.turn)
+    if known is None:
+        return out
+    if known is turn_state.behind:
+        out += _end_untold(turn_state)
+    known.began = True
+    if known.interrupting:
         # The interrupt came before the turn had begun, and an interrupt of nothing is lost: say it again.
-        turn_state.codec.interrupt()
+        out += turn_state.stop(known)
     return out
 
 
-def turn_finished(turn_state: TurnState, signal: TurnFinished) -> list[Effect]:
-    """The running turn is over, and the next one begins."""
+def _end_untold(turn_state: TurnState) -> list[Effect]:
+    """The backend works on another turn. It runs one at a time, so the running one is over, and its end was lost."""
     turn = turn_state.running
-    if turn is None or turn.number != signal.turn:
+    return [] if turn is None else turn_state.finish(turn, turn.result(TurnStatus.FAILED, error=UNTOLD_END))
+
+
+def agent_turn_began(turn_state: TurnState, signal: AgentTurnBegan) -> list[Effect]:
+    """The backend works by itself. A turn of ours that it has not ended waits until that is over."""
+    out: list[Effect] = []
+    running = turn_state.running
+    if running is not None and running.origin is Origin.AGENT:
+        behind, turn_state.behind = turn_state.behind, None
+        out += _end_untold(turn_state)
+        running = behind
+    turn_state.running = RunningTurn(signal.turn, [], origin=Origin.AGENT, began=True)
+    turn_state.behind = running
+    return [*out, Event({"type": AGENT_TURN_EVENT, "turn": signal.turn}, signal.turn)]
+
+
+def turn_finished(turn_state: TurnState, signal: TurnFinished) -> list[Effect]:
+    """A turn is over, and the next one begins."""
+    turn = turn_state.unended(signal.turn)
+    if turn is None:
         return []
-    result = TurnResult(turn.number, signal.status, signal.text, signal.error, signal.raw)
-    out = turn_state.finish(turn, result)
+    out = turn_state.finish(turn, turn.result(signal.status, signal.text, signal.error, signal.raw))
     turn_state.begin_next()
     return out
 
 
 def folded(turn_state: TurnState, signal: Folded) -> list[Effect]:
-    """What was steered is part of a turn now, which may have ended already."""
+    """What was sent is part of another turn now, which may have ended already."""
+    if (turn := turn_state.turn_of(signal.send)) is not None and turn.number != signal.turn:
+        return _joined(turn_state, turn, signal.turn)
     if turn_state.steering.take(signal.send) is None:
         return []
-    if turn_state.running is not None and turn_state.running.number == signal.turn:
-        turn_state.running.sends.append(signal.send)
+    into = turn_state.unended(signal.turn)
+    if into is not None:
+        into.sends.append(signal.send)
         return []
-    last = turn_state.last if turn_state.last is not None and turn_state.last.turn == signal.turn else None
-    out: list[Effect] = [SendEnded(signal.send, SendEnd(Fate.FOLDED, last))]
+    out = _folded_into_ended(turn_state, [signal.send], signal.turn)
     out += turn_state.steering.answer_interrupts(InterruptKind.FINISHED, turn_state.queued)
     turn_state.begin_next()
     return out
 
 
+def _joined(turn_state: TurnState, turn: RunningTurn, number: int) -> list[Effect]:
+    """Our prompt came while the backend had begun a turn by itself, and was taken into that one."""
+    out = turn_state.remove(turn)
+    into = turn_state.unended(number)
+    if into is not None:
+        into.sends += turn.sends
+        into.interrupts += turn.interrupts
+        out += turn.deadlines
+        return out + turn_state.stop(into) if turn.interrupting and not into.interrupting else out
+    out += _folded_into_ended(turn_state, turn.sends, number)
+    receipt = InterruptReceipt(InterruptKind.FINISHED, None, turn_state.queued, turn.acknowledged)
+    out += (Receipted(interrupt, receipt) for interrupt in turn.interrupts)
+    turn_state.begin_next()
+    return out
+
+
+def _folded_into_ended(turn_state: TurnState, sends: list[int], number: int) -> list[Effect]:
+    last = turn_state.last if turn_state.last is not None and turn_state.last.turn == number else None
+    return [SendEnded(send, SendEnd(Fate.FOLDED, last)) for send in sends]
+
+
 def refused(turn_state: TurnState, signal: Refused) -> list[Effect]:
-    """Either what was steered did not get in, or the running turn never was one."""
+    """Either what was steered did not get in, or our turn never was one."""
     out: list[Effect] = []
-    turn = turn_state.running
     text = turn_state.steering.take(signal.send)
     if text is not None:
         out += _steer_refused(turn_state, signal, text)
-    elif turn is not None and turn.sends[0] == signal.send:
-        turn_state.running = None
-        # There is no such turn, so whatever claimed to belong to it goes with it.
-        out += turn_state.permissions.cancel("withdrawn")
+    elif (turn := turn_state.turn_of(signal.send)) is not None:
+        out += turn_state.remove(turn)
+        # There is no such turn, so what claimed to belong to it goes with it.
+        out += turn_state.requests.cancel_of(turn.number, "withdrawn")
         out += turn.refused(signal.reason, turn_state.queued)
     turn_state.begin_next()
     return out
@@ -124,26 +179,33 @@ def _steer_refused(turn_state: TurnState, signal: Refused, text: str) -> list[Ef
     return [SendEnded(signal.send, end), *steering.answer_interrupts(kind, turn_state.queued)]
 
 
-def permission_asked(turn_state: TurnState, signal: PermissionAsked) -> list[Effect]:
-    """Open it for whoever decides, unless its turn is over or being stopped."""
+def asked(turn_state: TurnState, signal: PermissionAsked | QuestionAsked) -> list[Effect]:
+    """Open it for the owner, unless it belongs to a turn that is being stopped, or to a conversation that ends."""
     turn = turn_state.running
-    if signal.key in turn_state.permissions:
+    about = signal.request if isinstance(signal, QuestionAsked) else signal
+    stopping = turn is not None and turn.interrupting and about.turn == turn.number and about.asker is None
+    if turn_state.closed is not None or stopping:
+        turn_state.codec.cancel_request(signal.key)
         return []
-    if turn is None or signal.turn != turn.number or turn.interrupting or turn_state.closed is not None:
-        turn_state.codec.cancel_permission(signal.key)
-        return []
-    return turn_state.permissions.open(signal)
+    return turn_state.requests.open(signal)
 
 
-def permission_withdrawn(turn_state: TurnState, signal: PermissionWithdrawn) -> list[Effect]:
-    """Nobody needs to decide it any more."""
-    return turn_state.permissions.withdraw(signal.key)
+def request_withdrawn(turn_state: TurnState, signal: RequestWithdrawn) -> list[Effect]:
+    """It needs no answer any more."""
+    return turn_state.requests.withdraw(signal.key)
+
+
+def background_changed(turn_state: TurnState, signal: BackgroundChanged) -> list[Effect]:
+    """Remembered: its end may begin a turn."""
+    if turn_state.closed is None:
+        turn_state.background = signal.tasks
+    return []
 
 
 def interrupt_acknowledged(turn_state: TurnState, signal: InterruptAcknowledged) -> list[Effect]:
     """Remembered for the receipt."""
-    if turn_state.running is not None and turn_state.running.number == signal.turn:
-        turn_state.running.acknowledged = True
+    if (turn := turn_state.unended(signal.turn)) is not None:
+        turn.acknowledged = True
     return []
 
 
@@ -152,10 +214,13 @@ RULES: dict[type[Any], Callable[[TurnState, Any], list[Effect]]] = {
     SessionNamed: session_named,
     BackendStartFailed: start_failed,
     TurnBegan: turn_began,
+    AgentTurnBegan: agent_turn_began,
     TurnFinished: turn_finished,
     Folded: folded,
     Refused: refused,
-    PermissionAsked: permission_asked,
-    PermissionWithdrawn: permission_withdrawn,
+    PermissionAsked: asked,
+    QuestionAsked: asked,
+    RequestWithdrawn: request_withdrawn,
+    BackgroundChanged: background_changed,
     InterruptAcknowledged: interrupt_acknowledged,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from optio_agents.conversation.surface import PermissionRequest
+from optio_agents.conversation.requests import AgentRequest
 from optio_agents.conversation.values import Event, InterruptReceipt, SendEnd, TurnResult
 
 
@@ -22,16 +22,16 @@ class TurnEnded(NamedTuple):
 
 
 class Offered(NamedTuple):
-    """A permission request is open now; `permission` is our number for it."""
+    """A request of the agent is open now; `number` is our name for it."""
 
-    permission: int
-    request: PermissionRequest
+    number: int
+    request: AgentRequest
 
 
 class Settled(NamedTuple):
-    """A permission request is open no more. `why`: answered, interrupted, withdrawn, closed."""
+    """A request is open no more. `why`: answered, interrupted, withdrawn, closed."""
 
-    permission: int
+    number: int
     why: str
 
 

@@ -13,17 +13,21 @@ bytes go in, `Effect`s come out, and the bytes to write are in the codec's outpu
 
 What always holds, whatever the backend says, in whatever order (each is a property that the tests check):
 
-1. each accepted send ends exactly once; 2. what is stale is refused; 3. each interrupt gets one receipt, by
-its deadline; 4. interrupts and the end overtake what is queued; 5. no turn gets another turn's end; 6. each
-permission request is settled exactly once; 7. after the end nothing is open.
+1. each accepted send ends exactly once; 2. what is stale is ignored; 3. each interrupt gets one receipt, by
+its deadline; 4. interrupts and the end overtake what is queued; 5. no turn gets another turn's end, whoever began
+it; 6. each request is settled exactly once, by an answer or because the backend or an interrupt withdrew it; 7. after
+the end nothing is open.
 """
 
 from __future__ import annotations
 
+from optio_agents.conversation.codecs.base import ESSENTIAL
+from optio_agents.conversation.codecs.json_lines import UNPARSEABLE
+from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.turns.backend_signals import INTERRUPTED_UNSENT, RULES
 from optio_agents.conversation.turns.effects import Effect, EndBackend, InterruptStarted, Receipted, SendEnded
-from optio_agents.conversation.turns.turn_state import Queued, TurnState
+from optio_agents.conversation.turns.turn_state import Queued, RunningTurn, TurnState
 from optio_agents.conversation.values import Event, Fate, InterruptKind, InterruptReceipt, SendEnd
 
 CLOSED_EVENT = "x-optio-closed"
@@ -86,10 +90,21 @@ class Turns:
 
     def withdraw_or_interrupt(self, send: int, interrupt: int, seconds: float) -> list[Effect]:
         """Nobody wants this send's answer any more: take it back, or interrupt the turn that it began."""
-        turn = self.turn_state.running
-        if turn is not None and turn.sends[0] == send:
+        turn = self.turn_state.turn_of(send)
+        if turn is None:
+            return [*self.withdraw(send), *self._nothing_running(interrupt)]
+        if turn is self.turn_state.running or not self._codec.capabilities.interrupt:
             return self.interrupt(interrupt, seconds)
-        return [*self.withdraw(send), *self._nothing_running(interrupt)]
+        return self._interrupt_behind(turn, interrupt, seconds)
+
+    def _interrupt_behind(self, turn: RunningTurn, interrupt: int, seconds: float) -> list[Effect]:
+        """It waits behind a turn of the backend's own, which goes on; it is stopped when its time comes."""
+        if self.turn_state.closed is not None:
+            return [Receipted(interrupt, None)]
+        turn.interrupts.append(interrupt)
+        turn.interrupting = True
+        turn.deadlines.append(InterruptStarted(interrupt, seconds))
+        return []
 
     def interrupt(self, interrupt: int, seconds: float) -> list[Effect]:
         """Stop the running turn; `seconds` is how long it may take to end before its process is ended."""
@@ -110,7 +125,11 @@ class Turns:
 
     def decide(self, permission: int, decision: PermissionDecision) -> list[Effect]:
         """Answer a permission request. One that is settled already stays as it was: no effect."""
-        return self.turn_state.permissions.decide(permission, decision)
+        return self.turn_state.requests.decide(permission, decision)
+
+    def answer(self, question: int, answer: QuestionAnswer) -> list[Effect]:
+        """Answer a question. One that is settled already stays as it was: no effect."""
+        return self.turn_state.requests.answer(question, answer)
 
     def close(self, reason: str = "closed by its owner") -> list[Effect]:
         """End the conversation: hand back what waits, stop what runs, then end the backend. Idempotent."""
@@ -119,8 +138,8 @@ class Turns:
             return []
         out = turn_state.end(reason)
         if turn_state.running is not None and self._codec.capabilities.interrupt:
-            self._codec.interrupt()
-        return [*out, *turn_state.permissions.cancel("closed"), EndBackend(True, reason)]
+            self._codec.interrupt(turn_state.running.number)
+        return [*out, *turn_state.requests.cancel("closed"), EndBackend(True, reason)]
 
     def fail(self, reason: str) -> list[Effect]:
         """The conversation cannot go on: end it and its backend without asking. Idempotent."""
@@ -131,16 +150,24 @@ class Turns:
     def receive(self, data: bytes) -> list[Effect]:
         """What the backend printed (`b""`: it will print no more)."""
         out: list[Effect] = []
+        event = 0  # where the last event stands: a signal follows the event that it was read from
         for item in self._codec.receive(data):
             if type(item) is Event:
+                event = len(out)
                 out.append(item)
-            else:
-                out += RULES[type(item)](self.turn_state, item)
+                if item.raw.get("lost") and item.raw.get("type") == UNPARSEABLE and self.turn_state.running:
+                    self.turn_state.running.lost_lines += 1
+                continue
+            if type(item) in ESSENTIAL and event < len(out) and isinstance(found := out[event], Event):
+                out[event] = found._replace(kept=True)
+            out += RULES[type(item)](self.turn_state, item)
         return out
 
     def interrupt_expired(self, interrupt: int) -> list[Effect]:
         """The deadline of an interrupt has passed."""
-        turn_state, turn = self.turn_state, self.turn_state.running
+        turn_state = self.turn_state
+        turns = [turn for turn in (turn_state.running, turn_state.behind) if turn is not None]
+        turn = next((turn for turn in turns if interrupt in turn.interrupts), None)
         waiting = turn_state.steering.interrupts if turn is None else turn.interrupts
         if turn_state.closed is not None or interrupt not in waiting:
             return []
@@ -157,7 +184,8 @@ class Turns:
             return []
         turn_state.over = True
         out = turn_state.end(reason) if turn_state.closed is None else []
-        return [*out, *turn_state.lose(reason), Event({"type": CLOSED_EVENT, "reason": turn_state.closed})]
+        closed = Event({"type": CLOSED_EVENT, "reason": turn_state.closed}, kept=True)
+        return [*out, *turn_state.lose(reason), closed]
 
     # What several of them do.
 

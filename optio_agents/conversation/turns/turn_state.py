@@ -1,21 +1,42 @@
 """How a conversation stands: what runs, what waits, what is asked; and the steps that every change is made of.
 
-Two change it: the commands of its owner (`turns.py`) and the rules for what the backend says (`rules.py`). Both
-are made of the steps here, so that what always holds (see `turns.py`) is kept in one place. A step returns what
-must be done, in order; what it has to say to the backend is in the codec's output.
+Two change it: the commands of its owner (`owner_commands.py`) and the rules for what the backend says
+(`backend_signals.py`). Both are made of the steps here, so that what always holds (see `owner_commands.py`) is kept
+in one place. A step returns what must be done, in order; what it has to say to the backend is in the codec's output.
+
+The backend works on one turn at a time. Usually that is the one of our outstanding prompt. But it also begins turns by
+itself, and one of these may begin just before it reads a prompt of ours: then our turn waits `behind` it.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from optio_agents.conversation.codecs.base import Codec
-from optio_agents.conversation.turns.effects import Effect, EndBackend, SendEnded
-from optio_agents.conversation.turns.pending_permissions import PendingPermissions
-from optio_agents.conversation.turns.running_turn import RunningTurn
-from optio_agents.conversation.turns.steering import Steering
-from optio_agents.conversation.values import Fate, SendEnd, State, TurnResult, TurnStatus
+from optio_agents.conversation.turns.effects import (
+    Effect,
+    EndBackend,
+    InterruptStarted,
+    Receipted,
+    SendEnded,
+    TurnEnded,
+)
+from optio_agents.conversation.turns.pending_requests import PendingRequests
+from optio_agents.conversation.values import (
+    BackgroundTask,
+    Fate,
+    InterruptKind,
+    InterruptReceipt,
+    Origin,
+    SendEnd,
+    State,
+    TurnResult,
+    TurnStatus,
+)
+
+UNTOLD_END = "the agent began another turn and never said how this one ended"
 
 
 class Queued(NamedTuple):
@@ -23,6 +44,110 @@ class Queued(NamedTuple):
 
     send: int
     text: str
+
+
+@dataclass(slots=True)
+class RunningTurn:
+    """A turn that has not ended: the sends that it answers, the interrupts that wait for its end.
+
+    `queued`, wherever it is asked for, are the texts that wait for the next turns: a receipt tells them.
+    """
+
+    number: int
+    sends: list[int]
+    """The first one began it, unless the agent did; the others were folded into it."""
+    interrupts: list[int] = field(default_factory=list)
+    """Those that wait for its end."""
+    origin: Origin = Origin.OURS
+    began: bool = False
+    """The backend has said that it works on it."""
+    interrupting: bool = False
+    """It must stop; the backend is told once it works on it."""
+    acknowledged: bool = False
+    """The backend has said that it was told."""
+    deadlines: list[InterruptStarted] = field(default_factory=list)
+    """Of interrupts that came while it waited behind another turn: they run from when it is its turn."""
+    lost_lines: int = 0
+
+    def was_begun_by(self, send: int) -> bool:
+        """Whether it is the turn of this send."""
+        return self.origin is Origin.OURS and self.sends[0] == send
+
+    def result(
+        self,
+        status: TurnStatus,
+        text: str = "",
+        error: str | None = None,
+        raw: dict[str, object] | None = None,
+    ) -> TurnResult:
+        """Its result."""
+        return TurnResult(self.number, status, text, error, raw, self.origin, self.lost_lines)
+
+    def ended(self, result: TurnResult, queued: tuple[str, ...]) -> list[Effect]:
+        """It is over: its result, the end of each of its sends, the receipt of each of its interrupts."""
+        out: list[Effect] = [TurnEnded(result)]
+        for send in self.sends:
+            fate = Fate.ANSWERED if self.was_begun_by(send) else Fate.FOLDED
+            out.append(SendEnded(send, SendEnd(fate, result)))
+        if result.status is TurnStatus.LOST:
+            return out + self._receipts(None)
+        stopped = result.status is TurnStatus.INTERRUPTED
+        kind = InterruptKind.INTERRUPTED if stopped else InterruptKind.FINISHED
+        return out + self._receipts(InterruptReceipt(kind, result, queued, self.acknowledged))
+
+    def refused(self, reason: str, queued: tuple[str, ...]) -> list[Effect]:
+        """The backend never began it, so it has no result; what was folded into it goes with it."""
+        rejected = SendEnd(Fate.REJECTED, reason=reason)
+        out: list[Effect] = [SendEnded(send, rejected) for send in self.sends]
+        receipt = InterruptReceipt(InterruptKind.FINISHED, None, queued, self.acknowledged)
+        return out + self._receipts(receipt)
+
+    def _receipts(self, receipt: InterruptReceipt | None) -> list[Effect]:
+        return [Receipted(interrupt, receipt) for interrupt in self.interrupts]
+
+
+class Steering:
+    """What was steered, while it is not known in which turn it ends up, and the interrupts that it keeps waiting.
+
+    A message that is written into a running turn may come too late for it. The turn ends, and until the backend says
+    what became of the message the conversation is *between two turns*: the message was folded into the turn that has
+    ended, or refused, or becomes the next turn. An interrupt that comes then can stop nothing yet, and waits here.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[int, str] = {}
+        self.interrupts: list[int] = []
+        """For the turn that the backend may still make of what was steered."""
+
+    def __len__(self) -> int:
+        """How many messages are open."""
+        return len(self._texts)
+
+    def add(self, send: int, text: str) -> None:
+        """It was written into the running turn."""
+        self._texts[send] = text
+
+    def take(self, send: int) -> str | None:
+        """The backend has said what became of it: its text, `None` if it was not open."""
+        return self._texts.pop(send, None)
+
+    def take_interrupts(self) -> list[int]:
+        """There is a turn now that they are for, or there will be none."""
+        interrupts, self.interrupts = self.interrupts, []
+        return interrupts
+
+    def answer_interrupts(self, kind: InterruptKind, queued: tuple[str, ...]) -> list[Effect]:
+        """If nothing is open any more, no turn follows that they could stop: `kind` is what they came to."""
+        if self._texts:
+            return []
+        receipt = InterruptReceipt(kind, queued=queued)
+        return [Receipted(interrupt, receipt) for interrupt in self.take_interrupts()]
+
+    def lose(self) -> tuple[list[int], list[Effect]]:
+        """The backend will say nothing more: the sends that are open, and the end of the interrupts."""
+        sends = list(self._texts)
+        self._texts.clear()
+        return sends, [Receipted(interrupt, None) for interrupt in self.take_interrupts()]
 
 
 class TurnState:
@@ -39,11 +164,14 @@ class TurnState:
         self.over = False
         """The backend is gone, too."""
         self.running: RunningTurn | None = None
+        self.behind: RunningTurn | None = None
+        """Ours, written already, while the backend works on one of its own. Only while something runs."""
         self.last: TurnResult | None = None
         self.queue: deque[Queued] = deque()
         """The next one first."""
         self.steering = Steering()
-        self.permissions = PendingPermissions(codec)
+        self.requests = PendingRequests(codec)
+        self.background: tuple[BackgroundTask, ...] = ()
 
     @property
     def state(self) -> State:
@@ -52,13 +180,12 @@ class TurnState:
             return State.CLOSED
         if not self.ready:
             return State.STARTING
-        if self.running is None:
-            if self.steering.interrupts:
-                return State.INTERRUPTING
-            return State.RUNNING if self.steering else State.IDLE
-        if self.running.interrupting:
+        interrupts = self.steering.interrupts if self.running is None else self.running.interrupting
+        if interrupts:
             return State.INTERRUPTING
-        return State.AWAITING_PERMISSION if self.permissions else State.RUNNING
+        if self.requests:
+            return State.AWAITING_PERMISSION
+        return State.RUNNING if self.running is not None or self.steering else State.IDLE
 
     @property
     def turn(self) -> int | None:
@@ -73,7 +200,22 @@ class TurnState:
     @property
     def pending(self) -> bool:
         """Whether a send has not ended yet."""
-        return self.running is not None or bool(self.queue) or bool(self.steering)
+        turns = (self.running, self.behind)
+        return any(turn and turn.sends for turn in turns) or bool(self.queue) or bool(self.steering)
+
+    def unended(self, number: int) -> RunningTurn | None:
+        """The turn of that number, if it has not ended."""
+        for turn in (self.running, self.behind):
+            if turn is not None and turn.number == number:
+                return turn
+        return None
+
+    def turn_of(self, send: int) -> RunningTurn | None:
+        """The turn that this send began, if it has not ended."""
+        for turn in (self.running, self.behind):
+            if turn is not None and turn.was_begun_by(send):
+                return turn
+        return None
 
     # The steps.
 
@@ -86,15 +228,25 @@ class TurnState:
     def stop(self, turn: RunningTurn) -> list[Effect]:
         """Tell the backend to stop the running turn; its end follows by itself."""
         turn.interrupting = True
-        self.codec.interrupt()
+        self.codec.interrupt(turn.number)
         # After the interrupt, so that no answer lets the turn go on.
-        return self.permissions.cancel("interrupted")
+        return self.requests.cancel_own("interrupted")
+
+    def remove(self, turn: RunningTurn) -> list[Effect]:
+        """It does not run or wait any more; the one behind it does."""
+        if turn is self.behind:
+            self.behind = None
+            return []
+        self.running, self.behind = self.behind, None
+        if self.running is None:
+            return []
+        deadlines, self.running.deadlines = self.running.deadlines, []
+        return [*deadlines]
 
     def finish(self, turn: RunningTurn, result: TurnResult) -> list[Effect]:
-        """The running turn has ended."""
-        self.running = None
+        """A turn has ended. What is asked stays open: it is the backend's to withdraw."""
         self.last = result
-        return [*self.permissions.cancel("withdrawn"), *turn.ended(result, self.queued)]
+        return [*self.remove(turn), *turn.ended(result, self.queued)]
 
     def end(self, reason: str) -> list[Effect]:
         """The end begins: nothing is sent any more, and what waits is handed back."""
@@ -106,15 +258,17 @@ class TurnState:
 
     def lose(self, reason: str) -> list[Effect]:
         """The backend will not answer any more: what it was told ends."""
-        out = self.permissions.cancel("closed")
+        out = self.requests.cancel("closed")
+        self.background = ()
         steered, receipts = self.steering.lose()
         out += receipts
         if self.running is not None:
-            turn = self.running
-            turn.sends += steered
-            return out + self.finish(turn, TurnResult(turn.number, TurnStatus.LOST, error=reason))
-        rejected = SendEnd(Fate.REJECTED, reason=reason)
-        out += (SendEnded(send, rejected) for send in steered)
+            self.running.sends += steered
+        else:
+            rejected = SendEnd(Fate.REJECTED, reason=reason)
+            out += (SendEnded(send, rejected) for send in steered)
+        while (turn := self.running) is not None:
+            out += self.finish(turn, turn.result(TurnStatus.LOST, error=reason))
         return out
 
     def fail(self, reason: str) -> list[Effect]:

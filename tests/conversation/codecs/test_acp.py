@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from optio_agents.conversation.codecs.acp import CALLS_KEPT, AcpCodec
+from optio_agents.conversation.codecs.acp import AcpCodec
+from optio_agents.conversation.codecs.acp_requests import CALLS_KEPT
 from optio_agents.conversation.codecs.base import (
     BackendStartFailed,
     Codec,
@@ -90,7 +91,7 @@ def test_of_the_tool_calls_of_a_turn_the_last_ones_are_remembered() -> None:
     for number in range(10 * CALLS_KEPT):
         call = {"sessionUpdate": "tool_call", "toolCallId": str(number), "rawInput": {"n": number}}
         say(codec, update(call))
-    assert len(codec._calls) == CALLS_KEPT
+    assert len(codec._requests._calls) == CALLS_KEPT
     params = {"toolCall": {"toolCallId": str(number)}, "options": []}
     *_, asked = say(codec, {"id": 0, "method": "session/request_permission", "params": params})
     assert isinstance(asked, PermissionAsked)

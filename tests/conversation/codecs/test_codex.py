@@ -63,12 +63,12 @@ def test_an_interrupt_before_the_turn_has_started_is_for_saying_again() -> None:
     peer = Peer()
     peer.ready()
     request = peer.prompted()
-    peer.codec.interrupt()
+    peer.codec.interrupt(1)
     peer.say({"id": request["id"], "result": turn("a")})
-    peer.codec.interrupt()
+    peer.codec.interrupt(1)
     assert peer.written() == []
     assert peer.say(started("a")) == [TurnBegan(1)]
-    peer.codec.interrupt()
+    peer.codec.interrupt(1)
     (interrupt,) = peer.written()
     assert (interrupt["method"], interrupt["params"]["turnId"]) == ("turn/interrupt", "a")
     assert peer.say({"id": interrupt["id"], "result": {}}) == [InterruptAcknowledged(1)]
@@ -94,8 +94,9 @@ def test_a_steering_message_waits_for_the_start_and_loses_the_race_when_the_turn
 def test_a_steering_message_that_never_left_is_refused_with_the_end_of_its_turn() -> None:
     peer = Peer()
     peer.ready()
-    peer.prompted()
+    request = peer.prompted()
     peer.codec.steer(2, "also")
+    peer.say({"id": request["id"], "result": turn("a")})
     finished, refused = peer.say(completed("a"))
     assert isinstance(finished, TurnFinished)
     assert refused == Refused(2, "the turn has ended", lost_race=True)
@@ -132,7 +133,7 @@ def test_a_refused_prompt_is_told_apart_from_a_failed_turn() -> None:
 def test_requests_that_we_do_not_serve_are_answered_so_that_nobody_waits_for_ever() -> None:
     peer = Peer()
     peer.ready()
-    peer.say({"id": 7, "method": "item/tool/requestUserInput", "params": {}})
+    peer.say({"id": 7, "method": "currentTime/read", "params": {}})
     (answer,) = peer.written()
     assert (answer["id"], answer["error"]["code"]) == (7, -32601)
 
@@ -148,7 +149,7 @@ def test_an_approval_is_answered_once() -> None:
     assert (asked.turn, asked.input["command"]) == (1, "rm x")
     peer.codec.decide(0, PermissionDecision("deny"))
     peer.codec.decide(0, PermissionDecision("allow"))
-    peer.codec.cancel_permission(0)
+    peer.codec.cancel_request(0)
     assert peer.written() == [{"id": 0, "result": {"decision": "decline"}}]
 
 

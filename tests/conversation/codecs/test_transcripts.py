@@ -15,8 +15,8 @@ from optio_agents.conversation.codecs.base import (
     Folded,
     InterruptAcknowledged,
     PermissionAsked,
-    PermissionWithdrawn,
     Ready,
+    RequestWithdrawn,
     TurnBegan,
     TurnFinished,
 )
@@ -142,8 +142,8 @@ TURNS: dict[str, list[tuple[str, str]]] = {
     "claude-acp/cancel": [
         ("interrupted", "chunk0 chunk1 chunk2 chunk3 chunk4 chunk5 "),
         ("completed", "after cancel"),
-        ("interrupted", ""),
-        ("interrupted", ""),
+        ("interrupted", "calling Bash"),
+        ("interrupted", "calling Bash"),
         ("completed", "after tool cancel"),
     ],
 }
@@ -212,7 +212,7 @@ def test_late_lifecycle_events_belong_to_the_turn_that_they_name() -> None:
 
 def test_claude_withdraws_what_an_interrupt_overtook() -> None:
     signals = play("claude/interrupt").signals
-    withdrawn = next(each for each in signals if isinstance(each, PermissionWithdrawn))
+    withdrawn = next(each for each in signals if isinstance(each, RequestWithdrawn))
     index = signals.index(withdrawn)
     assert isinstance(signals[index + 1], InterruptAcknowledged)
 

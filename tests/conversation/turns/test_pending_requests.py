@@ -8,7 +8,7 @@ from typing import Any
 from optio_agents.conversation.codecs.base import PermissionAsked
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.turns.effects import Effect, Offered, Settled
-from optio_agents.conversation.turns.pending_permissions import OPEN_LIMIT, PendingPermissions
+from optio_agents.conversation.turns.pending_requests import OPEN_LIMIT, PendingRequests
 from tests.support.simulated_agent import SimulatedCodec
 
 DENIED = PermissionDecision("deny")
@@ -27,24 +27,24 @@ def offered(effects: list[Effect]) -> int:
     """The number under which a request was offered."""
     (effect,) = effects
     assert isinstance(effect, Offered)
-    return effect.permission
+    return effect.number
 
 
 def test_more_requests_than_the_limit_are_denied_unseen_until_one_is_settled() -> None:
     codec = SimulatedCodec()
-    pending = PendingPermissions(codec)
+    pending = PendingRequests(codec)
     numbers = [offered(pending.open(asked(key))) for key in range(OPEN_LIMIT)]
     assert told(codec) == []
     assert pending.open(asked("one more")) == []
     assert told(codec) == [{"do": "cancel", "key": "one more"}]
-    assert "one more" not in pending
+    assert len(pending) == OPEN_LIMIT
     assert pending.decide(numbers[0], DENIED) == [Settled(numbers[0], "answered")]
     assert offered(pending.open(asked("another"))) not in numbers
 
 
 def test_a_key_that_is_used_again_names_another_request() -> None:
     codec = SimulatedCodec()
-    pending = PendingPermissions(codec)
+    pending = PendingRequests(codec)
     first = offered(pending.open(asked("key")))
     assert pending.withdraw("key") == [Settled(first, "withdrawn")]
     second = offered(pending.open(asked("key")))
