@@ -69,10 +69,10 @@ def test_a_request_outlives_the_turn_in_which_it_was_asked(turn: int) -> None:
     hear(turns, asked("k", turn=turn))
     hear(turns, ENDED)
     assert told(turns) == []
-    assert turns.turn_state.state is State.AWAITING_PERMISSION
+    before = turns.turn_state.state
     assert turns.decide(1, PermissionDecision("allow")) == [Settled(1, "answered")]
     assert [each["do"] for each in told(turns)] == ["decide"]
-    assert turns.turn_state.state is State.IDLE
+    assert (before, turns.turn_state.state) == (State.AWAITING_PERMISSION, State.IDLE)
 
 
 def test_an_interrupt_withdraws_what_the_agent_asks_and_leaves_what_its_subagents_ask() -> None:
