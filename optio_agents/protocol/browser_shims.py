@@ -1,7 +1,7 @@
 """Browser launchers that do not launch a browser.
 
 An agent, or a tool that it runs, opens pages through one of a few well-known commands. Scripts of the same
-names, put first in its PATH, make each attempt fail (`suppress`) or hand the address to the person who is
+names, put first in its PATH, open nothing (`suppress`) or hand the address to the person who is
 watching (`redirect`).
 
 The scripts are plain POSIX sh. The address is the agent's word: whatever it holds, one call appends one
@@ -10,11 +10,12 @@ line to the log, in one write, and that line begins with `BROWSER: `.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from optio_agents.protocol.features import BrowserMode
 from optio_agents.protocol.limits import URL_LIMIT
@@ -62,9 +63,9 @@ _PLACES: Final = re.compile("@[A-Z]+@")
 
 _PLAIN_PATH: Final = re.compile(r"[\w@+=,./-]+", re.ASCII)
 
+# It succeeds: programs take a failure as a reason to try the next browser.
 _SUPPRESS: Final = """\
-echo "$name: it is impossible to launch a browser here" >&2
-exit 3
+echo "$name: no browser can be opened here" >&2
 """
 
 # The address is the first argument that looks like one, else the last that is no option. Control
@@ -122,14 +123,17 @@ async def prepare_browser_shims(host: Any, browser: BrowserMode) -> dict[str, st
         browser: the mode.
 
     Returns:
-        The environment to launch the agent with: `BROWSER`, `PATH`, and a `DISPLAY`, without which many
-        programs do not even try. `None` for `ignore`; the host is not touched then.
+        The environment to launch the agent with: `BROWSER`, `PATH`, and a `DISPLAY` (the worker's, else `:0`), without
+        which many programs do not even try. `None` for `ignore`; the host is not touched then.
 
     Raises:
+        ValueError: an unknown mode.
         OSError: the scripts cannot be made executable.
     """
     if browser == "ignore":
         return None
+    if browser not in get_args(BrowserMode):
+        raise ValueError(f"browser must be one of {', '.join(get_args(BrowserMode))}, not {browser!r}")
     scripts = shim_scripts(host.workdir, browser)
     if hasattr(host, "install_scripts"):
         directory = await host.install_scripts(SHIM_DIRECTORY, scripts)
@@ -162,7 +166,7 @@ def shim_environment(directory: str, search_path: str) -> dict[str, str]:
     return {
         "BROWSER": launcher if _PLAIN_PATH.fullmatch(launcher) else _DEFAULT_LAUNCHER,
         "PATH": f"{directory}:{search_path}",
-        "DISPLAY": ":0",
+        "DISPLAY": os.environ.get("DISPLAY") or ":0",
     }
 
 

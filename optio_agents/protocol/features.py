@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 BrowserMode = Literal["ignore", "suppress", "redirect"]
-"""What becomes of an agent's attempt to open a browser: left alone, made to fail, or turned into `BROWSER:`
+"""What becomes of an agent's attempt to open a browser: left alone, ignored, or turned into `BROWSER:`
 lines."""
 
 

@@ -32,8 +32,8 @@ These are the keywords:
 """
 
 _NO_BROWSER = """
-It is impossible to launch a browser here: every attempt fails at once, and nobody would see the window.
-Where a page must be opened, put its address into your report or ask for help with ATTENTION.
+It is impossible to launch a browser here: every attempt is ignored, and nobody would see the window. Where a
+page must be opened, put its address into your report or ask for help with ATTENTION.
 """
 
 _DELIVERABLES = """

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
+from optio_agents.hosts.local import LocalHost
 from optio_agents.protocol import BrowserEvent, ProtocolFeatures, browser_shims, parse_log_line
 from optio_agents.protocol.browser_shims import (
     LAUNCHERS,
@@ -228,11 +229,11 @@ async def test_a_log_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("launcher", ["xdg-open", "firefox"])
-async def test_suppress_fails_and_says_why(tmp_path: Path, launcher: str) -> None:
+async def test_suppress_opens_nothing_and_says_so(tmp_path: Path, launcher: str) -> None:
     environment = await install(tmp_path / "w", "suppress")
     done = launch(environment, launcher, "https://x", cwd=tmp_path)
-    assert done.returncode == 3
-    assert done.stderr == f"{launcher}: it is impossible to launch a browser here\n"
+    assert done.returncode == 0
+    assert done.stderr == f"{launcher}: no browser can be opened here\n"
     assert log_of(tmp_path / "w") == []
 
 
@@ -260,8 +261,24 @@ async def test_pythons_own_webbrowser_comes_through(tmp_path: Path, name: str) -
     script = "import webbrowser; raise SystemExit(not webbrowser.open('https://example.org'))"
     done = launch(environment, sys.executable, "-c", script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    # Python takes a launcher that has ended already for a failed one, and tries the next.
+    # Python takes a launcher that ended before it looks for one that failed, and tries the next.
     assert set(log_of(tmp_path / name)) == {"BROWSER: https://example.org"}
+
+
+@pytest.mark.parametrize(("display", "expected"), [(None, ":0"), ("", ":0"), (":7", ":7")])
+def test_the_display_is_the_worker_s(
+    monkeypatch: pytest.MonkeyPatch, display: str | None, expected: str
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if display is not None:
+        monkeypatch.setenv("DISPLAY", display)
+    assert shim_environment("/w/bin", "/bin")["DISPLAY"] == expected
+
+
+async def test_an_unknown_mode_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'open'"):
+        await prepare_browser_shims(LocalHost.within(str(tmp_path)), "open")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_environment_puts_the_scripts_first() -> None:
