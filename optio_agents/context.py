@@ -6,8 +6,10 @@ the same class serves asyncio callers (on asyncio hosts) and Trio callers (on Tr
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ SYSTEM_MESSAGE_PREFIX = "System: "
 
 AgentSender: TypeAlias = Callable[[str], Awaitable[Any]]
 """Puts one message on the agent's input channel; raises when it cannot."""
+
+_BLOB_CHUNK = 256 * 1024
 
 _FROM_OPTIO_HOST = ("HostCommandError", "RunResult", "create_download_task")
 
@@ -55,7 +59,22 @@ class HookContextProtocol(Protocol):
 
     browser_launch_env: dict[str, str] | None
 
+    @property
+    def process_id(self) -> str:
+        """The wrapped ctx's own."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The wrapped ctx's own."""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The wrapped ctx's own."""
+
     def report_progress(self, percent: float | None, message: str | None = None) -> None:
+        """The wrapped ctx's own method."""
+
+    def should_continue(self) -> bool:
         """The wrapped ctx's own method."""
 
     async def send_to_agent(self, message: str) -> bool:
@@ -114,6 +133,31 @@ class HookContext:
     def __repr__(self) -> str:
         return f"<HookContext of {self._ctx!r} on {self._host!r}>"
 
+    # What `HookContextProtocol` names is spelled out: since Python 3.12, `isinstance` does not ask `__getattr__`.
+
+    @property
+    def process_id(self) -> str:
+        """The wrapped ctx's own."""
+        return self._ctx.process_id  # type: ignore[no-any-return]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The wrapped ctx's own."""
+        return self._ctx.params  # type: ignore[no-any-return]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The wrapped ctx's own."""
+        return self._ctx.metadata  # type: ignore[no-any-return]
+
+    def report_progress(self, *args: Any, **options: Any) -> None:
+        """The wrapped ctx's own method."""
+        self._ctx.report_progress(*args, **options)
+
+    def should_continue(self) -> bool:
+        """The wrapped ctx's own method."""
+        return self._ctx.should_continue()  # type: ignore[no-any-return]
+
     async def send_to_agent(self, message: str) -> bool:
         """Put `System: <message>` on the agent's input channel.
 
@@ -122,12 +166,12 @@ class HookContext:
         """
         sender = self._agent_sender
         if sender is None:
-            self._ctx.report_progress(None, "The agent has no input channel: a message to it was dropped")
+            self._ctx.report_progress(None, "There is no channel to the agent: a message was dropped")
             return False
         try:
             await sender(SYSTEM_MESSAGE_PREFIX + message)
         except Exception as error:  # noqa: BLE001 - whatever a user's sender raises means: not delivered
-            self._ctx.report_progress(None, f"A message could not be sent to the agent: {error!r}")
+            self._ctx.report_progress(None, f"send_to_agent failed: {error!r}")
             return False
         return True
 
@@ -139,7 +183,8 @@ class HookContext:
         Args:
             command: a `/bin/sh` command line.
             check: raise on a non-zero exit. `False`: return the `RunResult` whatever its exit code.
-            capture_stderr: standard error is part of the returned text.
+            capture_stderr: standard error is part of the returned text, after standard output. (A `RunResult` has
+                both anyway.)
             cwd: where it runs, the workdir by default.
 
         Returns:
@@ -148,15 +193,13 @@ class HookContext:
         Raises:
             HostCommandError: the exit code is not zero (and `check` is true).
         """
-        if capture_stderr:
-            command = f"{{ {command}\n}} 2>&1"
         result = await self._host.run_command(command, cwd=cwd)
         if not check:
             return result
         if result.exit_code != 0:
             failure = _from_optio_host("HostCommandError")
             raise failure(command, result.exit_code, result.stdout, result.stderr)
-        return result.stdout
+        return result.stdout + result.stderr if capture_stderr else result.stdout
 
     async def copy_file(
         self,
@@ -178,15 +221,25 @@ class HookContext:
         """
         path = await self._resolve(target)
         name = os.path.basename(path)
-        content = await self._content(source)
+        _check_source(source)
 
         def progress(percent: float | None, message: str | None = None) -> None:
             self._ctx.report_progress(percent, message and f"{message[:1].upper()}{message[1:]}: {name}")
 
         self._ctx.report_progress(None, f"{'Verifying' if skip_if_unchanged else 'Copying'} {name}...")
-        await self._host.put_file_to_host(
-            content, path, skip_if_unchanged=skip_if_unchanged, progress_cb=progress
-        )
+        if not _is_blob(source):
+            await self._host.put_file_to_host(
+                source, path, skip_if_unchanged=skip_if_unchanged, progress_cb=progress
+            )
+            return
+        async with aclosing(self._blob_chunks(source)) as chunks:
+            await self._host.put_file_to_host(
+                chunks,
+                path,
+                expected_sha256=await self._blob_digest(source) if skip_if_unchanged else None,
+                skip_if_unchanged=skip_if_unchanged,
+                progress_cb=progress,
+            )
 
     async def read_from_host(self, path: str, *, silent: bool = False) -> bytes:
         """Read the whole file `path` (resolved like a target of `copy_file`).
@@ -238,24 +291,42 @@ class HookContext:
         )
         await self._ctx.run_child_task(task)
 
-    async def _content(self, source: Any) -> Any:
-        if isinstance(source, (bytes, bytearray, str, os.PathLike)) or hasattr(source, "__aiter__"):
-            return source
-        if type(source).__name__ == "ObjectId":
-            return await self._read_blob_bytes(source)
-        raise TypeError(
-            "copy_file takes a path, bytes, an async iterator of bytes or a blob's ObjectId, "
-            f"not {type(source).__name__}"
-        )
-
-    async def _read_blob_bytes(self, file_id: Any) -> bytes:
+    async def _blob_chunks(self, file_id: Any) -> AsyncGenerator[bytes, None]:
+        """A stored blob, piece by piece: only one is in memory."""
         async with self._ctx.load_blob(file_id) as reader:
-            data: bytes = await reader.read()
-        return data
+            while True:
+                chunk: bytes = await reader.read(_BLOB_CHUNK)
+                if chunk:
+                    yield chunk
+                if len(chunk) < _BLOB_CHUNK:
+                    return
+
+    async def _blob_digest(self, file_id: Any) -> str:
+        digest = hashlib.sha256()
+        async with aclosing(self._blob_chunks(file_id)) as chunks:
+            async for chunk in chunks:
+                digest.update(chunk)
+        return digest.hexdigest()
 
     async def _resolve(self, target: str) -> str:
         home = await self._host.resolve_host_home() if target == "~" or target.startswith("~/") else ""
         return _resolve_target_path(target, self._host.workdir, home)
+
+
+def _is_blob(source: Any) -> bool:
+    return type(source).__name__ == "ObjectId"  # bson, which brings it, is not imported for that
+
+
+def _check_source(source: Any) -> None:
+    if not (
+        isinstance(source, (bytes, bytearray, str, os.PathLike))
+        or hasattr(source, "__aiter__")
+        or _is_blob(source)
+    ):
+        raise TypeError(
+            "copy_file takes a path, bytes, an async iterator of bytes or a blob's ObjectId, "
+            f"not {type(source).__name__}"
+        )
 
 
 def _resolve_target_path(path: str, workdir: str, host_home: str) -> str:

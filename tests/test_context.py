@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import os
 import pickle
 from collections.abc import AsyncIterator
@@ -30,16 +31,22 @@ class Ctx(RecordingCtx):
     def __init__(self) -> None:
         super().__init__()
         self.params = {"model": "x"}
+        self.metadata: dict[str, Any] = {}
         self.blobs = {}
         self._child_counter = {"next": 3}
         self.children: list[Any] = []
+        self.largest_read = 0
 
     @asynccontextmanager
     async def load_blob(self, file_id: Any) -> AsyncIterator[Any]:
         class Reader:
-            async def read(inner) -> bytes:  # noqa: N805
+            def __init__(inner) -> None:  # noqa: N805
+                inner.stream = io.BytesIO(self.blobs[str(file_id)])
+
+            async def read(inner, size: int = -1) -> bytes:  # noqa: N805
                 await trio.lowlevel.checkpoint()
-                return self.blobs[str(file_id)]
+                self.largest_read = max(self.largest_read, size if size >= 0 else 1 << 62)
+                return inner.stream.read(size)
 
         yield Reader()
 
@@ -141,7 +148,7 @@ async def test_a_send_can_be_cancelled(hook_ctx: HookContext, autojump_clock: tr
 async def test_a_command_s_output_is_returned(hook_ctx: HookContext, host: LocalHost) -> None:
     assert await hook_ctx.run_on_host("pwd; echo err >&2") == f"{host.workdir}\n"
     assert await hook_ctx.run_on_host("pwd", cwd="/") == "/\n"
-    assert await hook_ctx.run_on_host("echo out; echo err >&2", capture_stderr=True) == "out\nerr\n"
+    assert await hook_ctx.run_on_host("echo err >&2; echo out", capture_stderr=True) == "out\nerr\n"
     assert await hook_ctx.run_on_host("echo a # comment", capture_stderr=True) == "a\n"
 
 
@@ -152,7 +159,7 @@ async def test_a_command_that_fails_raises_or_is_handed_back(hook_ctx: HookConte
     result = await hook_ctx.run_on_host("echo partial; exit 3", check=False)
     assert (result.exit_code, result.stdout) == (3, "partial\n")
     result = await hook_ctx.run_on_host("echo why >&2; exit 4", check=False, capture_stderr=True)
-    assert (result.exit_code, result.stdout) == (4, "why\n")
+    assert (result.exit_code, result.stderr) == (4, "why\n")
 
 
 async def test_the_failure_s_class_is_looked_up_when_it_is_raised(
@@ -178,10 +185,6 @@ async def one(*pieces: bytes) -> AsyncIterator[bytes]:
 async def test_each_kind_of_source_can_be_copied(
     hook_ctx: HookContext, host: LocalHost, ctx: Ctx, tmp_path: Path
 ) -> None:
-    class ObjectId:
-        def __str__(self) -> str:
-            return "b1"
-
     ctx.blobs["b1"] = b"of a blob"
     source = tmp_path / "source"
     source.write_bytes(b"of a file")
@@ -202,6 +205,42 @@ async def test_each_kind_of_source_can_be_copied(
     }
     with pytest.raises(TypeError, match="not int"):
         await hook_ctx.copy_file(17, "number")
+
+
+class ObjectId:
+    """Has the name of what stands for a stored blob."""
+
+    def __str__(self) -> str:
+        return "b1"
+
+
+@pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, 1_000_000])
+async def test_a_blob_is_copied_piece_by_piece(
+    hook_ctx: HookContext, host: LocalHost, ctx: Ctx, size: int
+) -> None:
+    ctx.blobs["b1"] = bytes(size)
+    for skip in (False, True):
+        await hook_ctx.copy_file(ObjectId(), "blob", skip_if_unchanged=skip)
+        assert Path(host.workdir, "blob").read_bytes() == bytes(size)
+    assert ctx.largest_read <= 256 * 1024
+    assert ctx.messages[-1] == "Already up to date: blob"
+
+
+async def test_a_blob_reaches_the_host_as_an_iterator_with_its_digest(ctx: Ctx) -> None:
+    class Host:
+        workdir = "/work"
+
+        async def put_file_to_host(self, source: Any, target: str, **options: Any) -> None:
+            received.append((hasattr(source, "__aiter__"), target, options["expected_sha256"]))
+            options["progress_cb"](50.0, None)
+
+    received: list[Any] = []
+    ctx.blobs["b1"] = b"of a blob"
+    hook_ctx = HookContext(ctx, Host())
+    await hook_ctx.copy_file(ObjectId(), "blob")
+    await hook_ctx.copy_file(ObjectId(), "blob", skip_if_unchanged=True)
+    digest = hashlib.sha256(b"of a blob").hexdigest()
+    assert received == [(True, "/work/blob", None), (True, "/work/blob", digest)]
 
 
 async def test_progress_names_the_file_once_per_step(hook_ctx: HookContext, ctx: Ctx) -> None:
