@@ -75,8 +75,10 @@ class AgentConversation:
 
     # Sending.
 
-    async def send(self, text: str) -> Sent:
+    async def send(self, text: str, *, uuid: str | None = None) -> Sent:
         """Queue `text`: it is sent when everything before it was answered. Returns as soon as it is accepted.
+
+        `uuid` is ignored: what comes of a message is told by the `Sent`.
 
         Raises:
             TypeError, ValueError: it is no text, or has a lone surrogate, which no agent can read.
@@ -189,6 +191,10 @@ class AgentConversation:
         """Wait until it has ended and its processes are gone; why."""
         how = await self.core.over.wait()
         return self.closed_reason or how
+
+    async def set_control(self, control_id: str, value: str | bool) -> None:
+        """None of the backends has a selector that can be set while it runs, so every id is unknown."""
+        await trio.lowlevel.checkpoint()
 
     # Looking at it.
 

@@ -115,9 +115,13 @@ class AsyncioConversation:
     def __repr__(self) -> str:
         return f"<AsyncioConversation over {self._inner!r}>"
 
-    async def send(self, text: str) -> Sent:
+    async def send(self, text: str, *, uuid: str | None = None) -> Sent:
         """See `AgentConversation.send`."""
-        return await within_trio(lambda: self._inner.send(text))
+        return await within_trio(lambda: self._inner.send(text, uuid=uuid))
+
+    async def set_control(self, control_id: str, value: str | bool) -> None:
+        """See `AgentConversation.set_control`."""
+        await within_trio(lambda: self._inner.set_control(control_id, value))
 
     async def steer(self, text: str) -> Sent:
         """See `AgentConversation.steer`."""

@@ -83,8 +83,12 @@ Unsubscribe = Callable[[], None]
 class Conversation(Protocol):
     """A dialogue with one running agent."""
 
-    async def send(self, text: str) -> object:
+    async def send(self, text: str, *, uuid: str | None = None) -> object:
         """Queue `text` for the agent.
+
+        Args:
+            text: the message.
+            uuid: an id for it; a backend that gives its messages ids of its own may adopt it, others ignore it.
 
         Raises:
             ConversationClosed: it has ended.
@@ -108,6 +112,9 @@ class Conversation(Protocol):
 
     async def interrupt(self) -> object:
         """Stop what the agent is doing now; what is queued stays queued."""
+
+    async def set_control(self, control_id: str, value: str | bool) -> None:
+        """Set one of the agent's selectors (`optio_agents.session_controls`); an unknown id does nothing."""
 
     async def close(self) -> object:
         """End the conversation and the agent. Idempotent."""

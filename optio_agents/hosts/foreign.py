@@ -1,9 +1,9 @@
 """Any object with a few of optio-host's methods as a session's host.
 
-Needed are `workdir` and `tail_file(path)`. What else is there is used: `setup_workdir`, `run_command`,
-`fetch_bytes_from_host`, `write_text`. With `run_command`, deliverables are checked and read over there in
-one step; without it, `fetch_bytes_from_host` is trusted to read the right file. The methods may be Trio or
-asyncio code.
+Needed are `workdir` and `tail_file(path)`; without the latter the log is read when the agent has ended, by
+`fetch_bytes_from_host`. What else is there is used: `setup_workdir`, `run_command`, `write_text`. With
+`run_command`, deliverables are checked and read over there in one step; without it, `fetch_bytes_from_host`
+is trusted to read the right file. The methods may be Trio or asyncio code.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ForeignHost:
         path = f"{self.workdir}/{LOG_NAME}"
         reader = ForeignLogReader(
             self._boundary,
-            lambda: self._host.tail_file(path),
+            None if self._method("tail_file") is None else lambda: self._host.tail_file(path),
             position,
             fetch=None if self._method("fetch_bytes_from_host") is None else lambda: self._fetch(path),
         )

@@ -26,19 +26,18 @@ _NAME_LIMIT: Final = 120
 
 _ADVICE: Final = {
     RejectionKind.INVALID_PATH: (
-        f"not a usable file name ({{detail}}). Save the file under a plain name in"
+        f"invalid deliverable path ({{detail}}). Save the file under a plain name in"
         f" ./{DELIVERABLES_SUBDIR}/ and announce"
         " that."
     ),
     RejectionKind.OUTSIDE: (
-        f"the path leads out of ./{DELIVERABLES_SUBDIR}/, and only files in there can be delivered"
-        f" ({{detail}}). Copy the file itself into ./{DELIVERABLES_SUBDIR}/ (no link) and announce the"
-        f" copy."
+        f"invalid deliverable path: it is not under {DELIVERABLES_SUBDIR}/ ({{detail}}). Copy the file itself into"
+        f" ./{DELIVERABLES_SUBDIR}/ (no link) and announce the copy."
     ),
     RejectionKind.MISSING: (
-        f"no such file ({{detail}}). Check the spelling and that the file was written into"
-        f" ./{DELIVERABLES_SUBDIR}/ of"
-        " the working directory in which you were started, then announce it again."
+        f"no such file, or it is not under {DELIVERABLES_SUBDIR}/ ({{detail}}). Check the spelling and"
+        f" that the file was written into ./{DELIVERABLES_SUBDIR}/ of the working directory in which you were"
+        " started, then announce it again."
     ),
     RejectionKind.NOT_REGULAR: (
         "not a regular file ({detail}). A directory, link, pipe or device cannot be delivered: pack it"
@@ -53,7 +52,7 @@ _ADVICE: Final = {
         " each one."
     ),
     RejectionKind.NOT_UTF8: (
-        "the file is not UTF-8 text ({detail}). Save it as UTF-8 and announce it again; encode binary"
+        "the file is not valid UTF-8 ({detail}). Save it as UTF-8 and announce it again; encode binary"
         " content as text."
     ),
 }

@@ -90,8 +90,9 @@ def _check_host(host: Any, keywords: bool) -> None:
             f"host is an object on which the agent runs, not {_kind(host)}: for a directory of this machine, give "
             "optio_agents.hosts.LocalHost.within(path) under Trio, optio_host's LocalHost(path) under asyncio"
         )
-    reads = hasattr(host, "tail_file") or hasattr(host, "open_log")
-    if not hasattr(host, "workdir") or (keywords and not reads):
+    # A host that can set a workdir up but follow no log is none of these mistakes: its body or a hook may fail first.
+    is_host = any(hasattr(host, method) for method in ("tail_file", "open_log", "setup_workdir"))
+    if not hasattr(host, "workdir") or (keywords and not is_host):
         raise TypeError(f"host is an object with at least workdir and tail_file, not {_kind(host)}")
     optio_host = sys.modules.get("optio_host.host")
     if (

@@ -50,7 +50,8 @@ class Conclusion:
         verdict = self._verdict(failure)
         shown = self._shown(verdict)
         if shown is None and after_failure is not None:
-            verdict = Verdict(Ending.FAILED, f"after_execute failed: {after_failure!r}", after_failure)
+            message = f"after_execute callback raised: {after_failure!r}"
+            verdict = Verdict(Ending.FAILED, message, after_failure)
             shown = after_failure
         request = next((each for each in raised if isinstance(each, EXIT_REQUESTS)), None)
         if request is not None and not isinstance(shown, EXIT_REQUESTS):
@@ -60,13 +61,18 @@ class Conclusion:
                 raised.append(shown)
             shown = request
         others = [each for each in raised if each is not shown and each is not verdict.error]
-        return self._end(verdict, shown, others)
+        return self._end(verdict, shown, others, after_failure)
 
     def _end(
-        self, verdict: Verdict, shown: BaseException | None, others: list[BaseException]
+        self,
+        verdict: Verdict,
+        shown: BaseException | None,
+        others: list[BaseException],
+        after_failure: BaseException | None,
     ) -> SessionOutcome:
         for other in others:
-            self._recorder.note(f"Also raised: {other!r}")
+            of = "after_execute callback raised" if other is after_failure else "Also raised"
+            self._recorder.note(f"{of}: {other!r}")
             if shown is not None:
                 shown.add_note(f"Also raised in this session: {other!r}")
         outcome = self._recorder.outcome(verdict.ending, verdict.message)
@@ -94,6 +100,9 @@ class Conclusion:
             return Verdict(Ending.FAILED, repr(failure), failure)
         if verdict is not None and (verdict.ending is Ending.CANCELLED or not self._is_good(verdict)):
             return verdict
+        if verdict is None and (error := self._judge.body_error) is not None:
+            # The body had failed already, and what was left to read of its log failed, too.
+            return Verdict(Ending.BODY_FAILED, repr(error), error)
         name, cause = _root(failure)
         return Verdict(
             Ending.FAILED, f"the session's {name} failed: {cause!r}" if name else repr(failure), failure

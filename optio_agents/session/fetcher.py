@@ -113,15 +113,16 @@ class Fetcher:
     async def _hand_over(self, batch: _Batch) -> None:
         group = batch.group
 
-        def answer(index: int, outcome: Outcome[Any]) -> None:
-            self._answer(group[index], outcome, batch)
-
         if self._on_file is None:
             callback, label = self._on_text, "on_deliverable"
             calls: list[tuple[Any, ...]] = [(self._hook_context, each.path, each.content) for each in group]
         else:
             callback, label = self._on_file, "on_deliverable_file"
             calls = [(self._hook_context, each.content) for each in group]
+
+        def answer(index: int, outcome: Outcome[Any]) -> None:
+            self._answer(group[index], outcome, batch, label)
+
         if callback is None:
             for item in group:
                 self._reply(item.path, replies.ACCEPTED, batch, size=item.size, sha256=item.sha256)
@@ -132,13 +133,13 @@ class Fetcher:
         batch.close()
         await batch.outbox.flush()
 
-    def _answer(self, item: Fetched, outcome: Outcome[Any], batch: _Batch) -> None:
+    def _answer(self, item: Fetched, outcome: Outcome[Any], batch: _Batch, label: str) -> None:
         raised: Exception | None = None
         try:
             reply = replies.callback_reply(outcome.unwrap())
         except Exception as error:  # noqa: BLE001 - whatever the caller's callback raised
             reply, raised = replies.TROUBLE, error
-            text = f"The callback failed for the deliverable {item.path}: {error!r}"
+            text = f"{label} callback raised for {item.path}: {error!r}"
             self._recorder.problem(text, actor="fetcher", error=error)
         self._reply(
             item.path,

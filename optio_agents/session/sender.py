@@ -13,7 +13,7 @@ from optio_agents.context import HookContext
 from optio_agents.session.recorder import Recorder
 from optio_agents.session.verdict import Trouble
 
-NO_CHANNEL = "The agent has no input channel: replies to it are only kept in the outcome"
+NO_CHANNEL = "There is no channel to the agent: replies to it are only kept in the outcome"
 
 
 class Sender:
@@ -44,7 +44,7 @@ class Sender:
         def record(index: int, outcome: Outcome[bool]) -> None:
             delivered = isinstance(outcome, Value) and outcome.value
             if isinstance(outcome, Error):
-                text = f"A message could not be sent to the agent: {outcome.error!r}"
+                text = f"send_to_agent failed: {outcome.error!r}"
                 self._recorder.problem(text, actor="sender", error=outcome.error)
             elif not delivered:
                 self._recorder.keep(f"The agent did not get: {messages[index]}", actor="sender")

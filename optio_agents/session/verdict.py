@@ -120,6 +120,12 @@ class Judge:
                 self._judge_body()
 
     @property
+    def body_error(self) -> Exception | None:
+        """What the body raised, while the rest of the log is read before that is judged."""
+        error = None if self._body is None else self._body.error
+        return error if isinstance(error, Exception) else None
+
+    @property
     def others(self) -> list[BaseException]:
         """The exceptions that did not decide."""
         decided = None if self.verdict is None else self.verdict.error
@@ -128,7 +134,12 @@ class Judge:
     def _judge_body(self) -> None:
         body, self._body = self._body, None
         if body is None or body.error is None:
-            self._decide(Verdict(Ending.BODY_ENDED, "the agent's work ended before DONE"))
+            self._decide(
+                Verdict(
+                    Ending.BODY_ENDED,
+                    "body returned before DONE: the log has neither DONE nor ERROR",
+                )
+            )
         else:
             self._decide(Verdict(Ending.BODY_FAILED, repr(body.error), body.error))
 

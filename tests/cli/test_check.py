@@ -75,7 +75,9 @@ def test_a_path_that_would_be_rejected_is_said(tmp_path: Path, capsys: pytest.Ca
         tmp_path, capsys, b"DELIVERABLE: ../x\nDELIVERABLE: %s/deliverables/y\n" % bytes(tmp_path)
     )
     assert code == 0
-    assert shown[0].startswith("     1  DELIVERABLE: ../x (rejected: the path leads out of ./deliverables/")
+    assert shown[0].startswith(
+        "     1  DELIVERABLE: ../x (rejected: invalid deliverable path: it is not under"
+    )
     assert shown[1] == "     2  DELIVERABLE: y"
 
 

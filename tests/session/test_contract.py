@@ -573,7 +573,7 @@ async def test_without_a_sender_progress_says_so_once() -> None:
     outcome = await run_log_protocol_session(MemoryHost(), ctx, body=body)
     assert outcome.ending is Ending.DONE
     assert len(outcome.deliverables) == 3
-    assert sum("no input channel" in message for message in ctx.messages) == 1
+    assert sum("no channel" in message for message in ctx.messages) == 1
 
 
 async def test_the_text_of_a_deliverable_can_be_fetched_by_itself() -> None:

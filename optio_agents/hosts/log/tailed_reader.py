@@ -33,7 +33,7 @@ class ForeignLogReader:
 
     Args:
         boundary: to the world in which `tail` iterates.
-        tail: opens the iterator of lines.
+        tail: opens the iterator of lines. Without it, the log is read when nothing more will be written.
         position: where to go on; lines before it are skipped.
         fetch: reads the whole log as bytes, to see its end. Without it, the end is a second of silence.
     """
@@ -41,7 +41,7 @@ class ForeignLogReader:
     def __init__(
         self,
         boundary: Boundary,
-        tail: Callable[[], AsyncIterator[str]],
+        tail: Callable[[], AsyncIterator[str]] | None,
         position: LogPosition,
         fetch: Callable[[], Awaitable[bytes]] | None,
     ) -> None:
@@ -89,10 +89,12 @@ class ForeignLogReader:
 
     async def follow(self) -> None:
         """Pull lines until cancelled. An iterator that ends is opened again, at once if it showed something."""
+        if self._tail is None:
+            await trio.sleep_forever()
         pause = RETRY[0]
         while True:
             taken = self._taken
-            await self._pull_all()
+            await self._pull_all(self._tail)
             if self._failure is not None:
                 self._changed.set()
                 await trio.sleep_forever()
@@ -104,9 +106,9 @@ class ForeignLogReader:
             await trio.sleep(pause)
             pause = min(2 * pause, RETRY[1])
 
-    async def _pull_all(self) -> None:
+    async def _pull_all(self, tail: Callable[[], AsyncIterator[str]]) -> None:
         """Open one iterator and pull until it ends."""
-        lines, seen, ended = self._tail(), 0, False
+        lines, seen, ended = tail(), 0, False
 
         async def pull() -> None:
             nonlocal seen, ended
@@ -138,6 +140,8 @@ class ForeignLogReader:
 
     async def _read_rest(self) -> None:
         """Read to the end, as nothing more will be written."""
+        if self._tail is None and self._fetch is None:
+            raise NotImplementedError("this host offers no way to read the log: no tail_file")
         if self._fetch is None or not await self._fetch_rest(self._fetch):
             with trio.move_on_after(0.0 if self._exhausted else QUIET):
                 self._changed = trio.Event()
