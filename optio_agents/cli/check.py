@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import UsageError
@@ -24,14 +25,16 @@ from optio_agents.protocol.events import (
     StatusEvent,
     UnknownLine,
 )
+from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.near_miss import near_miss
 from optio_agents.protocol.parser import line_parser
 from optio_agents.protocol.paths import locate
 from optio_agents.protocol.rejections import DeliverableRejected
 from optio_agents.protocol.replies import rejected_reply
+from optio_agents.protocol.slips import slip
 
-NEAR_MISS = 1
-"""The exit code for a log that holds lines that were probably meant as keywords."""
+SLIPS = 1
+"""The exit code for a log with lines that are probably slips."""
 
 _CHUNK = 256 * 1024
 _TEXT_LIMIT = 160
@@ -45,41 +48,85 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Say what each line of a log means to a session. Lines that are probably slips get a hint.",
         epilog="exit codes: 0 no slips, 1 at least one line is probably a slip, 2 the log cannot be read",
     )
-    parser.add_argument("log", type=Path, metavar="LOGFILE", help="the log, usually optio.log")
+    parser.add_argument("log", type=Path, metavar="LOGFILE", help="the log, usually optio.log; - reads stdin")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     add_feature_options(parser)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedLine:
+    """One line of a log that is not blank."""
+
+    number: int
+    text: str
+    meaning: str
+    """What it means to a session, in one line."""
+    keyword: str | None
+    """The keyword that it begins with; `None` for plain text."""
+    hint: str | None = None
+    """What is probably wrong with it, and the remedy."""
+    terminated: bool = True
+    """Whether it ends with a newline. A running session waits for that; at the end of a session the line counts."""
+
+
 def run(args: argparse.Namespace) -> int:
-    """Print one line for each line that is not blank; return the exit code.
+    """Print what each line means; return the exit code.
 
     Raises:
         UsageError: the log cannot be read.
     """
-    features = features_of(args)
-    parse = line_parser(features)
-    workdir = os.path.dirname(os.path.abspath(args.log))
     slips = 0
+    for line in checked_lines(args.log, features_of(args)):
+        slips += line.hint is not None
+        if args.json:
+            print(json.dumps(asdict(line)))
+            continue
+        print(f"{line.number:6}  {line.meaning}")
+        if line.hint is not None:
+            print(f"        slip: {line.hint}")
+        if not line.terminated:
+            print("        no newline at its end: a running session waits for it")
+    if slips and not args.json:
+        print(f"{slips} probable {'slip' if slips == 1 else 'slips'}")
+    return SLIPS if slips else 0
+
+
+def checked_lines(log: Path, features: ProtocolFeatures) -> Iterator[CheckedLine]:
+    """Each line of `log` that is not blank, with its meaning; `-` is stdin. Memory is bounded by a line.
+
+    Raises:
+        UsageError: the log cannot be read.
+    """
+    parse = line_parser(features)
+    workdir = os.getcwd() if str(log) == "-" else os.path.dirname(os.path.abspath(log))
     ended_at: int | None = None
-    terminated = True
-    number = 0
-    for number, (line, terminated) in enumerate(_lines(args.log), 1):  # noqa: B007 - used after the loop
+    for number, (line, terminated) in enumerate(_lines(log), 1):
         if not line.strip():
             continue
-        if ended_at is not None:
-            print(f"{number:6}  not read: the log ended in line {ended_at}: {_shown(line)}")
-            continue
         event = parse(line)
-        print(f"{number:6}  {describe(event, workdir)}")
-        if isinstance(event, UnknownLine) and (hint := near_miss(line, features)) is not None:
-            slips += 1
-            print(f"        near miss: {hint.text}")
-        if isinstance(event, DoneEvent | ErrorEvent):
-            ended_at = number
-    if not terminated:
-        print(f"{number:6}  has no newline at its end: a running session waits for it")
-    if slips:
-        print(f"{slips} near {'miss' if slips == 1 else 'misses'}")
-    return NEAR_MISS if slips else 0
+        keyword = None if isinstance(event, UnknownLine) else line.partition(":")[0].strip()
+        if ended_at is not None:
+            meaning = f"not read, because the log ended in line {ended_at}: {_shown(line)}"
+            hint = f"{keyword} after the end is lost: write it before DONE or ERROR" if keyword else None
+        else:
+            meaning, hint = describe(event, workdir), _hint(line, event, workdir, features)
+            if isinstance(event, DoneEvent | ErrorEvent):
+                ended_at = number
+        yield CheckedLine(number, _shown(line), meaning, keyword, hint, terminated)
+
+
+def _hint(line: str, event: LogEvent, workdir: str, features: ProtocolFeatures) -> str | None:
+    if isinstance(event, UnknownLine):
+        missed = near_miss(line, features)
+        return None if missed is None else missed.text
+    if (text := slip(line, event)) is not None:
+        return text
+    if isinstance(event, DeliverableEvent):
+        try:
+            locate(event.path, workdir)
+        except DeliverableRejected as rejected:
+            return rejected_reply(rejected)
+    return None
 
 
 def describe(event: LogEvent, workdir: str) -> str:
@@ -115,8 +162,8 @@ def describe(event: LogEvent, workdir: str) -> str:
 def _judged(path: str, workdir: str) -> str:
     try:
         return _shown(locate(path, workdir))
-    except DeliverableRejected as rejected:
-        return f"{_shown(path)} ({rejected_reply(rejected)})"
+    except DeliverableRejected:
+        return f"{_shown(path)} (rejected)"
 
 
 def _shown(text: str) -> str:
@@ -127,7 +174,11 @@ def _lines(log: Path) -> Iterator[tuple[str, bool]]:
     """The log's lines, framed as a session frames them, and whether each had its newline; bounded memory."""
     framer = Framer()
     try:
-        with log.open("rb", buffering=0) as file:
+        with (
+            open(0, "rb", buffering=0, closefd=False)
+            if str(log) == "-"
+            else log.open("rb", buffering=0) as file
+        ):
             while chunk := file.read(_CHUNK):
                 for frame in framer.feed(chunk):
                     for line in frame.data.split(b"\n")[:-1]:

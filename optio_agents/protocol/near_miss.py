@@ -1,7 +1,7 @@
 """Lines that were surely meant as a keyword, and are none.
 
-An agent that writes `done` or `**DONE**` waits for a session to end that will not end. The parser stays
-strict, or every log would be open to guesses; what looks like a slip is hinted to the agent instead, once.
+An agent that writes `done` or `**DONE**` waits for a session to end that will not end. The parser stays strict, or
+every log would be open to guesses. The agent gets a hint instead, which says what is wrong with the line.
 """
 
 from __future__ import annotations
@@ -19,9 +19,18 @@ from optio_agents.protocol.limits import HINT_PREFIX
 from optio_agents.protocol.parser import parse_log_line
 
 _QUOTE_LIMIT: Final = 80
+_HIDDEN_SHOWN: Final = 5
 _DECORATION: Final = (
     " \t\v\f\r\x85\xa0*_`~#>|-+=.:;,!\"'()[]{}<\u2022\u2013\u2014\u201c\u201d\u2026\ufeff\u200b"
 )
+_ALIASES: Final = {
+    "DELIVERED": "DELIVERABLE",
+    "DELIVERY": "DELIVERABLE",
+    "FINISHED": "DONE",
+    "COMPLETE": "DONE",
+}
+"""Other words that agents write for a keyword, upper case, with a colon."""
+
 _NAME = re.compile(r"[A-Za-z]+(?:[ _-]MESSAGES?)?", re.IGNORECASE)
 _TRAILING_MARKS: Final = frozenset(_DECORATION) | {"\u2705", "\u2714"}
 
@@ -63,19 +72,55 @@ def near_miss(line: str, features: ProtocolFeatures = DEFAULT_FEATURES) -> Hint 
         return None  # a long line that does begin as it should
     if not _looks_meant(keyword, written, rest):
         return None
-    return Hint(keyword.name, _advice(keyword, head))
+    return Hint(keyword.name, _advice(keyword, head, _faults(keyword, head, written, rest)))
+
+
+def _faults(keyword: Keyword, head: str, written: str, rest: str) -> list[str]:
+    """Which rules the line breaks, each as a clause."""
+    before = head[: head.find(written[:1])] if written[:1] in head else head
+    faults = []
+    hidden = dict.fromkeys(each for each in head if not each.isprintable() and not each.isspace())
+    if hidden:
+        codes = ", ".join(f"U+{ord(each):04X}" for each in list(hidden)[:_HIDDEN_SHOWN])
+        faults.append(f"it holds invisible characters ({codes})")
+    if before[:1].isspace():
+        faults.append("it is indented")
+    if shown := display_text(before.strip(), _QUOTE_LIMIT).strip():
+        faults.append(f"`{shown}` stands before the keyword")
+    if not written.isupper():
+        faults.append(f"`{written}` is not in capitals")
+    if written.upper() != keyword.name:
+        faults.append(f"the keyword is spelled {keyword.name}")
+    if not rest.startswith(":"):
+        if rest.lstrip(_DECORATION.replace(":", "")).startswith(":"):
+            faults.append("there is something between the keyword and the colon")
+        elif rest.strip():
+            faults.append(
+                "there is more after the keyword"
+                if keyword.bare
+                else "the colon after the keyword is missing"
+            )
+        elif not keyword.bare:
+            faults.append("the colon and the text after the keyword are missing")
+    elif f"{written}:" not in head:
+        faults.append("its letters or its colon are not the plain ASCII ones")
+    elif not faults:
+        faults.append(f"what follows the colon is not {keyword.needs}")
+    return faults or ["it is not written exactly as shown here"]
 
 
 def _meant(written: str, features: ProtocolFeatures) -> Keyword | None:
     name = written.upper().replace(" ", "_").replace("-", "_")
     for keyword in enabled_keywords(features):
-        if name in (keyword.name, keyword.name + "S"):
+        if name in (keyword.name, keyword.name + "S") or _ALIASES.get(name) == keyword.name:
             return keyword
     return None
 
 
 def _looks_meant(keyword: Keyword, written: str, rest: str) -> bool:
     """Tell a slip from prose that happens to begin with the word."""
+    if written.upper() in _ALIASES:
+        return written.isupper() and rest.startswith(":")
     after = rest.lstrip(_DECORATION.replace(":", ""))
     if after.startswith(":"):
         return (
@@ -88,10 +133,10 @@ def _looks_meant(keyword: Keyword, written: str, rest: str) -> bool:
     return written.isupper() and not rest[:1].isalnum()  # `DONE all tests pass`, `DELIVERABLE report.md`
 
 
-def _advice(keyword: Keyword, head: str) -> str:
+def _advice(keyword: Keyword, head: str, faults: list[str]) -> str:
     forms = " or ".join(f"`{form}`" for form in keyword.forms)
     return (
-        f"the line `{display_text(head, _QUOTE_LIMIT)}` was taken as plain text. If you meant the keyword"
-        f" {keyword.name}, write {forms}: in capitals, at the very beginning of the line, with nothing"
-        f" around it; behind {keyword.name} stands {keyword.needs}."
+        f"the line `{display_text(head, _QUOTE_LIMIT)}` was taken as plain text: {', and '.join(faults)}. If you meant"
+        f" the keyword {keyword.name}, write {forms} at the very beginning of a line, with nothing around it; "
+        f"{keyword.name} is followed by {keyword.needs}."
     )

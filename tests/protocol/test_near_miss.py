@@ -68,6 +68,8 @@ def test_slips_are_found(line: str, keyword: str) -> None:
         "error in module x",
         "Attention please",
         "browser tests pass",
+        "delivered: two files",
+        "FINISHED building",
         "Compiling module 5",
         "x" * 1_000_000,
         " " * 1_000_000 + "done",
@@ -92,8 +94,32 @@ def test_only_lines_that_mean_nothing_are_near_misses(line: str, features: Proto
         assert isinstance(parse_log_line(line, features=features), UnknownLine)
 
 
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("  DONE", "it is indented"),
+        ("**DONE**", "`**` stands before the keyword"),
+        ("done", "`done` is not in capitals"),
+        ("STATUS 20% x", "the colon after the keyword is missing"),
+        ("DONE all tests pass", "there is more after the keyword"),
+        ("DELIVERABLE :x", "something between the keyword and the colon"),
+        ("DELIVERABLES: x", "the keyword is spelled DELIVERABLE"),
+        ("DELIVERED: deliverables/x", "the keyword is spelled DELIVERABLE"),
+        ("STATUS\uff1a50% x", "not the plain ASCII ones"),
+        ("DELIVERABLE:", "what follows the colon is not the path of a file"),
+        ("ATTENTION", "the colon and the text after the keyword are missing"),
+        ("\ufeffDONE", "invisible characters (U+FEFF)"),
+        ("\x00\x1b[1mDONE", "invisible characters (U+0000, U+001B)"),
+    ],
+)
+def test_the_hint_says_which_rule_is_broken(line: str, fault: str) -> None:
+    hint = near_miss(line, ALL_FEATURES)
+    assert hint is not None
+    assert fault in hint.text
+
+
 def test_the_hint_shows_the_line_and_how_to_write_it() -> None:
     hint = near_miss("**done\x1b[31m**", DEFAULT_FEATURES)
     assert hint is not None
-    assert hint.text.startswith("the line `**done**` was taken as plain text.")
+    assert hint.text.startswith("the line `**done**` was taken as plain text: ")
     assert "write `DONE` or `DONE: <summary>`" in hint.text
