@@ -19,7 +19,7 @@ COMMANDS = {
     "chat": "optio_agents.cli.chat.command",
     "prompt": "optio_agents.cli.prompt",
     "check": "optio_agents.cli.check",
-    "worker": "optio_agents.cli.worker",
+    "worker": "optio_agents.cli.worker.command",
 }
 """Each command and the module that does it: `add_parser(subparsers)` and `run(args) -> int`."""
 

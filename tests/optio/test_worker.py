@@ -35,22 +35,14 @@ class WorkerProcess:
         self.redis_url = redis.url
         self.process: subprocess.Popen[str] | None = None
 
+    def command(self) -> list[str]:
+        """The command line of such a worker."""
+        program = [sys.executable, "-m", "optio_agents.cli", "worker", "tests.optio.worker_tasks:get_tasks"]
+        return [*program, "--mongo-url", self.mongo_url, "--redis-url", self.redis_url, "--prefix", "test"]
+
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        arguments = ["--mongo-url", self.mongo_url, "--redis-url", self.redis_url, "--prefix", "test"]
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "optio_agents.cli",
-                "worker",
-                "tests.optio.worker_tasks:get_tasks",
-                *arguments,
-            ],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.process = subprocess.Popen(self.command(), cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         lines: list[str] = []
         for line in self.process.stderr:
@@ -205,12 +197,35 @@ def test_what_is_no_function_is_unusable(name: str, text: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_without_a_server_the_worker_says_so() -> None:
-    url = "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=100"
+def test_without_a_server_the_worker_says_so_in_one_line_without_the_password() -> None:
+    url = "mongodb://user:s3cret@127.0.0.1:1/x?serverSelectionTimeoutMS=100"
     command = [sys.executable, "-m", "optio_agents.cli", "worker", "tests.optio.worker_tasks:get_tasks"]
     ended = subprocess.run(
-        [*command, "--mongo-url", url], cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False
+        command,
+        cwd=ROOT,
+        env={**os.environ, "OPTIO_AGENTS_MONGO_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        check=False,
     )
+    assert ended.returncode == 74
+    assert ended.stderr.startswith("optio-agents: no server: MongoDB at 127.0.0.1:1/x: ")
+    assert len(ended.stderr.splitlines()) == 1
+    assert len(ended.stderr) < 250
+    assert "s3cret" not in ended.stderr
+
+
+def test_a_second_worker_on_the_prefix_is_refused_at_once(worker: WorkerProcess) -> None:
+    ended = subprocess.run(
+        worker.command(), cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False
+    )
+    assert worker.process is not None
     assert ended.returncode == 2
-    assert "no server" in ended.stderr
-    assert os.path.basename(__file__) not in ended.stderr
+    assert (
+        f"another worker already works on prefix 'test' of database {worker.database_name!r}" in ended.stderr
+    )
+    assert f"pid {worker.process.pid} on " in ended.stderr
+    assert "give each a prefix of its own" in ended.stderr
+    assert worker.process.poll() is None
+    assert worker.end(signal.SIGTERM) == 0

@@ -1,0 +1,179 @@
+"""`optio-agents worker`: an optio worker for the tasks of a Python module, on optio-core's own lifecycle."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
+from optio_agents.cli.worker.definitions import checked, find_function
+from optio_agents.cli.worker.settings import WorkerSettings, add_arguments, read_settings
+
+if TYPE_CHECKING:
+    from optio_core.lifecycle import Optio
+
+    from optio_agents.task.lease import Lease
+
+DEFAULT_DATABASE = "optio"
+"""The database, when the URL names none."""
+
+CONNECT_SECONDS = 5.0
+"""How long the database may take to answer at the start. Later outages are waited for (30 s for each operation)."""
+
+CONSUMER = "optio-agents"
+TASK_ROOT, REMOTE_TASK_ROOT = "OPTIO_AGENTS_TASK_ROOT", "OPTIO_AGENTS_REMOTE_TASK_ROOT"
+"""What optio-host reads (`optio_host.paths.task_dir`)."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `worker` and its arguments."""
+    parser = subparsers.add_parser(
+        "worker",
+        help="run an optio worker for the tasks that a Python function defines",
+        description="Run an optio worker until SIGTERM or SIGINT. FUNCTION(services, metadata_filter) returns the "
+        "task definitions, for example made by optio_agents.task.create_agent_task; it may be async. A setting comes "
+        "from its option, from the environment variable in brackets, or from the file of --config.",
+    )
+    parser.add_argument("tasks", metavar="MODULE:FUNCTION", help="where the task definitions come from")
+    add_arguments(parser)
+    parser.add_argument("--verbose", action="store_true", help="log what the worker does")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Work until a signal ends it; return the exit code.
+
+    Raises:
+        CommandFailure: the settings or the tasks cannot be used, a server cannot be reached, or another worker has the
+            prefix.
+    """
+    logging.basicConfig(
+        level=logging.INFO if args.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    settings = read_settings(args, os.environ)
+    _set_task_roots(settings)
+    definitions = checked(args.tasks, find_function(args.tasks))
+    asyncio.run(_work(args.tasks, settings, definitions))
+    return 0
+
+
+async def _work(
+    name: str, settings: WorkerSettings, definitions: Callable[[Any, Any], Awaitable[list[Any]]]
+) -> None:
+    from motor.motor_asyncio import AsyncIOMotorClient
+    from pymongo.errors import PyMongoError
+    from redis.exceptions import RedisError
+
+    from optio_agents.task.lease import LeaseHeld, worker_lease
+
+    try:
+        await _find_database(settings.mongo_url)
+        client: Any = AsyncIOMotorClient(settings.mongo_url)
+        with closing(client):
+            database = client.get_default_database(default=DEFAULT_DATABASE)
+            async with worker_lease(database, settings.prefix) as lease:
+                await _work_with(lease, name, settings, database, definitions)
+    except LeaseHeld as error:
+        raise UsageError(f"{error} (--prefix)") from error
+    except PyMongoError as error:
+        raise _unreachable("MongoDB", settings.mongo_url, error) from error
+    except (RedisError, OSError) as error:
+        raise _unreachable("Redis", settings.redis_url or "", error) from error
+
+
+async def _find_database(url: str) -> None:
+    """Find out quickly whether the database answers, with a client of its own: the worker's one is patient."""
+    from motor.motor_asyncio import AsyncIOMotorClient
+
+    patience = _parsed(url)["options"].get("serverselectiontimeoutms", CONNECT_SECONDS * 1000)
+    client: Any = AsyncIOMotorClient(url, serverSelectionTimeoutMS=int(patience))
+    with closing(client):
+        await client.admin.command("ping")
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    """The parts of the database's URL.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from pymongo.errors import PyMongoError
+    from pymongo.uri_parser import parse_uri
+
+    try:
+        return dict(parse_uri(url))
+    except (PyMongoError, ValueError) as error:
+        reason = _without_password(str(error), url)
+        raise UsageError(f"the URL of the database cannot be used: {reason}") from error
+
+
+def _set_task_roots(settings: WorkerSettings) -> None:
+    """Give the tasks of this worker directories of their own: another prefix may have tasks of the same names."""
+    database = _parsed(settings.mongo_url)["database"] or DEFAULT_DATABASE
+    own = os.path.join(*(quote(part, safe="") for part in (database, settings.prefix)))
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    if settings.task_root is not None:
+        os.environ[TASK_ROOT] = settings.task_root
+    os.environ.setdefault(TASK_ROOT, os.path.join(data, CONSUMER, own))
+    os.environ.setdefault(REMOTE_TASK_ROOT, f"/tmp/{CONSUMER}/{own}")
+
+
+async def _work_with(
+    lease: Lease,
+    name: str,
+    settings: WorkerSettings,
+    database: Any,
+    definitions: Callable[[Any, Any], Awaitable[list[Any]]],
+) -> None:
+    from optio_core.lifecycle import Optio
+
+    optio = Optio()
+    await optio.init(
+        mongo_db=database,
+        prefix=settings.prefix,
+        redis_url=settings.redis_url,
+        get_task_definitions=definitions,
+        cancel_grace_seconds=settings.cancel_grace,
+        auto_resume_delay_seconds=settings.auto_resume_delay,
+    )
+    print(f"optio worker ready: {name}, prefix {settings.prefix}", file=sys.stderr, flush=True)
+    await _until_shut_down(optio, lease)
+
+
+async def _until_shut_down(optio: Optio, lease: Lease) -> None:
+    """Run until a signal ends it, or until another worker has the lease.
+
+    Raises:
+        CommandFailure: the lease is lost.
+    """
+    running = asyncio.create_task(optio.run(), name="optio worker")
+    losing = asyncio.create_task(lease.lost.wait(), name="loss of the lease")
+    try:
+        await asyncio.wait({running, losing}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await optio.shutdown()
+        await running
+    finally:
+        losing.cancel()
+    if lease.lost.is_set():
+        raise CommandFailure(ExitCode.IO_ERROR, "another worker has taken the lease: this one has ended")
+
+
+def _unreachable(server: str, url: str, error: Exception) -> CommandFailure:
+    """The failure in one line, without the password that the URL may hold."""
+    place = url.rpartition("@")[2].partition("://")[2] if "@" not in url else url.rpartition("@")[2]
+    reason = _without_password(str(error), url).split(", Timeout:")[0].splitlines()[0][:160]
+    return CommandFailure(ExitCode.IO_ERROR, f"no server: {server} at {place.partition('?')[0]}: {reason}")
+
+
+def _without_password(text: str, url: str) -> str:
+    secret = url.partition("://")[2].rpartition("@")[0]
+    return text.replace(secret, "...") if secret else text

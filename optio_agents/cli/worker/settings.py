@@ -1,0 +1,137 @@
+"""The settings of a worker: from options, environment variables or a file, so that no password is on a command line."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optio_agents.cli.exit_codes import UsageError
+
+VARIABLE_PREFIX = "OPTIO_AGENTS_"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: `--the-name`, `OPTIO_AGENTS_THE_NAME`, or `the_name` in the file; the first that is there counts."""
+
+    name: str
+    metavar: str
+    help: str
+    default: Any = None
+    parse: Callable[[Any], Any] = str
+
+    @property
+    def option(self) -> str:
+        """The option of the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"{VARIABLE_PREFIX}{self.name.upper()}"
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 < seconds < math.inf:
+        raise ValueError("it must be a positive number of seconds")
+    return seconds
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("it must be a text that is not empty")
+    return value
+
+
+SETTINGS = (
+    Setting("mongo_url", "URL", "mongodb://host:port[/database]; required", parse=_text),
+    Setting("redis_url", "URL", "redis://host:port, for control from the dashboard", parse=_text),
+    Setting("prefix", "NAME", "namespace in the database, one worker for each", "optio", _text),
+    Setting("cancel_grace", "SECONDS", "how long a cancelled task may take to end", 5.0, _seconds),
+    Setting("auto_resume_delay", "SECONDS", "from the start until tasks are resumed", 300.0, _seconds),
+    Setting("task_root", "DIRECTORY", "where the task directories are on this machine", parse=_text),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """The settings of a worker. Times in seconds."""
+
+    mongo_url: str
+    redis_url: str | None
+    prefix: str
+    cancel_grace: float
+    auto_resume_delay: float
+    task_root: str | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each setting."""
+    for setting in SETTINGS:
+        default = f" (default: {setting.default})" if setting.default is not None else ""
+        parser.add_argument(
+            setting.option, metavar=setting.metavar, help=f"{setting.help}{default} [{setting.variable}]"
+        )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f'TOML with the names in small letters, as prefix = "optio" [{VARIABLE_PREFIX}CONFIG]',
+    )
+
+
+def read_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> WorkerSettings:
+    """Put the settings together.
+
+    Raises:
+        UsageError: one of them is missing or cannot be used; the text says which, and where it comes from.
+    """
+    path = args.config or environment.get(f"{VARIABLE_PREFIX}CONFIG")
+    content = _read_file(path) if path else {}
+    values = {setting.name: _value(setting, args, environment, content, path) for setting in SETTINGS}
+    if values["mongo_url"] is None:
+        raise UsageError(
+            "no database: set OPTIO_AGENTS_MONGO_URL, or mongo_url in the file of --config, or give --mongo-url "
+            "(which other users of this machine can read)"
+        )
+    return WorkerSettings(**values)
+
+
+def _value(
+    setting: Setting,
+    args: argparse.Namespace,
+    environment: Mapping[str, str],
+    content: Mapping[str, Any],
+    path: str | None,
+) -> Any:
+    for value, source in (
+        (getattr(args, setting.name), setting.option),
+        (environment.get(setting.variable) or None, setting.variable),
+        (content.get(setting.name), f"{setting.name} in {path}"),
+    ):
+        if value is not None:
+            try:
+                return setting.parse(value)
+            except (ValueError, TypeError) as error:
+                raise UsageError(f"{source} cannot be used: {error}") from error
+    return setting.default
+
+
+def _read_file(path: str) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    known = {setting.name for setting in SETTINGS}
+    if unknown := sorted(set(content) - known):
+        raise UsageError(
+            f"{path} has unknown settings: {', '.join(unknown)} (known: {', '.join(sorted(known))})"
+        )
+    return content

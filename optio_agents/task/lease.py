@@ -1,0 +1,211 @@
+"""The lease of a worker on a database and prefix: optio-core supports one worker for each, and does not enforce it.
+
+A second worker would mark the running tasks of the first as failed when it starts, and launch them again. So a worker
+holds a lease, one document in the database, for as long as it works:
+
+    async with worker_lease(database, "optio") as lease:
+        optio = Optio()
+        await optio.init(mongo_db=database, prefix="optio", ...)
+        ...
+
+The lease is renewed all the time and ends by itself when its worker is gone. The clock is the database's. A worker that
+was killed on this machine is recognised at once, by its pid and the time at which that process began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from optio_agents.hosts.processes.process_tree import parse_stat
+
+LEASE_SECONDS = 20.0
+"""How long a lease lasts that is not renewed. A worker on another machine that was killed is missed after this time."""
+
+RENEW_SECONDS = 5.0
+"""How often it is renewed. While the database cannot be reached no other worker can take the lease either."""
+
+_ID = "worker"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+_logger = logging.getLogger("optio_agents.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseHolder:
+    """Which worker holds a lease."""
+
+    host: str
+    pid: int
+    machine: str
+    """The running kernel and the namespace of its pids: only there does `pid` mean anything."""
+    started: int
+    """When the process began, in clock ticks since boot: tells it from a later one with the same pid."""
+    token: str
+    since: datetime | None = None
+    """When it got the lease, by the database's clock (UTC)."""
+
+    @classmethod
+    def this_process(cls) -> LeaseHolder:
+        """The holder that this process would be."""
+        pid = os.getpid()
+        return cls(socket.gethostname(), pid, _machine(), _started(pid) or 0, secrets.token_hex(8))
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> LeaseHolder:
+        """The holder that a document names."""
+        return cls(
+            host=str(document.get("host", "an unknown host")),
+            pid=int(document.get("pid", 0)),
+            machine=str(document.get("machine", "")),
+            started=int(document.get("started", 0)),
+            token=str(document.get("token", "")),
+            since=document.get("since"),
+        )
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it is known to have ended: it ran on this machine, and there is no such process any more."""
+        return self.machine == _machine() and _started(self.pid) != self.started
+
+    def __str__(self) -> str:
+        since = f" since {self.since:%Y-%m-%d %H:%M:%S} UTC" if self.since is not None else ""
+        return f"pid {self.pid} on {self.host}{since}"
+
+
+class LeaseHeld(Exception):  # noqa: N818 - named for what is the matter
+    """Another worker holds the lease: the configuration's fault. `holder` is that worker."""
+
+    def __init__(self, database: str, prefix: str, holder: LeaseHolder) -> None:
+        self.holder = holder
+        super().__init__(
+            f"another worker already works on prefix {prefix!r} of database {database!r}: {holder}. A prefix has one "
+            "worker. End that one first; to run several, give each a prefix of its own"
+        )
+
+
+class Lease:
+    """A lease that is held. `lost` is set when another worker has taken it: then this one must end."""
+
+    def __init__(self, collection: Any, holder: LeaseHolder) -> None:
+        self._collection = collection
+        self.holder = holder
+        self.lost = asyncio.Event()
+
+    async def renew_until_lost(self) -> None:
+        """Renew it for as long as it is ours."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                if not await self._renew():
+                    break
+            except PyMongoError as error:
+                _logger.warning(
+                    "the worker's lease could not be renewed, trying again: %s", _first_line(error)
+                )
+        _logger.error("another worker has taken the lease of %s", self.holder)
+        self.lost.set()
+
+    async def _renew(self) -> bool:
+        renewed = await self._collection.update_one(
+            {"_id": _ID, "token": self.holder.token}, [{"$set": {"expires": _in_seconds(LEASE_SECONDS)}}]
+        )
+        return bool(renewed.matched_count)
+
+    async def release(self) -> None:
+        """Give it back. If the database cannot be reached, it ends by itself."""
+        try:
+            async with asyncio.timeout(RENEW_SECONDS):
+                await self._collection.delete_one({"_id": _ID, "token": self.holder.token})
+        except (PyMongoError, TimeoutError) as error:
+            _logger.warning("the worker's lease could not be given back: %s", _first_line(error))
+
+
+@asynccontextmanager
+async def worker_lease(database: Any, prefix: str) -> AsyncIterator[Lease]:
+    """Hold the lease on `prefix` of `database` for the length of the block.
+
+    Args:
+        database: motor's, the one that `Optio.init` is given.
+        prefix: the same as for `Optio.init`.
+
+    Raises:
+        LeaseHeld: another worker has it.
+        PyMongoError: the database cannot be reached.
+    """
+    collection = database[f"{prefix}_worker_lease"]
+    holder = LeaseHolder.this_process()
+    other = await _take(collection, holder)
+    if other is not None and other.is_dead:
+        await collection.delete_one({"_id": _ID, "token": other.token})
+        other = await _take(collection, holder)
+    if other is not None:
+        raise LeaseHeld(database.name, prefix, other)
+    lease = Lease(collection, holder)
+    renewing = asyncio.create_task(lease.renew_until_lost(), name="worker lease")
+    try:
+        yield lease
+    finally:
+        renewing.cancel()
+        await asyncio.wait({renewing})
+        await lease.release()
+
+
+async def _take(collection: Any, holder: LeaseHolder) -> LeaseHolder | None:
+    """Take the lease if it is free; else return who holds it."""
+    mine = {
+        "_id": _ID,
+        "host": {"$literal": holder.host},
+        "pid": holder.pid,
+        "machine": {"$literal": holder.machine},
+        "started": holder.started,
+        "token": {"$literal": holder.token},
+        "since": "$$NOW",
+        "expires": _in_seconds(LEASE_SECONDS),
+    }
+    free = {"$lt": [{"$ifNull": ["$expires", _LONG_AGO]}, "$$NOW"]}
+    while True:
+        try:
+            document = await collection.find_one_and_update(
+                {"_id": _ID},
+                [{"$replaceWith": {"$cond": [free, mine, "$$ROOT"]}}],
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError:
+            continue  # another worker has made the document at the same moment
+        found = LeaseHolder.of(document)
+        return None if found.token == holder.token else found
+
+
+def _in_seconds(seconds: float) -> dict[str, Any]:
+    return {"$add": ["$$NOW", int(seconds * 1000)]}
+
+
+def _machine() -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+
+
+def _started(pid: int) -> int | None:
+    try:
+        entry = parse_stat(Path(f"/proc/{pid}/stat").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return None if entry.dead else entry.started
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
