@@ -7,6 +7,7 @@ order.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -22,8 +23,10 @@ from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.from_asyncio import AsyncioConversation
 from optio_agents.conversation.opening import open_conversation
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
+from optio_agents.conversation.requests import QuestionHandler
 from optio_agents.conversation.surface import ConversationClosed, PermissionHandler
-from optio_agents.conversation.values import State
+from optio_agents.conversation.values import BackgroundTask, State
+from optio_agents.protocol.display import display_text
 
 REMINDER = (
     f"{SYSTEM_MESSAGE_PREFIX}you have stopped, but the session goes on until ./optio.log says how it ended. "
@@ -35,6 +38,9 @@ CLOSE_SECONDS = 3.0
 """How long the agent may take to end in order once the session is over; less than the session waits for its body."""
 
 
+Say = Callable[[str], Awaitable[None]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class AgentBody:
     """`body=` for `run_log_protocol_session`, under Trio or asyncio, on a host that is this machine.
@@ -43,9 +49,12 @@ class AgentBody:
         agent: The agent; it works in the session's workdir.
         prompt: Its first message: the protocol's documentation and the task.
         on_permission_request: Who decides its permission requests. Without one they wait for ever.
+        on_question: Who answers what the agent asks its user. Without one its questions are declined.
         home, environment, options: As for `open_conversation`.
         idle_seconds: How long the agent may be idle (nothing running, nothing queued) before it is reminded
             that the session goes on. Long enough for the log to be read and a deliverable to be answered.
+        background_seconds: How long an idle agent is waited for that has left work running in the background (a
+            build, a subagent), before it is reminded like any other. The wait is said in the progress.
         reminders: How many times; after them the body returns, which is a failure unless the log says DONE.
     """
 
@@ -57,6 +66,8 @@ class AgentBody:
     options: ConversationOptions = DEFAULT_OPTIONS
     idle_seconds: float = 30.0
     reminders: int = 2
+    background_seconds: float = 3600.0
+    on_question: QuestionHandler | None = None
 
     async def __call__(self, host: Any, hook_context: HookContext) -> None:
         """Run the agent until the session ends it, it ends, or it idles in spite of the reminders.
@@ -85,9 +96,18 @@ class AgentBody:
         ) as conversation:
             if self.on_permission_request is not None:
                 conversation.on_permission_request(self.on_permission_request)
+            if self.on_question is not None:
+                conversation.on_question(self.on_question)
             hook_context._agent_sender = _sender(conversation)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._attend, conversation, nursery.cancel_scope)
+
+                async def report(message: str) -> None:
+                    hook_context.report_progress(None, message)
+
+                async def say(message: str) -> None:
+                    await boundary.call(report, message, label="reporting progress")
+
+                nursery.start_soon(self._attend, conversation, say, nursery.cancel_scope)
                 await over.wait()
                 nursery.cancel_scope.cancel(reason="the session is over")
             ended = conversation.closed_reason
@@ -95,30 +115,58 @@ class AgentBody:
         if ended is not None:
             raise ConversationClosed(f"{conversation.name} ended before the session did: {ended}")
 
-    async def _attend(self, conversation: AgentConversation, attending: trio.CancelScope) -> None:
+    async def _attend(self, conversation: AgentConversation, say: Say, attending: trio.CancelScope) -> None:
         """See the agent through its turns; cancels `attending` when it has ended or idles in spite of everything."""
         with suppress(ConversationClosed):
             await conversation.send(self.prompt)
             for reminders_left in reversed(range(self.reminders + 1)):
-                await self._wait_idle(conversation)
+                await self._wait_idle(conversation, say)
                 if reminders_left:
                     await conversation.send(REMINDER)
         attending.cancel(reason="the agent has nothing more to do")
 
-    async def _wait_idle(self, conversation: AgentConversation) -> None:
-        """Wait until it has been idle for long enough.
+    async def _wait_idle(self, conversation: AgentConversation, say: Say) -> None:
+        """Wait until it has been idle for long enough, or has left work running in the background for too long.
 
         Raises:
             ConversationClosed: it has ended.
         """
-        while True:
-            await conversation.settled()
-            if await conversation.wait_state(State.IDLE, State.CLOSED) is State.CLOSED:
-                raise ConversationClosed
-            with trio.move_on_after(self.idle_seconds) as idle:
-                await conversation.wait_state(*(state for state in State if state is not State.IDLE))
-            if idle.cancelled_caught:
-                return
+        with trio.CancelScope() as patience:
+            while True:
+                await conversation.settled()
+                if await conversation.wait_state(State.IDLE, State.CLOSED) is State.CLOSED:
+                    raise ConversationClosed
+                if conversation.background:
+                    # The limit runs from the first time that it is idle beside open work.
+                    patience.deadline = min(patience.deadline, trio.current_time() + self.background_seconds)
+                    await say(f"waiting for the agent's background work: {_names(conversation.background)}")
+                    await _first(conversation.wait_background_done, lambda: _busy(conversation))
+                    continue
+                patience.deadline = math.inf
+                with trio.move_on_after(self.idle_seconds) as idle:
+                    await _busy(conversation)
+                if idle.cancelled_caught and not conversation.background:
+                    return
+
+
+async def _busy(conversation: AgentConversation) -> None:
+    await conversation.wait_state(*(state for state in State if state is not State.IDLE))
+
+
+def _names(tasks: tuple[BackgroundTask, ...]) -> str:
+    return ", ".join(display_text(task.description or task.kind or task.key, 80) for task in tasks[:5])
+
+
+async def _first(*functions: Callable[[], Awaitable[object]]) -> None:
+    """Await them all until one of them returns."""
+    async with trio.open_nursery() as nursery:
+
+        async def one(function: Callable[[], Awaitable[object]]) -> None:
+            await function()
+            nursery.cancel_scope.cancel(reason="one of them has returned")
+
+        for function in functions:
+            nursery.start_soon(one, function)
 
 
 async def _in_order(life: Callable[[trio.Event], Awaitable[None]]) -> None:

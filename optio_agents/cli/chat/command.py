@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 
-from optio_agents.cli.exit_codes import UsageError
+from optio_agents.cli.exit_codes import ExitCode, UsageError
 
 AGENT_NAMES = ("claude", "codex", "gemini", "opencode")
+
+WORDS_LIMIT = 4000
+"""How many characters of what an agent said that does not start are shown."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,9 +21,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "chat",
         help="talk to a coding agent",
         description="Talk to a coding agent. Enter sends; what is sent while it is busy waits its turn. "
-        "Its questions for permission are answered with y or n. Ctrl-C interrupts it, twice leaves, Ctrl-D leaves "
-        "when everything is answered.",
-        epilog="exit codes: 0 left, 2 the agent cannot be started, 3 the agent ended by itself, 130 left by Ctrl-C",
+        "Its questions for permission are answered with one key, other questions with a line. Ctrl-C interrupts it, "
+        "twice leaves, Ctrl-D leaves when everything is answered.",
+        epilog="exit codes: 0 left, 2 the agent cannot be started, 3 the agent ended by itself, 130 left by Ctrl-C, "
+        "SIGTERM or SIGHUP, or because nobody reads the output any more",
     )
     parser.add_argument(
         "--agent", choices=AGENT_NAMES, default="claude", help="which agent (default: %(default)s)"
@@ -47,16 +52,43 @@ def run(args: argparse.Namespace) -> int:
     import trio
 
     from optio_agents.conversation import AgentNotStarted
+    from optio_agents.protocol.display import display_text
 
     if not os.path.isdir(args.workdir):
         raise UsageError(f"there is no directory {args.workdir!r}")
     try:
         return trio.run(_main, args)
     except AgentNotStarted as error:
-        raise UsageError(str(error)) from None
+        # It has the words of a program of which nothing is known: they must not act on the terminal.
+        raise UsageError(display_text(str(error), WORDS_LIMIT)) from None
 
 
 async def _main(args: argparse.Namespace) -> int:
+    """Chat; SIGTERM and SIGHUP end it, and the agent with it, from its start on."""
+    import trio
+
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    code = int(ExitCode.INTERRUPTED)
+    failure: Exception | None = None
+    with trio.open_signal_receiver(signal.SIGTERM, *hangup) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def end_on_signal() -> None:
+                async for number in signals:
+                    nursery.cancel_scope.cancel(reason=f"signal {number}")
+
+            nursery.start_soon(end_on_signal)
+            try:
+                code = await _chat(args)
+            except Exception as error:  # noqa: BLE001 - raised below, outside of the nursery: no group
+                failure = error
+            nursery.cancel_scope.cancel(reason="the chat is over")
+    if failure is not None:
+        raise failure
+    return code
+
+
+async def _chat(args: argparse.Namespace) -> int:
     from optio_agents.conversation import AGENTS, open_conversation
 
     recipe = AGENTS[args.agent]
@@ -66,7 +98,7 @@ async def _main(args: argparse.Namespace) -> int:
         if args.json:
             from optio_agents.cli.chat.json_program import ProgramChat
 
-            return await ProgramChat(conversation, sys.stdin.fileno(), sys.stdout).run()
+            return await ProgramChat(conversation, sys.stdin.fileno(), sys.stdout.fileno()).run()
         from optio_agents.cli.chat.terminal import TerminalChat
 
         return await TerminalChat(conversation, sys.stdin.fileno()).run()

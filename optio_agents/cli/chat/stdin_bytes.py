@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 import trio
 
@@ -14,10 +15,14 @@ async def read_some(descriptor: int) -> bytes:
 
     A terminal, a pipe or a socket is waited for; a regular file, which cannot be, is read in a thread.
     """
-    try:
-        await trio.lowlevel.wait_readable(descriptor)
-    except OSError:
-        return await trio.to_thread.run_sync(os.read, descriptor, READ_SIZE, abandon_on_cancel=True)
+    while True:
+        try:
+            await trio.lowlevel.wait_readable(descriptor)
+        except OSError:
+            return await trio.to_thread.run_sync(os.read, descriptor, READ_SIZE, abandon_on_cancel=True)
+        # What made it readable may have been thrown away since (a question flushes it): a read would block.
+        if select.select([descriptor], [], [], 0)[0]:
+            break
     try:
         return os.read(descriptor, READ_SIZE)
     except OSError:

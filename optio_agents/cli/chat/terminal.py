@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
+import shlex
 import signal
-import termios
-import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 
 import trio
 from rich.console import Console
+from rich.text import Text
 
+from optio_agents.cli.chat.dialog import Dialog
+from optio_agents.cli.chat.keyboard import Keyboard
 from optio_agents.cli.chat.stdin_bytes import read_some
+from optio_agents.cli.chat.visible import visible_line
 from optio_agents.cli.exit_codes import ExitCode
 from optio_agents.conversation import (
     AgentConversation,
     ConversationClosed,
     ConversationError,
-    PermissionDecision,
-    PermissionRequest,
+    Origin,
     State,
     TurnStatus,
 )
@@ -29,10 +28,8 @@ from optio_agents.protocol.display import display_text
 LEAVE_SECONDS = 2.0
 """A second Ctrl-C within this time leaves."""
 
-INPUT_SHOWN = 2000
-"""How many characters of a tool's input a question shows."""
-
-ANSWERS = {"y": "allow", "n": "deny"}
+HELD_LIMIT = 1024 * 1024
+"""How many characters of the agent's text are kept while a question is on the screen; of more, the last ones."""
 
 
 class TerminalChat:
@@ -43,9 +40,12 @@ class TerminalChat:
     ) -> None:
         self._conversation = conversation
         self._descriptor = descriptor
-        self._console = console or Console(highlight=False, soft_wrap=True)
-        self._question: _Question | None = None
-        self._rest = b""
+        self._console = console or Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+        self._keyboard = Keyboard(descriptor)
+        self._dialog = Dialog(self._keyboard, self._show_line, self._size, self._hold)
+        self._asking = False
+        self._held: list[str] = []
+        self._held_size = 0
         self._at_line_start = True
         self._interrupted_at = -LEAVE_SECONDS
         self._left: ExitCode | None = None
@@ -54,78 +54,56 @@ class TerminalChat:
         """Talk until the input ends, Ctrl-C twice, or the agent ends."""
         conversation = self._conversation
         self._note(f"{conversation.name} is ready. Ctrl-C interrupts it, twice leaves; Ctrl-D leaves.")
-        conversation.on_permission_request(self._ask)
+        conversation.on_permission_request(self._dialog.permission)
+        conversation.on_question(self._dialog.question)
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals, nursery)
             nursery.start_soon(self._read)
             # These two end by themselves, when they have shown everything there was.
             async with trio.open_nursery() as showing:
-                showing.start_soon(self._show)
+                showing.start_soon(self._show_text)
                 showing.start_soon(self._report_results)
             nursery.cancel_scope.cancel(reason="the conversation has ended")
         if self._left is None:
             self._note(f"{conversation.name} has ended: {conversation.closed_reason}")
             return int(ExitCode.ENDED_EARLY)
         if conversation.session is not None and conversation.capabilities.resume:
-            self._note(f"to take this up again: --resume {conversation.session}")
+            name = shlex.quote(conversation.session)
+            if visible_line(name) == name:  # else it could not be pasted
+                self._note(f"to take this up again: --resume {name}", limit=len(name) + 100)
         return int(self._left)
 
     # What the agent does.
 
-    async def _show(self) -> None:
+    async def _show_text(self) -> None:
         with self._conversation.events() as events:
             async for event in events:
                 if event.text:
                     self._write(event.text)
 
     async def _report_results(self) -> None:
-        results = self._conversation.results()
-        while (got := await results.get()) is not None:
-            for result in got[1]:
-                self._end_line()
-                if result.status is TurnStatus.FAILED:
-                    self._note(f"failed: {result.error}", "red")
-                elif result.status is TurnStatus.INTERRUPTED:
-                    self._note("interrupted", "yellow")
-
-    async def _ask(self, request: PermissionRequest) -> PermissionDecision:
-        """The permission handler: one question at a time, answered by one key."""
-        while self._question is not None:
-            await self._question.closed.wait()
-        question = self._question = _Question()
-        try:
+        async for result in self._conversation.results():
             self._end_line()
-            shown = json.dumps(request.input, ensure_ascii=False)
-            self._note(f"{request.tool_name}: {shown}", "bold", limit=INPUT_SHOWN)
-            with _single_keys(self._descriptor):
-                # Only now: a key that is pressed before would wait for an Enter.
-                self._note("allow? y/n", "bold")
-                answer = await question.answered()
-            self._note(answer)
-            return PermissionDecision("allow" if answer == "allow" else "deny")
-        finally:
-            self._question = None
-            question.closed.set()
+            by = " (a turn that it began by itself)" if result.origin is Origin.AGENT else ""
+            if result.status is TurnStatus.FAILED:
+                self._note(f"failed{by}: {result.error}", "red")
+            elif result.status is TurnStatus.INTERRUPTED:
+                self._note(f"interrupted{by}", "yellow")
+            if result.lost_lines:
+                self._note(f"{result.lost_lines} lines of this turn could not be read", "yellow")
 
     # What the user does.
 
     async def _read(self) -> None:
-        while data := await read_some(self._descriptor):
-            await self._take(data)
-        if self._rest:
-            await self._take(b"\n")
+        while True:
+            data = await read_some(self._descriptor)
+            for line in self._keyboard.take(data):
+                await self._send(line)
+            if not data:
+                break
         # The end of the input: what was sent is still answered.
         await self._conversation.wait_state(State.IDLE, State.CLOSED)
         await self._leave(ExitCode.DONE)
-
-    async def _take(self, data: bytes) -> None:
-        if self._question is not None:
-            data = self._question.take(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            text = line.decode(errors="replace").strip()
-            if text:
-                await self._send(text)
 
     async def _send(self, text: str) -> None:
         try:
@@ -149,7 +127,7 @@ class TerminalChat:
                     nursery.cancel_scope.cancel(reason="Ctrl-C while leaving")
                 elif now - self._interrupted_at < LEAVE_SECONDS:
                     nursery.start_soon(self._leave, ExitCode.INTERRUPTED)
-                elif self._conversation.is_pending():
+                elif self._conversation.state is not State.IDLE:
                     self._note("interrupting; Ctrl-C again to leave")
                     nursery.start_soon(self._interrupt)
                 else:
@@ -173,56 +151,45 @@ class TerminalChat:
 
     # The screen.
 
+    def _size(self) -> tuple[int, int]:
+        return self._console.width, self._console.height
+
+    def _hold(self, asking: bool) -> None:
+        """While a question is on the screen, the agent's text waits: it would push the question away."""
+        self._asking = asking
+        if asking:
+            self._end_line()
+            return
+        held, self._held, self._held_size = self._held, [], 0
+        for text in held:
+            self._write(text)
+
     def _write(self, text: str) -> None:
+        if self._asking:
+            self._held.append(text)
+            self._held_size += len(text)
+            while self._held_size > HELD_LIMIT and len(self._held) > 1:
+                self._held_size -= len(self._held.pop(0))
+            return
         safe = "\n".join(display_text(line, max(32, len(line))) if line else "" for line in text.split("\n"))
-        self._console.print(safe, end="", markup=False)
+        self._print(safe, end="")
         self._at_line_start = text.endswith("\n")
 
     def _end_line(self) -> None:
         if not self._at_line_start:
-            self._console.print()
+            self._print("")
             self._at_line_start = True
 
     def _note(self, text: str, style: str = "dim", limit: int = 500) -> None:
-        self._end_line()
-        self._console.print(f"· {display_text(text, limit)}", style=style, markup=False)
+        if not self._asking:
+            self._end_line()
+        self._print(f"· {display_text(text, limit)}", style)
 
+    def _show_line(self, line: str, style: str) -> None:
+        """A line of a question, which is safe to show already."""
+        self._print(line, style)
 
-class _Question:
-    """A question that one key answers."""
-
-    def __init__(self) -> None:
-        self.closed = trio.Event()
-        self._answer: str | None = None
-        self._answered = trio.Event()
-
-    def take(self, data: bytes) -> bytes:
-        """Look for the answer in what was typed; returns what follows it, which is for somebody else."""
-        for index in range(len(data)):
-            answer = ANSWERS.get(data[index : index + 1].decode("ascii", "replace").lower())
-            if answer is not None and self._answer is None:
-                self._answer = answer
-                self._answered.set()
-                rest = data[index + 1 :]
-                return rest.removeprefix(b"\r").removeprefix(b"\n")
-        return b""
-
-    async def answered(self) -> str:
-        """Wait for the answer."""
-        await self._answered.wait()
-        assert self._answer is not None
-        return self._answer
-
-
-@contextmanager
-def _single_keys(descriptor: int) -> Iterator[None]:
-    """Let a terminal hand over each key at once instead of whole lines; anything else is left alone."""
-    if not os.isatty(descriptor):
-        yield
-        return
-    before = termios.tcgetattr(descriptor)
-    tty.setcbreak(descriptor, termios.TCSADRAIN)  # what was typed already is not thrown away
-    try:
-        yield
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+    def _print(self, text: str, style: str = "", end: str = "\n") -> None:
+        # As a Text: nothing in it is markup or the name of an emoji. A terminal that was hung up shows nothing.
+        with suppress(OSError):
+            self._console.print(Text(text, style=style), end=end, soft_wrap=True)

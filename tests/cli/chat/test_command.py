@@ -227,7 +227,7 @@ async def test_at_a_terminal_text_streams_and_questions_are_answered_by_key() ->
         await chat.until("rm-allowed")
         chat.type("ask:dd\n")
         await chat.until("allow? y/n")
-        chat.type("xn")
+        chat.type("n")
         await chat.until("dd-denied")
         chat.type("say:again\n")
         await chat.until("again ")
