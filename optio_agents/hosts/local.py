@@ -8,13 +8,11 @@ and ends not only the processes that it started but everything those started.
 from __future__ import annotations
 
 import glob
+import logging
 import os
-import shutil
-import stat
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -24,6 +22,7 @@ from optio_agents.hosts.files.archive import archive, restore
 from optio_agents.hosts.files.beneath import replacing, write_all
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.files.page_cache import PIECE, read_piece
+from optio_agents.hosts.files.removal import empty_directory, remove_tree
 from optio_agents.hosts.files.task_paths import TaskPaths
 from optio_agents.hosts.files.transfer import Source, file_digest, source_digest, write_source
 from optio_agents.hosts.local_files import LocalFiles
@@ -33,6 +32,8 @@ from optio_agents.hosts.processes.pipes import InputWriter, OutputLines
 
 if TYPE_CHECKING:
     from optio_host.host import ProcessHandle, RunResult
+
+_logger = logging.getLogger(__name__)
 
 ProgressCallback = Callable[[float | None, str | None], None]
 
@@ -109,7 +110,8 @@ class LocalHost:
         self._make_taskdir()
         # Only what may take long is a thread's: it takes longer than the two new directories, which are 0.1 ms.
         if self._owned and os.path.lexists(self.workdir):  # noqa: ASYNC240 - as quick as opening it
-            await trio.to_thread.run_sync(_empty if self.workdir == self.taskdir else _remove, self.workdir)
+            remove = empty_directory if self.workdir == self.taskdir else remove_tree
+            await trio.to_thread.run_sync(remove, self.workdir)
         os.makedirs(self.workdir, mode=0o700, exist_ok=True)
         await trio.lowlevel.checkpoint()
         for directory in self._directories:
@@ -120,7 +122,10 @@ class LocalHost:
         machine.
         """
         if self._owned:
-            await trio.to_thread.run_sync(partial(shutil.rmtree, self.taskdir, ignore_errors=True))
+            try:
+                await trio.to_thread.run_sync(remove_tree, self.taskdir)
+            except OSError as error:  # another user's, or a mount point: it never changes how a task ended
+                _logger.warning("%s could not be removed wholly: %s", self.taskdir, error)
 
     def archive_workdir(
         self, exclude: list[str] | None, *, on_note: Callable[[str, str], None] | None = None
@@ -130,7 +135,7 @@ class LocalHost:
 
     async def restore_workdir(self, stream: AsyncIterator[bytes]) -> None:
         """Replace what is in the workdir by what `archive_workdir` streamed."""
-        await trio.to_thread.run_sync(_empty, self.workdir)
+        await trio.to_thread.run_sync(empty_directory, self.workdir)
         await restore(stream, self.workdir)
 
     # Files.
@@ -304,34 +309,3 @@ class LocalHost:
     async def _shell(self, command: str) -> tuple[int, str]:
         completed = await run(["/bin/sh", "-c", command], cwd=self.workdir)
         return completed.code, completed.stdout
-
-
-def _empty(directory: str) -> None:
-    """Remove what is in a directory."""
-    for name in os.listdir(directory):
-        _remove(os.path.join(directory, name))
-
-
-def _remove(path: str) -> None:
-    """Remove whatever is at `path`, following no symlink; unreadable directories, too."""
-    try:
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
-            os.unlink(path)
-            return
-        try:
-            shutil.rmtree(path)
-        except PermissionError:
-            _make_enterable(path)
-            shutil.rmtree(path)
-    except FileNotFoundError:
-        return
-
-
-def _make_enterable(path: str) -> None:
-    """Let us into every directory of a tree, whatever mode its owner (an agent that has ended) gave it."""
-    os.chmod(path, 0o700)
-    for directory, names, _ in os.walk(path):
-        for name in names:
-            inner = os.path.join(directory, name)
-            if not os.path.islink(inner):
-                os.chmod(inner, 0o700)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import trio
+
 from optio_agents.bridge.boundary import Boundary
+from optio_agents.hosts.files.removal import remove_tree
 from optio_agents.hosts.local_files import LocalFiles
 
 
@@ -23,6 +26,11 @@ class OptioLocalHost(LocalFiles):
         return self.directory.path
 
     async def setup_workdir(self) -> None:
-        """See `hosts.base.SessionHost.setup_workdir`."""
+        """See `hosts.base.SessionHost.setup_workdir`.
+
+        What is in the workdir is removed here first: the host's own way gives up at deep directories.
+        """
+        if os.path.lexists(self.directory.path):  # noqa: ASYNC240 - as quick as opening it
+            await trio.to_thread.run_sync(remove_tree, self.directory.path)
         await self._boundary.call(self._host.setup_workdir, label="setup_workdir")
         self.directory.forget()

@@ -10,9 +10,24 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import deque
-from typing import IO, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+SEGMENT = 1024 * 1024
+"""Bytes of the smallest file."""
+
+DISK_LIMIT = 1024 * 1024 * 1024
+"""Bytes that may wait in files. An agent that writes more than that into one queue is not served any more."""
+
+
+class SpoolFull(Exception):  # noqa: N818 - named for what happened
+    """More waits for a callback than is kept."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"more than {DISK_LIMIT:,} bytes of the log wait for a callback that does not take them"
+        )
 
 
 class Spool(Generic[T]):
@@ -27,10 +42,8 @@ class Spool(Generic[T]):
         self._memory: deque[tuple[T, int, int]] = deque()  # item, size, count
         self._memory_size = 0
         self._memory_count = 0
-        self._file: IO[bytes] | None = None
+        self._segments: deque[_Segment] = deque()
         self._spilled = 0
-        self._read_at = 0
-        self._write_at = 0
 
     def __len__(self) -> int:
         """How much waits, by the count of each item."""
@@ -51,6 +64,7 @@ class Spool(Generic[T]):
 
         Raises:
             OSError: the temporary directory is full or cannot be written.
+            SpoolFull: too much waits.
         """
         if self._spilled == 0 and (self._memory_size + size <= self._size_limit or not self._memory):
             self._keep(item, size, count)
@@ -75,9 +89,8 @@ class Spool(Generic[T]):
         """Drop everything that waits. Idempotent."""
         self._memory.clear()
         self._memory_size = self._memory_count = self._spilled = 0
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        while self._segments:
+            self._segments.pop().close()
 
     def _keep(self, item: T, size: int, count: int) -> None:
         self._memory.append((item, size, count))
@@ -85,24 +98,59 @@ class Spool(Generic[T]):
         self._memory_count += count
 
     def _spill(self, item: T, count: int) -> None:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="optio-agents-spool-")  # noqa: SIM115 - lives until close
-            self._read_at = self._write_at = 0
         record = json.dumps([item, count]).encode("ascii") + b"\n"
-        self._file.seek(self._write_at)
-        self._file.write(record)
-        self._write_at += len(record)
+        if not self._segments or self._segments[-1].is_full:
+            waiting = sum(each.waiting for each in self._segments)
+            if waiting > DISK_LIMIT:
+                raise SpoolFull
+            self._segments.append(_Segment(max(SEGMENT, waiting)))
+        self._segments[-1].write(record)
         self._spilled += count
 
     def _refill(self) -> None:
-        assert self._file is not None
-        self._file.seek(self._read_at)
         while self._spilled and self._memory_size < self._size_limit:
-            record = self._file.readline()
-            self._read_at += len(record)
+            segment = self._segments[0]
+            if not segment.waiting:
+                self._segments.popleft().close()
+                continue
+            record = segment.read()
             item, count = json.loads(record)
             self._keep(item, len(record), count)
             self._spilled -= count
         if not self._spilled:
-            self._file.close()
-            self._file = None
+            while self._segments:
+                self._segments.pop().close()
+
+
+class _Segment:
+    """One temporary file: written once, read once."""
+
+    def __init__(self, limit: int) -> None:
+        self._file = tempfile.TemporaryFile(prefix="optio-agents-spool-")  # noqa: SIM115 - lives until close
+        self._limit = limit
+        self._read_at = 0
+        self._write_at = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._write_at >= self._limit
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that have not been read."""
+        return self._write_at - self._read_at
+
+    def write(self, record: bytes) -> None:
+        self._file.seek(self._write_at)
+        self._file.write(record)
+        self._write_at += len(record)
+
+    def read(self) -> bytes:
+        """The next record."""
+        self._file.seek(self._read_at)
+        record = self._file.readline()
+        self._read_at += len(record)
+        return record
+
+    def close(self) -> None:
+        self._file.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 
 import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from optio_agents.session.spool import Spool
+from optio_agents.session import spool as spool_module
+from optio_agents.session.spool import Spool, SpoolFull
+from tests.support.descriptors import open_descriptors
 
 ITEMS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -20,6 +23,7 @@ ITEMS = st.recursive(
 class SpoolModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
+        self.segment, spool_module.SEGMENT = spool_module.SEGMENT, 64
         self.spool: Spool[object] = Spool(10)
         self.model: deque[tuple[object, int]] = deque()
 
@@ -41,6 +45,7 @@ class SpoolModel(RuleBasedStateMachine):
         assert len(self.spool) == sum(count for _, count in self.model)
 
     def teardown(self) -> None:
+        spool_module.SEGMENT = self.segment
         self.spool.close()
 
 
@@ -75,3 +80,39 @@ def test_a_file_that_cannot_be_written_is_an_error(monkeypatch: pytest.MonkeyPat
     spool.put("a", 1)
     with pytest.raises(OSError, match="No space left"):
         spool.put("b", 1)
+
+
+def size_on_disk(before: set[str]) -> int:
+    """Bytes of the files that have been opened since `before`."""
+    return sum(os.fstat(int(number)).st_size for number in set(open_descriptors()) - before)
+
+
+def test_what_was_read_is_given_back_to_the_disk() -> None:
+    """300 MB pass through, of which 3 MB wait at any time."""
+    before = set(open_descriptors())
+    spool: Spool[str] = Spool(256 * 1024)
+    waiting, most, files = 0, 0, 0
+    for _ in range(300):
+        while waiting < 3000:
+            spool.put("x" * 1000, 1000)
+            waiting += 1
+        most = max(most, size_on_disk(before))
+        files = max(files, len(set(open_descriptors()) - before))
+        for _ in range(10):
+            waiting -= len(spool.take(100))
+    assert most < 12_000_000
+    assert files <= 4
+    spool.close()
+    assert set(open_descriptors()) == before
+
+
+def test_more_than_the_disk_may_hold_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "SEGMENT", 1000)
+    monkeypatch.setattr(spool_module, "DISK_LIMIT", 100_000)
+    before = set(open_descriptors())
+    spool: Spool[str] = Spool(1000)
+    with pytest.raises(SpoolFull):
+        for _ in range(1000):
+            spool.put("x" * 1000, 1000)
+    assert size_on_disk(before) < 300_000
+    spool.close()

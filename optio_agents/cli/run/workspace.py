@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
 from optio_agents.cli.run.settings import RunSettings
+from optio_agents.hosts.files.removal import remove_tree
 from optio_agents.protocol.display import display_text
 
 TAIL_BYTES = 16 * 1024
@@ -87,7 +86,7 @@ class Workspace:
             The workdir, if it was to be removed and could not be.
         """
         self._close_output(keep=keep_output)
-        return self.workdir if self.temporary and not remove_tree(self.workdir) else None
+        return self.workdir if self.temporary and not remove_workdir(self.workdir) else None
 
     def _close_output(self, *, keep: bool) -> None:
         os.close(self.descriptor)
@@ -95,23 +94,10 @@ class Workspace:
             self.output.unlink(missing_ok=True)
 
 
-def remove_tree(path: Path) -> bool:
-    """Remove `path` with all that is in it, read-only directories included (some tools leave those).
-
-    Returns:
-        Whether it is gone; what belongs to another user may have to stay.
-    """
-    shutil.rmtree(path, ignore_errors=True)
-    if os.path.lexists(path):
-        _open_up(str(path))
-        for directory, names, _ in os.walk(path):
-            for name in names:
-                _open_up(os.path.join(directory, name))
-        shutil.rmtree(path, ignore_errors=True)
-    return not os.path.lexists(path)
-
-
-def _open_up(directory: str) -> None:
-    if not os.path.islink(directory):
-        with suppress(OSError):
-            os.chmod(directory, stat.S_IRWXU)
+def remove_workdir(path: Path) -> bool:
+    """Remove `path` with all that is in it; return whether it is gone (what is another user's may have to stay)."""
+    try:
+        remove_tree(path)
+    except OSError:
+        return False
+    return True

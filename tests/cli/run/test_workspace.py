@@ -6,7 +6,7 @@ import pytest
 
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.run.settings import RunSettings
-from optio_agents.cli.run.workspace import TAIL_LINES, TAIL_WIDTH, Workspace, remove_tree
+from optio_agents.cli.run.workspace import TAIL_LINES, TAIL_WIDTH, Workspace, remove_workdir
 
 
 @pytest.fixture
@@ -90,6 +90,6 @@ def test_read_only_directories_are_removed_too(tmp_path: Path) -> None:
     (root / "a" / "link").symlink_to(tmp_path / "outside")
     (root / "a" / "b").chmod(0o000)
     (root / "a").chmod(0o500)
-    assert remove_tree(root)
+    assert remove_workdir(root)
     assert not root.exists()
     assert (tmp_path / "outside").stat().st_mode & 0o777 == 0o500
