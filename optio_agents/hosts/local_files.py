@@ -85,7 +85,7 @@ class LocalFiles:
             if status.st_size > limit:
                 detail = f"{status.st_size:,} bytes, where at most {limit:,} are taken"
                 raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
-            yield LocalDeliverable(descriptor, status.st_size, limit)
+            yield LocalDeliverable(descriptor, status)
         finally:
             os.close(descriptor)
 
@@ -94,7 +94,7 @@ class LocalFiles:
         with self.directory.open() as workdir:
             for name, text in scripts.items():
                 with replacing(workdir, f"{directory}/{name}", mode=0o777) as descriptor:
-                    write_all(descriptor, text.encode())
+                    write_all(descriptor, text.encode("utf-8", "surrogateescape"))
         await trio.lowlevel.checkpoint()
         return os.path.join(self.directory.path, directory)
 
@@ -113,7 +113,7 @@ class LocalFiles:
                     raise LeavesDirectory(DELIVERABLES) from error
                 raise
         try:
-            return open_file(root, path)
+            return open_file(root, path.encode())  # the log is UTF-8, whatever the locale
         finally:
             os.close(root)
 
@@ -121,19 +121,18 @@ class LocalFiles:
 class LocalDeliverable:
     """A deliverable that is open. Implements `hosts.base.OpenDeliverable`."""
 
-    def __init__(self, descriptor: int, size: int, limit: int) -> None:
+    def __init__(self, descriptor: int, status: os.stat_result) -> None:
         self._descriptor = descriptor
-        self._size = size
-        self._limit = limit
+        self._status = status
 
     @property
     def size(self) -> int:
         """Bytes, as of the check."""
-        return self._size
+        return self._status.st_size
 
     def chunks(self) -> AsyncIterator[bytes]:
         """See `hosts.base.OpenDeliverable.chunks`. May be called again; each call begins at the beginning."""
-        return _Chunks(self._descriptor, self._size, self._limit)
+        return _Chunks(self._descriptor, self._status)
 
 
 class _Chunks:
@@ -141,10 +140,10 @@ class _Chunks:
     cleanup.
     """
 
-    def __init__(self, descriptor: int, size: int, limit: int) -> None:
+    def __init__(self, descriptor: int, status: os.stat_result) -> None:
         self._descriptor = descriptor
-        self._size = size
-        self._limit = limit
+        self._status = status
+        self._size = status.st_size
         self._offset = 0
 
     def __aiter__(self) -> _Chunks:
@@ -153,7 +152,7 @@ class _Chunks:
     async def __anext__(self) -> bytes:
         left = self._size - self._offset
         if not left:
-            self._check_growth()
+            self._check_unchanged()
             await trio.lowlevel.checkpoint()
             raise StopAsyncIteration
         try:
@@ -161,16 +160,23 @@ class _Chunks:
         except OSError as error:
             raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
         if not piece:
-            detail = f"it shrank from {self._size:,} to {self._offset:,} bytes while it was read"
-            raise DeliverableRejected(RejectionKind.UNREADABLE, detail)
+            detail = f"it shrank from {self._size:,} to {self._offset:,} bytes"
+            raise DeliverableRejected(RejectionKind.CHANGED, detail)
         self._offset += len(piece)
         return piece
 
-    def _check_growth(self) -> None:
-        grown = os.fstat(self._descriptor).st_size
-        if grown > self._limit:
-            detail = f"it grew to {grown:,} bytes while it was read, where at most {self._limit:,} are taken"
-            raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
+    def _check_unchanged(self) -> None:
+        """Refuse a mixture of two versions. A write within one tick of the file system's clock (4 ms, less on newer
+        kernels) of the check is not seen.
+        """
+        now = os.fstat(self._descriptor)
+        if now.st_size != self._size:
+            detail = f"it grew from {self._size:,} to {now.st_size:,} bytes"
+        elif now.st_mtime_ns != self._status.st_mtime_ns:
+            detail = "it was written to"
+        else:
+            return
+        raise DeliverableRejected(RejectionKind.CHANGED, detail)
 
 
 @contextmanager

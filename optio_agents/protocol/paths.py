@@ -39,7 +39,7 @@ def validate_deliverable_path(path: str, workdir: str) -> str:
     absolute = _normal(posixpath.join(root, path))
     if absolute != root and not absolute.startswith(_beneath(root)):
         raise ValueError(f"path leads out of the working directory: {display_text(path)!r}")
-    if len(absolute.encode()) > PATH_LIMIT:
+    if _size(absolute) > PATH_LIMIT:
         raise ValueError(f"path of more than {PATH_LIMIT} bytes")
     return absolute
 
@@ -74,7 +74,7 @@ def locate(path_text: str, workdir: str) -> str:
     try:
         return relativize_deliverable_path(validate_deliverable_path(path_text, workdir), workdir)
     except ValueError as error:
-        kind = RejectionKind.OUTSIDE if len(absolute.encode()) <= PATH_LIMIT else RejectionKind.INVALID_PATH
+        kind = RejectionKind.OUTSIDE if _size(absolute) <= PATH_LIMIT else RejectionKind.INVALID_PATH
         raise DeliverableRejected(kind, str(error)) from None
 
 
@@ -96,6 +96,11 @@ def _normal(path: str) -> str:
     """Absolute and without `.`, `..` and doubled slashes (POSIX lets `normpath` keep two leading ones)."""
     normal = posixpath.abspath(path)
     return normal[1:] if normal.startswith("//") else normal
+
+
+def _size(path: str) -> int:
+    """Bytes of a path. A workdir may hold bytes that are not UTF-8, which Python keeps as lone surrogates."""
+    return len(path.encode("utf-8", "surrogateescape"))
 
 
 def _beneath(directory: str) -> str:

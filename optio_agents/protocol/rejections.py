@@ -13,6 +13,7 @@ class RejectionKind(enum.Enum):
     MISSING = "missing"
     NOT_REGULAR = "not-a-regular-file"
     UNREADABLE = "unreadable"
+    CHANGED = "changed"
     TOO_LARGE = "too-large"
     NOT_UTF8 = "not-utf8"
 

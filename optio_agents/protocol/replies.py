@@ -47,6 +47,10 @@ _ADVICE: Final = {
         "the file is there, but may not be read ({detail}). Announcing it again will not help by itself:"
         " make it readable first (chmod u+r, and its directory u+rx)."
     ),
+    RejectionKind.CHANGED: (
+        "the file changed while it was being read ({detail}). Finish writing it, leave it alone, and announce it"
+        " again."
+    ),
     RejectionKind.TOO_LARGE: (
         "the file is too large ({detail}). Make it smaller, or split it into several files and announce"
         " each one."

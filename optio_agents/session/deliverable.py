@@ -17,12 +17,20 @@ from pathlib import Path
 import trio
 
 from optio_agents.hosts.base import OpenDeliverable
+from optio_agents.hosts.files.transfer import consuming
 
 PIECE = 256 * 1024
 """Bytes per piece; between two of them other tasks get their turn."""
 
 IN_MEMORY = 256 * 1024
 """Copies up to this many bytes are kept in memory, larger ones in a temporary file without a name."""
+
+
+class CopyFailed(Exception):  # noqa: N818 - named for what happened
+    """A deliverable could not be copied here (the temporary directory is full, or gone). The environment's fault."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"no copy of it in the temporary directory: {error.strerror or error}")
 
 
 class DeliverableFile:
@@ -93,11 +101,24 @@ class DeliverableFile:
             raise
 
     async def fill(self, source: OpenDeliverable) -> None:
-        """Copy `source` (Trio side, before the callback gets it)."""
-        async for piece in source.chunks():
-            self._copy.write(piece)
-            self._digest.update(piece)
-            self.size += len(piece)
+        """Copy `source` (Trio side, before the callback gets it).
+
+        Raises:
+            CopyFailed: there is no room for the copy.
+            DeliverableRejected: the source cannot be read.
+        """
+        pieces = source.chunks()
+        async with consuming(pieces):
+            async for piece in pieces:
+                try:
+                    if self.size + len(piece) <= IN_MEMORY:
+                        self._copy.write(piece)
+                    else:
+                        await trio.to_thread.run_sync(self._copy.write, piece)
+                except OSError as error:
+                    raise CopyFailed(error) from error
+                self._digest.update(piece)
+                self.size += len(piece)
 
     def close(self) -> None:
         """Free the copy. Idempotent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from optio_agents.hosts.base import SessionHost
 from optio_agents.protocol import replies
 from optio_agents.protocol.paths import locate
 from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
-from optio_agents.session.deliverable import DeliverableFile
+from optio_agents.session.deliverable import CopyFailed, DeliverableFile
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import DeliverableRecord
 from optio_agents.session.recorder import Recorder
@@ -26,6 +27,10 @@ from optio_agents.session.reply_queue import ReplyQueue
 GROUP_ITEMS = 64
 GROUP_BYTES = 1024 * 1024
 """Deliverables cross to the user's world in groups of at most this many, together of about this many bytes."""
+
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
+"""Trouble of ours with one file, which another may not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,13 @@ class Fetcher:
         except DeliverableRejected as rejection:
             await self._hand_over(batch)  # replies keep the order of the lines
             self._reject(path, rejection, batch)
+        except (CopyFailed, OSError) as failure:
+            if isinstance(failure, OSError) and failure.errno not in _SHORTAGES:
+                raise
+            await self._hand_over(batch)
+            text = f"The deliverable {path} could not be fetched: {failure}"
+            self._recorder.problem(text, actor="fetcher", error=failure)
+            self._reply(path, replies.TROUBLE, batch, failed=True, error=failure)
         else:
             batch.group.append(fetched)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 import tempfile
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ import trio
 from optio_agents.hosts.base import LOG_START
 from optio_agents.hosts.files.page_cache import PIECE
 from optio_agents.hosts.local_files import LocalFiles
+from optio_agents.protocol.paths import locate
 from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 LIMIT = 64 * 1024 * 1024
@@ -249,21 +252,63 @@ async def test_a_file_swapped_after_it_was_opened_is_read_as_it_was_checked(
         assert b"".join([chunk async for chunk in deliverable.chunks()]) == b"checked"
 
 
+def rewrite(path: Path) -> None:
+    """The same size, other bytes, at a time that the file system tells from the one before."""
+    begin = time.clock_gettime_ns(5)  # CLOCK_REALTIME_COARSE
+    while time.clock_gettime_ns(5) == begin:
+        pass
+    with path.open("r+b") as file:
+        file.write(b"x" * 10)
+
+
 @pytest.mark.parametrize(
-    ("size", "kind"), [(10, RejectionKind.UNREADABLE), (5 * PIECE, RejectionKind.TOO_LARGE)]
+    "change",
+    [lambda path: os.truncate(path, 10), lambda path: os.truncate(path, 5 * PIECE), rewrite],
+    ids=["shrinks", "grows", "is rewritten"],
 )
-async def test_a_file_that_changes_its_size_while_it_is_read(
-    files: LocalFiles, deliverables: Path, size: int, kind: RejectionKind
+async def test_a_file_that_changes_while_it_is_read_is_refused(
+    files: LocalFiles, deliverables: Path, change: Callable[[Path], None]
 ) -> None:
+    """Never a mixture of two versions."""
     (deliverables / "x").write_bytes(bytes(3 * PIECE))
     async with files.open_deliverable("x", limit=4 * PIECE) as deliverable:
         chunks = deliverable.chunks()
         await anext(chunks)
-        os.truncate(deliverables / "x", size)
+        change(deliverables / "x")
         with pytest.raises(DeliverableRejected) as caught:
             while True:
                 await anext(chunks)
-    assert caught.value.kind is kind
+    assert caught.value.kind is RejectionKind.CHANGED
+
+
+async def test_file_names_are_utf8_whatever_the_locale(deliverables: Path) -> None:
+    """What the log says is UTF-8, and so is the name that the agent gave its file."""
+    (deliverables / os.fsdecode("grün".encode())).write_bytes(b"green")
+    program = """
+import sys, trio
+from optio_agents.hosts.local_files import LocalFiles
+async def main():
+    async with LocalFiles(sys.argv[1]).open_deliverable("gr\\xfcn", limit=100) as deliverable:
+        print([chunk async for chunk in deliverable.chunks()], sys.getfilesystemencoding())
+trio.run(main)
+"""
+    done = await trio.run_process(
+        [sys.executable, "-c", program, str(deliverables.parent)],
+        env={**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        capture_stdout=True,
+    )
+    assert done.stdout.split()[0] == b"[b'green']"
+
+
+async def test_a_workdir_whose_name_is_not_utf8_works(tmp_path: Path) -> None:
+    workdir = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    os.makedirs(os.path.join(workdir, "deliverables"))
+    with open(os.path.join(workdir, "deliverables", "x"), "wb") as file:
+        file.write(b"content")
+    files = LocalFiles(workdir)
+    assert locate("deliverables/x", workdir) == "x"
+    assert await fetch(files, "x") == b"content"
+    await files.install_scripts("bin", {"x": f"cd {workdir}"})
 
 
 async def test_running_out_of_descriptors_is_not_the_agents_fault(

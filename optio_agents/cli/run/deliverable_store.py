@@ -123,7 +123,7 @@ class DeliverableStore:
         finally:
             os.close(directory)
 
-    def _open_beneath(self, parents: list[str]) -> int:
+    def _open_beneath(self, parents: list[bytes]) -> int:
         """Open the directory `parents` beneath the root, making what is missing; a link is an error."""
         current = os.dup(self._descriptor)
         for name in parents:
@@ -137,8 +137,8 @@ class DeliverableStore:
         return current
 
 
-def _components(path: str) -> list[str]:
-    """The names in a relative path.
+def _components(path: str) -> list[bytes]:
+    """The names in a relative path, in UTF-8 as the agent wrote them, whatever the locale.
 
     Raises:
         OSError: it is absolute, empty or climbs. The session has checked that already; a file that is written
@@ -147,7 +147,7 @@ def _components(path: str) -> list[str]:
     parts = list(PurePosixPath(path).parts)
     if not parts or path.startswith("/") or ".." in parts or "\0" in path:
         raise OSError(errno.EINVAL, "not a path beneath the deliverables directory")
-    return parts
+    return [part.encode() for part in parts]
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -31,12 +31,16 @@ _NEVER_WAIT = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 class LeavesDirectory(PermissionError):  # noqa: N818 - named for what happened, as trio does
     """A path, or a symlink on its way, leads out of the directory. Whoever planted it is at fault."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(errno.EXDEV, "leads out of the directory", path)
+    def __init__(self, path: str | bytes) -> None:
+        super().__init__(errno.EXDEV, "leads out of the directory", os.fsdecode(path))
 
 
-def open_file(root: int, path: str) -> int:
+def open_file(root: int, path: str | bytes) -> int:
     """Open an existing file (of any type) for reading, without ever blocking on a FIFO or a device.
+
+    Args:
+        root: descriptor of the directory.
+        path: relative to it. A `str` is encoded as the locale says, like every path in Python.
 
     Raises:
         LeavesDirectory: the path leads out.
@@ -45,7 +49,7 @@ def open_file(root: int, path: str) -> int:
     with _Walk(root, path) as walk:
         while walk.pending:
             name = walk.pending.popleft()
-            if walk.pending or name == "..":
+            if walk.pending or name == b"..":
                 walk.enter(name)
                 continue
             try:
@@ -57,7 +61,9 @@ def open_file(root: int, path: str) -> int:
 
 
 @contextmanager
-def open_parent(root: int, path: str, *, make_directories: bool = False) -> Iterator[tuple[int, str]]:
+def open_parent(
+    root: int, path: str | bytes, *, make_directories: bool = False
+) -> Iterator[tuple[int, bytes]]:
     """The descriptor of the directory that holds `path`, and the last component: what may be replaced or
     removed.
 
@@ -66,8 +72,8 @@ def open_parent(root: int, path: str, *, make_directories: bool = False) -> Iter
         ValueError: the path names a directory (it is empty or ends with `/`, `.` or `..`).
         OSError: as the system says.
     """
-    parent, _, name = path.rpartition("/")
-    if name in ("", ".", ".."):
+    parent, _, name = os.fsencode(path).rpartition(b"/")
+    if name in (b"", b".", b".."):
         raise ValueError(f"{path!r} names no file")
     with _Walk(root, parent) as walk:
         while walk.pending:
@@ -76,7 +82,9 @@ def open_parent(root: int, path: str, *, make_directories: bool = False) -> Iter
 
 
 @contextmanager
-def replacing(root: int, path: str, *, mode: int = 0o666, make_directories: bool = True) -> Iterator[int]:
+def replacing(
+    root: int, path: str | bytes, *, mode: int = 0o666, make_directories: bool = True
+) -> Iterator[int]:
     """A descriptor to write to; when the block succeeds, what was written takes the place of `path` in one
     step.
 
@@ -113,13 +121,14 @@ def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
 class _Walk:
     """A walk down from a directory: a stack of open descriptors, and the components still to go."""
 
-    def __init__(self, root: int, path: str) -> None:
-        if path.startswith("/"):
+    def __init__(self, root: int, path: str | bytes) -> None:
+        path = os.fsencode(path)
+        if path.startswith(b"/"):
             raise LeavesDirectory(path)
         self._path = path
         self._stack = [os.dup(root)]
         self._links = 0
-        self.pending: deque[str] = deque(_components(path))
+        self.pending: deque[bytes] = deque(_components(path))
 
     def __enter__(self) -> _Walk:
         return self
@@ -132,9 +141,9 @@ class _Walk:
     def here(self) -> int:
         return self._stack[-1]
 
-    def enter(self, name: str, *, make: bool = False) -> None:
+    def enter(self, name: bytes, *, make: bool = False) -> None:
         """Go into a directory, or into where a symlink of that name leads."""
-        if name == "..":
+        if name == b"..":
             if len(self._stack) == 1:
                 raise LeavesDirectory(self._path)
             os.close(self._stack.pop())
@@ -152,7 +161,7 @@ class _Walk:
             if error.errno not in (errno.ENOTDIR, errno.ELOOP) or not self.follow(name):
                 raise
 
-    def follow(self, name: str) -> bool:
+    def follow(self, name: bytes) -> bool:
         """If `name` is a symlink, put what it says in its place. Returns whether it is one."""
         try:
             target = os.readlink(name, dir_fd=self.here)
@@ -163,11 +172,11 @@ class _Walk:
         self._links += 1
         if self._links > _LINK_LIMIT:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._path)
-        if target.startswith("/"):
+        if target.startswith(b"/"):
             raise LeavesDirectory(self._path)
         self.pending.extendleft(reversed(_components(target)))
         return True
 
 
-def _components(path: str) -> list[str]:
-    return [name for name in path.split("/") if name not in ("", ".")]
+def _components(path: bytes) -> list[bytes]:
+    return [name for name in path.split(b"/") if name not in (b"", b".")]

@@ -1,0 +1,42 @@
+"""The copy that a callback gets: what goes wrong with one costs that one."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+import trio
+
+from optio_agents import HookContext, run_log_protocol_session
+from optio_agents.protocol import replies
+from optio_agents.protocol.session import DeliverableFile
+from optio_agents.session.deliverable import IN_MEMORY, CopyFailed
+from tests.support.session import MemoryHost, RecordingCtx
+
+
+async def test_no_room_for_a_copy_costs_that_deliverable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The temporary directory is removed while the session runs."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    taken = []
+
+    async def take(hook_ctx: HookContext, file: DeliverableFile) -> None:
+        taken.append(file.path)
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        host.deliver("first", b"a")
+        host.deliver("big", bytes(4 * IN_MEMORY))
+        host.deliver("small", b"b")
+        host.write("DONE")
+        await trio.sleep_forever()
+
+    outcome = await run_log_protocol_session(
+        MemoryHost(), RecordingCtx(), body=body, on_deliverable_file=take
+    )
+    assert taken == ["first", "small"]
+    big = outcome.deliverables[1]
+    assert (big.path, big.accepted, big.failed, big.reply) == ("big", False, True, replies.TROUBLE)
+    assert isinstance(big.error, CopyFailed)
+    assert len(outcome.problems) == 1
