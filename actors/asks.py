@@ -21,8 +21,8 @@ class Asks:
         self._open[reply] = message
 
     def remove(self, reply: Reply[Any]) -> None:
-        """Nobody waits for it any more."""
-        del self._open[reply]
+        """Its asker no longer waits, or never began to."""
+        self._open.pop(reply, None)
 
     def fail_all(self, why: Callable[[], Exception]) -> None:
         """The actor is over. (Each asker gets an exception of its own: exceptions collect tracebacks.)"""

@@ -68,8 +68,7 @@ class Leaving(Protocol):
         """Whether the supervisor, or one above it, is being left."""
 
 
-@dataclasses.dataclass(slots=True, frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What an actor is started with, besides what to run."""
 
     capacity: int

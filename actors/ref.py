@@ -12,7 +12,7 @@ from trio.lowlevel import enable_ki_protection
 from actors.current import current, cycle_of_waits
 from actors.errors import ActorStopped, AskTimeout, SelfAsk, SelfWait, WrongThread
 from actors.lifecycle import State
-from actors.mailbox import budget
+from actors.mailbox import CHECKPOINT_EVERY, budget
 from actors.reply import Reply
 from actors.statistics import Statistics
 
@@ -135,11 +135,16 @@ class Ref(Generic[M_contra]):
             asker = None  # a task that an actor has started: that actor itself does not wait
         reply: Reply[R] = Reply(cell)
         message = make(reply)
-        cell.asks.add(reply, message)
         if asker is not None:
             asker.asking = cell
         try:
             with trio.CancelScope(deadline=trio.current_time() + timeout):
+                if (
+                    not budget.left
+                ):  # before the ask is open: a failure of the actor meanwhile is not about it
+                    await trio.lowlevel.checkpoint()
+                    budget.left = CHECKPOINT_EVERY
+                cell.asks.add(reply, message)
                 if not self._mailbox.offer(message):
                     await self._mailbox.put(message)
                 return await reply._wait()

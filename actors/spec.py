@@ -12,6 +12,9 @@ from trio.lowlevel import enable_ki_protection
 if TYPE_CHECKING:
     from actors.me import Me
 
+GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+"""The flags of a function that yields."""
+
 M = TypeVar("M")
 P = ParamSpec("P")
 
@@ -59,7 +62,7 @@ def actor(
     """
     if not callable(function):
         raise TypeError(f"an actor is a coroutine function, not {function!r}")
-    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+    if getattr(getattr(function, "__code__", None), "co_flags", 0) & GENERATOR:
         raise TypeError(
             f"an actor is a coroutine function, and {function!r} is a generator: it must not `yield`"
         )

@@ -5,7 +5,7 @@ They are classes of their own so that an actor without hooks has nothing to look
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 from trio.lowlevel import enable_ki_protection
@@ -13,6 +13,9 @@ from trio.lowlevel import enable_ki_protection
 from actors.mailbox import NOTHING, budget
 from actors.me import Me
 from actors.ref import Ref
+
+if TYPE_CHECKING:
+    from actors.task_cell import TaskCell
 
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -41,7 +44,11 @@ class TracedRef(Ref[M_contra]):
 class TracedMe(Me[M]):
     """A `Me` that says to the hooks what it receives."""
 
-    __slots__ = ()
+    __slots__ = ("_traced",)
+
+    def __init__(self, cell: TaskCell[M]) -> None:
+        super().__init__(cell)
+        self._traced = cell.ref
 
     async def __anext__(self) -> M:
         box = self._mailbox
@@ -55,7 +62,7 @@ class TracedMe(Me[M]):
             message: M
             message, token = box.queue.popleft()
             box.in_hand = message
-            box.hooks.received(self.ref, message, token)
+            box.hooks.received(self._traced, message, token)
             return message
         message = await box.receive()
         if message is NOTHING:

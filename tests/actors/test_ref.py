@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import actors
+from actors.mailbox import budget
 from tests.support.sample_actors import Boom, Question, asking, gated, keep, serve
 
 KIND = actors.ExitKind
@@ -346,3 +347,21 @@ async def test_an_actor_can_be_watched_waited_for_and_looked_at_after_its_end() 
         ref.stop()
         ref.cancel()
         assert not ref.interrupt()
+
+
+async def test_a_failure_before_the_question_was_sent_does_not_concern_the_asker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def echo(me: actors.Me[Any]) -> None:
+        async for message in me:
+            if message == "boom":
+                raise Boom
+            message.reply.set(message.text)
+
+    async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
+        ref = await supervisor.start(actors.actor(echo), restart=actors.TRANSIENT)
+        ref.try_tell("boom")
+        monkeypatch.setattr(
+            budget, "left", 0
+        )  # the ask runs a checkpoint first, during which the actor fails
+        assert await ref.ask(asking("still"), timeout=5) == "still"
