@@ -19,6 +19,7 @@ Where things are, from the bottom up:
     ref.py, me.py    the two handles, made from a cell: everybody else's, and the actor's own
     traced.py        the same two, when tracing is on
     spec.py          an actor's function with its arguments
+    inline_*.py      the same three (cell, handles, spec) for an actor without a task
     family.py        the engine of a supervisor: the children's lives, restarts, escalation, the ordered end
     supervisor.py    what users hold of it: start actors, nest supervisors
     task_tree.py     a picture of what lives

@@ -24,6 +24,8 @@ from actors.errors import (
 )
 from actors.exits import DeadLetter, Exit, ExitKind
 from actors.hooks import Hooks, TracedActor
+from actors.inline_handles import InlineMe
+from actors.inline_spec import InlineSpec, inline
 from actors.intensity import NO_BACKOFF, Backoff, Intensity, Restart, Strategy
 from actors.lifecycle import State
 from actors.mailbox import Overflow
@@ -46,9 +48,10 @@ TEMPORARY = Restart.TEMPORARY
 
 __all__ = [
     "ActorError", "ActorFailed", "ActorStopped", "AlreadyReady", "AlreadyReceiving", "AskTimeout", "Backoff",
-    "DeadLetter", "EndOfMailbox", "Escalated", "Exit", "ExitKind", "Hooks", "Intensity", "Interrupted",
-    "MailboxFull", "Me", "MessageDropped", "NO_BACKOFF", "NameTaken", "ONE_FOR_ALL", "ONE_FOR_ONE", "Overflow",
-    "PERMANENT", "Question", "REST_FOR_ONE", "Ref", "Reply", "Restart", "SelfAsk", "SelfTell", "SelfWait", "Spec",
-    "StartFailed", "StartTimeout", "State", "Statistics", "Strategy", "Supervisor", "SupervisorClosed", "TEMPORARY",
-    "TRANSIENT", "TellCycle", "Timers", "TracedActor", "WrongThread", "actor", "open_supervisor", "tree",
+    "DeadLetter", "EndOfMailbox", "Escalated", "Exit", "ExitKind", "Hooks", "InlineMe", "InlineSpec",
+    "Intensity", "Interrupted", "MailboxFull", "Me", "MessageDropped", "NO_BACKOFF", "NameTaken",
+    "ONE_FOR_ALL", "ONE_FOR_ONE", "Overflow", "PERMANENT", "Question", "REST_FOR_ONE", "Ref", "Reply",
+    "Restart", "SelfAsk", "SelfTell", "SelfWait", "Spec", "StartFailed", "StartTimeout", "State",
+    "Statistics", "Strategy", "Supervisor", "SupervisorClosed", "TEMPORARY", "TRANSIENT", "TellCycle",
+    "Timers", "TracedActor", "WrongThread", "actor", "inline", "open_supervisor", "tree",
 ]  # fmt: skip

@@ -53,7 +53,7 @@ class Recipe(Protocol):
 class Handles(NamedTuple):
     """The classes of an actor's two handles. They are made from the cell, which therefore does not import them."""
 
-    ref: Callable[[Cell[Any]], Any]
+    ref: Callable[[Any], Any]
     me: Callable[[Any], Any]
 
 
@@ -83,6 +83,8 @@ class Settings(NamedTuple):
 
 class Cell(ABC, Generic[M]):
     """The runtime's side of an actor. Users hold it through `Ref` and `Me`."""
+
+    has_task = True
 
     __slots__ = (
         "_cancel_reason", "_on_dead_letter", "_ref", "_stop_reason", "_waiters", "asking", "asks", "awaited",

@@ -1,12 +1,13 @@
 """The engine of a supervisor: its nursery, its children's lives, and what becomes of those that fail.
 
 Each child has one task in the nursery, which runs the child's function again and again until it is not to be
-restarted. Under `one_for_one` that task also does the restarting. A failure that takes siblings along is handled by
-one more task, the round: it lays those concerned to rest in reverse start order and runs them again in start order,
-one after another; a failure meanwhile begins the next turn of the round.
+restarted. (A child of `actors.inline_cell` has a task only while it rests.) Under `one_for_one` that task also does
+the restarting. A failure that takes siblings along is handled by one more task, the round: it lays those concerned to
+rest in reverse start order and runs them again in start order, one after another; a failure meanwhile begins the next
+turn of the round.
 
-When the block is left, children of `one_for_one` do not depend on each other: they are stopped all at once, and so have
-one deadline in all. Those of the other strategies are stopped one after another, the last one first. Nothing is
+When the block is left, children of `one_for_one` do not depend on each other: they are stopped all at once, and so
+have one deadline in all. Those of the other strategies are stopped one after another, the last one first. Nothing is
 restarted any more.
 
 A family can be opened again after it was closed with its children at rest: that is how a nested supervisor restarts.
@@ -23,13 +24,15 @@ from typing import Any, TypeVar
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from actors.cell import Cell
+from actors.cell import FOREVER, Cell
 from actors.errors import ActorStopped, Escalated, NameTaken, SupervisorClosed
 from actors.exits import Exit, ExitKind
+from actors.inline_cell import InlineCell
 from actors.intensity import Intensity, Restart, RestartHistory, Strategy
 from actors.lifecycle import State
 from actors.ref import Ref
 from actors.task_cell import TaskCell
+from actors.task_tree import supervised
 
 T = TypeVar("T")
 
@@ -49,7 +52,7 @@ class Family:
         self.name = name
         self.strategy = strategy
         self.intensity = intensity
-        self.children: dict[str, TaskCell[Any]] = {}
+        self.children: dict[str, TaskCell[Any] | InlineCell[Any]] = {}
         self.cell: Cell[Any] | None = None  # the supervisor's own, if it is nested
         self.thread = get_ident()
         self._on_failure = on_failure
@@ -72,7 +75,7 @@ class Family:
         """Whether its block, or that of a supervisor above it, is being left for good."""
         return (self._closing and not self._keeping) or (self.cell is not None and self.cell.is_leaving)
 
-    def add(self, child: TaskCell[Any]) -> None:
+    def add(self, child: TaskCell[Any] | InlineCell[Any]) -> None:
         """Begin the life of a child. Raises `SupervisorClosed` or `NameTaken`."""
         if self._nursery is None:
             raise SupervisorClosed(self.name, "is not open: start actors inside of its `async with` block")
@@ -84,7 +87,10 @@ class Family:
                 f"supervisor {self.name!r} has a living child {name!r}; stop it first, or choose a name"
             )
         self.children[name] = child
-        self._nursery.start_soon(self._live, child, name=f"actor {name}")
+        if isinstance(child, TaskCell):
+            self._nursery.start_soon(self._live, child, name=f"actor {name}")
+        elif (exit := child.begin()) is not None:
+            self.run_is_over(child, exit)
 
     # -- the block
 
@@ -109,6 +115,7 @@ class Family:
         torn: BaseException | None = None
         try:
             async with trio.open_nursery() as self._nursery:
+                supervised[self._nursery] = self.children
                 try:
                     with trio.CancelScope() as self._block:
                         await self._run_again()
@@ -122,6 +129,7 @@ class Family:
             torn = cancelled
         finally:
             self._nursery = self._block = None
+            self._end_those_without_a_task()
         first = self._first(torn, error)
         if first is not None:
             raise first
@@ -152,6 +160,9 @@ class Family:
         if self._round is not None:
             self._round.cancel("the supervisor is being left")
         children = list(reversed(self.children.values()))
+        for child in children:
+            if isinstance(child, InlineCell):
+                child.slow_down()
         for child in children:
             if self._keeps(child):
                 self._begin_rest(child, f"supervisor {self.name!r} is run again")
@@ -184,7 +195,10 @@ class Family:
         assert self._nursery is not None
         children = list(self.children.values())
         for child in children:
-            self._nursery.start_soon(self._live, child, True, name=f"actor {child.name}")
+            if isinstance(child, TaskCell):
+                self._nursery.start_soon(self._live, child, True, name=f"actor {child.name}")
+            else:
+                self._nursery.start_soon(self._revive, child, FOREVER, name=f"actor {child.name}")
         for child in children:
             if child.at(State.RESTING):
                 child.restart()
@@ -209,7 +223,7 @@ class Family:
 
         One that `rests` from the start waits for `_run_again`, unless it was stopped meanwhile.
         """
-        delay = float("inf")
+        delay = FOREVER
         try:
             while True:
                 if rests:
@@ -232,6 +246,36 @@ class Family:
         finally:
             if cell.exit is not None:
                 self.children.pop(cell.name, None)
+
+    @enable_ki_protection
+    def run_is_over(self, cell: InlineCell[Any], exit: Exit) -> None:
+        """Decide about a child without a task whose run is over. One that rests has a task meanwhile."""
+        verdict = self._judge(cell, exit)
+        if verdict is None or self._nursery is None:
+            cell.end(exit)
+            self.children.pop(cell.name, None)
+        else:
+            self._nursery.start_soon(self._revive, cell, verdict, name=f"actor {cell.name}")
+
+    @enable_ki_protection
+    async def _revive(self, cell: InlineCell[Any], delay: float) -> None:
+        """Let a child without a task rest, and begin its next run."""
+        try:
+            if await self._rise(cell, delay) and (exit := cell.begin()) is not None:
+                self.run_is_over(cell, exit)
+        except BaseException as failure:
+            cell.end(Exit(cell.name, ExitKind.CANCELLED, f"the block around it was left by {failure!r}"))
+            raise
+        finally:
+            if cell.exit is not None:
+                self.children.pop(cell.name, None)
+
+    def _end_those_without_a_task(self) -> None:
+        """The block is over: what had a task has ended with it."""
+        for child in list(self.children.values()):
+            if not child.has_task and not (self._keeping and child.at(State.RESTING)):
+                child.end(Exit(child.name, ExitKind.CANCELLED, "the block around it was cancelled"))
+                del self.children[child.name]
 
     async def _rise(self, cell: Cell[Any], delay: float) -> bool:
         """Let a child rest for `delay` seconds, or until a round or a command ends its rest.
@@ -276,7 +320,7 @@ class Family:
             if cell.policy is Restart.TEMPORARY or cell.has_starter:
                 return None
             cell.rest(exit)
-            return float("inf")
+            return FOREVER
         if not cell.policy.after(exit.kind):
             if failed:
                 self._log(cell, exit)
@@ -289,14 +333,14 @@ class Family:
             if not self._escalate(cell, exit, f"{exit.kind.value}{again}"):
                 return None
             cell.rest(exit)
-            return float("inf")
+            return FOREVER
         if failed:
             self._log(cell, exit)
         cell.rest(exit)
         if self.strategy is Strategy.ONE_FOR_ONE:
             return delay
         self._begin_round(delay)
-        return float("inf")
+        return FOREVER
 
     def _log(self, cell: Cell[Any], exit: Exit) -> None:
         """No failure is silent: one that is not reported elsewhere, and that does not escalate, is logged."""

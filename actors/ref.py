@@ -145,8 +145,8 @@ class Ref(Generic[M_contra]):
                     await trio.lowlevel.checkpoint()
                     budget.left = CHECKPOINT_EVERY
                 cell.asks.add(reply, message)
-                if not self._mailbox.offer(message):
-                    await self._mailbox.put(message)
+                if not self._offer(message):
+                    await self._put_question(message)
                 return await reply._wait()
         finally:
             cell.asks.remove(reply)
@@ -156,6 +156,14 @@ class Ref(Generic[M_contra]):
                 cycle = cycle_of_waits(asker)
                 asker.asking = None
         raise AskTimeout(cell.name, timeout, f": {cycle or repr(cell)}")
+
+    def _offer(self, message: M_contra) -> bool:
+        """Send a question at once, if that is possible."""
+        return self._mailbox.offer(message)
+
+    async def _put_question(self, message: M_contra) -> None:
+        """Send a question, waiting for room. Unlike a `tell`'s, it is never absorbed: its sender waits for more."""
+        await self._mailbox.put(message)
 
     def stop(self, reason: str | None = None, *, drain: bool = True) -> None:
         """Begin an ordered stop and return at once; `wait` waits for it. Idempotent.

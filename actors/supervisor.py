@@ -18,6 +18,9 @@ from actors.errors import StartFailed
 from actors.exits import DeadLetter, Exit, ExitKind
 from actors.family import Family
 from actors.hooks import Hooks
+from actors.inline_cell import InlineCell
+from actors.inline_handles import InlineMe, InlineRef
+from actors.inline_spec import InlineSpec
 from actors.intensity import Intensity, Restart, Strategy
 from actors.mailbox import Overflow
 from actors.me import Me
@@ -33,6 +36,7 @@ DEFAULT_CAPACITY = 64
 
 PLAIN = Handles(Ref, Me)
 TRACED = Handles(TracedRef, TracedMe)
+INLINE = Handles(InlineRef, InlineMe)
 
 DEFAULT_INTENSITY = Intensity()
 """Two restarts in five seconds, at once."""
@@ -66,7 +70,7 @@ class Supervisor:
 
     async def start(
         self,
-        spec: Spec[M],
+        spec: Spec[M] | InlineSpec[M],
         *,
         name: str | None = None,
         capacity: int = DEFAULT_CAPACITY,
@@ -81,7 +85,7 @@ class Supervisor:
         Cancelling this call cancels the actor and waits for its end.
 
         Args:
-            spec: What to run, made by `actors.actor`.
+            spec: What to run, made by `actors.actor` or, without a task, by `actors.inline`.
             name: Unique among the living children; made from the function's name by default.
             capacity: How many user messages its mailbox holds.
             overflow: What happens to one more.
@@ -117,7 +121,7 @@ class Supervisor:
 
     def start_soon(
         self,
-        spec: Spec[M],
+        spec: Spec[M] | InlineSpec[M],
         *,
         name: str | None = None,
         capacity: int = DEFAULT_CAPACITY,
@@ -159,12 +163,19 @@ class Supervisor:
             self._on_dead_letter,
         )
 
-    def _add(self, spec: Spec[M], name: str | None, settings: Settings, *, awaited: bool) -> TaskCell[M]:
-        if not isinstance(spec, Spec):
+    def _add(
+        self, spec: Spec[M] | InlineSpec[M], name: str | None, settings: Settings, *, awaited: bool
+    ) -> TaskCell[M] | InlineCell[M]:
+        cell: TaskCell[M] | InlineCell[M]
+        if isinstance(spec, Spec):
+            handles = PLAIN if self._hooks is None else TRACED
+            name = self._free_name(spec.name) if name is None else name
+            cell = TaskCell(spec, name, handles, settings, self._family, awaited=awaited)
+        elif isinstance(spec, InlineSpec):
+            name = self._free_name(spec.name) if name is None else name
+            cell = InlineCell(spec, name, INLINE, settings, self._family, awaited=awaited)
+        else:
             raise TypeError(f"start actors.actor(function, ...), not the function itself: {spec!r}")
-        handles = PLAIN if self._hooks is None else TRACED
-        name = self._free_name(spec.name) if name is None else name
-        cell: TaskCell[M] = TaskCell(spec, name, handles, settings, self._family, awaited=awaited)
         if settings.policy is not Restart.TEMPORARY:
             cell.context = copy_context()
         self._family.add(cell)

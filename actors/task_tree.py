@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
 import trio
 
 from actors.current import current
 
 
+class Child(Protocol):
+    """A child of a supervisor, as the tree sees it."""
+
+    has_task: bool
+
+
+supervised: WeakKeyDictionary[trio.Nursery, Mapping[str, Child]] = WeakKeyDictionary()
+"""The children of each supervisor by its nursery, for the actors that have no task there."""
+
+
 def tree(root: trio.lowlevel.Task | None = None) -> str:
     """Draw all tasks below `root` (by default, of the whole run), actors with their state and mailbox.
+
+    Actors without a task stand below the task that owns their supervisor, beside those that have one.
 
     Raises:
         RuntimeError: called outside of a trio run.
@@ -16,19 +32,28 @@ def tree(root: trio.lowlevel.Task | None = None) -> str:
     start = root or trio.lowlevel.current_root_task()
     if start is None:
         raise RuntimeError("there is no task tree: trio is not running here")
-    lines: list[str] = []
-    todo = [(start, 0)]
+    return "\n".join(_draw(start, 0))
+
+
+def _draw(root: trio.lowlevel.Task, depth: int) -> Iterator[str]:
+    todo: list[tuple[trio.lowlevel.Task | str, int]] = [(root, depth)]
     while todo:
         task, depth = todo.pop()
+        if isinstance(task, str):
+            yield "  " * depth + task
+            continue
         cell = task.context.get(current)
-        label = repr(cell) if cell is not None and cell.task is task else task.name
-        lines.append("  " * depth + label)
-        todo += [(child, depth + 1) for nursery in task.child_nurseries for child in sorted_tasks(nursery)]
-    return "\n".join(lines)
+        yield "  " * depth + (repr(cell) if cell is not None and cell.task is task else task.name)
+        for nursery in task.child_nurseries:
+            todo += [(child, depth + 1) for child in _children(nursery)]
 
 
-def sorted_tasks(nursery: trio.Nursery) -> list[trio.lowlevel.Task]:
-    """A nursery's tasks, in reverse order of their names: it keeps them in a set, and the walk uses a
+def _children(nursery: trio.Nursery) -> list[trio.lowlevel.Task | str]:
+    """What lives in a nursery, in reverse order of the names: it keeps its tasks in a set, and the walk uses a
     stack.
     """
-    return sorted(nursery.child_tasks, key=lambda task: task.name, reverse=True)
+    named: list[tuple[str, trio.lowlevel.Task | str]] = [(task.name, task) for task in nursery.child_tasks]
+    for name, child in supervised.get(nursery, {}).items():
+        if not child.has_task:
+            named.append((f"actor {name}", repr(child)))
+    return [task for _, task in sorted(named, key=lambda entry: entry[0], reverse=True)]

@@ -1,0 +1,221 @@
+"""The life of an actor without a task: each message is handled by the one that sends it, within the `tell`.
+
+A handler that never waits needs no task of its own. One message is handled at a time: what is sent meanwhile, from
+inside of the handler, waits in the mailbox and is handled next, by the same sender. A failure is the actor's, never the
+sender's. While the actor rests before a restart, messages wait in the mailbox as those of any other actor do; its
+supervisor has a task for it then, and only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from actors.cell import Cell, Handles, Leaving, Recipe, Settings
+from actors.current import current
+from actors.exits import Exit, ExitKind
+from actors.lifecycle import State, Step
+from actors.statistics import Statistics
+
+M = TypeVar("M")
+
+
+class Engine(Leaving, Protocol):
+    """What a cell without a task asks of its supervisor's engine."""
+
+    def run_is_over(self, cell: InlineCell[Any], exit: Exit) -> None:
+        """Decide what becomes of it."""
+
+
+class InlineCell(Cell[M]):
+    """An actor whose handler is a plain function, called by whatever sends it a message."""
+
+    has_task = False
+
+    __slots__ = ("_engine", "_is_working", "handle", "has_more", "is_idle", "is_slow", "quick")
+
+    def __init__(
+        self, spec: Recipe, name: str, handles: Handles, settings: Settings, engine: Engine, *, awaited: bool
+    ) -> None:
+        super().__init__(spec, name, handles, settings, engine, awaited=awaited)
+        self._engine = engine
+        self.handle: Callable[[M], object] | None = None  # `None` between two runs
+        self.is_slow = (
+            True  # messages go through the mailbox: it rests, has ended, is traced or is being left
+        )
+        self.is_idle = False  # a message can be handled at once: it is not slow, and handles no other one
+        self._is_working = False  # it handles what was in the mailbox
+        self.has_more = False  # something came while it was busy
+        self.quick = 0  # messages that did not go through the mailbox
+
+    # -- one run
+
+    def begin(self) -> Exit | None:
+        """Set up a run, and handle what waits in the mailbox.
+
+        Returns:
+            How the run ended, if it did: `rest` or `end` must follow.
+        """
+        if self.restarts:
+            self.mailbox.begin()
+        assert self.spec is not None
+        self._is_working = True
+        try:
+            self.handle = self.spec.run(self.handles.me(self))
+        except Exception as failure:  # noqa: BLE001 - it is the supervisor's to judge
+            return self._over(Exit(self.name, ExitKind.FAILED, None, failure))
+        except BaseException as failure:
+            self._tear(failure)
+            raise
+        self.mailbox.fresh = False
+        self.ready()
+        return self._work()
+
+    def go(self) -> None:
+        """Something has come, or it must stop: handle what waits, unless that is being done further up the stack."""
+        self.has_more = True
+        if self.is_busy or self.state in (State.STARTING, State.RESTING):
+            return
+        if self.state is State.ENDED:
+            self._over(self.exit_at_rest())
+            return
+        exit = self._work()
+        if exit is not None:
+            self._engine.run_is_over(self, exit)
+
+    def _work(self) -> Exit | None:
+        """Handle one message after another until none waits, or the run is over."""
+        box = self.mailbox
+        self._is_working, self.is_idle = True, False
+        while True:
+            if self._cancel_reason is not None:
+                return self._over(Exit(self.name, ExitKind.CANCELLED, self._cancel_reason))
+            if self.handle is None:
+                return self._over(self.exit_at_rest())
+            if box.ending or not (box.notices or box.queue):
+                break
+            try:
+                self._take_one(self.handle)
+            except Exception as failure:  # noqa: BLE001 - it is the supervisor's to judge
+                return self._over(Exit(self.name, ExitKind.FAILED, self._stop_reason, failure))
+            except BaseException as failure:
+                self._tear(failure)
+                raise
+        if box.ending or not box.open:
+            return self._over(Exit(self.name, ExitKind.STOPPED, self._stop_reason))
+        self.has_more = self._is_working = False
+        self.is_slow = self.hooks is not None or self.is_leaving
+        self.is_idle = not self.is_slow
+        return None
+
+    def slow_down(self) -> None:
+        """Its supervisor is being left: from now on its handler runs as a sender of its own, see `Cell.absorbs`."""
+        self.is_slow, self.is_idle = True, False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a message is being handled, further up in the stack."""
+        return self._is_working or not (self.is_idle or self.is_slow)
+
+    def _take_one(self, handle: Callable[[M], object]) -> None:
+        message = self.mailbox.take_now()
+        token = current.set(self) if self.is_leaving else None
+        try:
+            result = handle(message)
+        finally:
+            if token is not None:
+                current.reset(token)
+        if result is not None:
+            self.check_result(result)
+        self.mailbox.put_down()
+
+    def _over(self, exit: Exit) -> Exit:
+        self.is_slow, self.is_idle, self._is_working = True, False, False
+        return exit
+
+    def broke(self, message: M, failure: BaseException) -> None:
+        """The handler raised on the quick path."""
+        self.mailbox.in_hand = message
+        if not isinstance(failure, Exception):
+            self._tear(failure)
+            raise failure
+        exit = Exit(self.name, ExitKind.FAILED, self._stop_reason, failure)
+        self._engine.run_is_over(self, self._over(exit))
+
+    def _tear(self, failure: BaseException) -> None:
+        self.end(Exit(self.name, ExitKind.FAILED, self._cancel_reason, failure))
+
+    def check_result(self, result: object) -> None:
+        """Raise `TypeError` if a handler's result must be awaited: then nothing was done."""
+        if not hasattr(result, "__await__"):
+            return
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+        raise TypeError(
+            f"the handler of {self.name!r}, an actor without a task, must be a plain function that never waits; it "
+            f"returned {result!r}. Use actors.actor for one that waits"
+        )
+
+    def rest(self, exit: Exit) -> None:
+        """As `Cell.rest`; the next run has a handler of its own."""
+        self.handle = None
+        super().rest(exit)
+
+    def end(self, exit: Exit) -> None:
+        """As `Cell.end`."""
+        self.is_slow, self.is_idle, self._is_working = True, False, False
+        self.handle = None
+        super().end(exit)
+
+    def statistics(self) -> Statistics:
+        """As `Cell.statistics`, with the messages that did not go through the mailbox."""
+        self.mailbox.accepted += self.quick
+        self.quick = 0
+        return super().statistics()
+
+    # -- sending
+
+    def accept(self, message: M) -> None:
+        """Handle a message, or queue it if that cannot be now. Errors are those of `Ref.try_tell`."""
+        self.mailbox.put_nowait(message)
+        self.go()
+
+    def notify(self, about: Cell[Any], make: Callable[[], M]) -> None:
+        """Deliver `make()` before all queued messages."""
+        super().notify(about, make)
+        self.go()
+
+    # -- commands
+
+    def stop(self, reason: str | None, *, drain: bool) -> None:
+        """Stop: what is queued is handled now, within this call, unless a handler of this actor is further up."""
+        if self.state is State.ENDED:
+            return
+        if self._stop_reason is None:
+            self._stop_reason = reason
+        self.mailbox.close()
+        if not drain:
+            self.mailbox.ending = True
+        self._move(Step.STOP)
+        self.go()
+
+    def pause(self, reason: str) -> None:
+        """End the present run before its next message, to be run again. The intake stays open."""
+        self._stop_reason = reason
+        self.mailbox.ending = True
+        self._move(Step.PAUSE)
+        self.go()
+
+    def cancel(self, reason: str | None) -> None:
+        """End it before its next message."""
+        if self.state is State.ENDED or self._cancel_reason is not None:
+            return
+        self._cancel_reason = reason or "no reason given"
+        self.mailbox.close()
+        self._move(Step.CANCEL)
+        self.go()
+
+    def interrupt(self, reason: str | None) -> bool:
+        """A handler that never waits cannot be interrupted."""
+        return False

@@ -1,0 +1,474 @@
+"""Actors without a task: handled by the sender, in order, one at a time; in all else actors like any other."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings, strategies as st
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import actors
+from actors.testing import run_seeded
+from tests.actors.test_hooks import Recorder
+from tests.support.sample_actors import Boom, keep
+
+
+@dataclass(frozen=True)
+class Total(actors.Question[int]):
+    """How much is it by now?"""
+
+
+def adder(me: actors.InlineMe[Any], log: list[Any]) -> Callable[[Any], None]:
+    """Adds numbers. `boom` fails, a question is answered, a list is sent on to itself, a function is called."""
+    total = 0
+    log.append("set up")
+
+    def handle(message: Any) -> None:
+        nonlocal total
+        if isinstance(message, Total):
+            message.reply.set(total)
+        elif message == "boom":
+            raise Boom("told to")
+        elif isinstance(message, list):
+            for each in message:
+                me.ref.try_tell(each)
+            log.append(f"sent {message}")
+        elif callable(message):
+            message()
+        else:
+            total += message
+            log.append(message)
+
+    return handle
+
+
+async def start(supervisor: actors.Supervisor, log: list[Any], **options: Any) -> actors.Ref[Any]:
+    return await supervisor.start(actors.inline(adder, log), name="adder", **options)
+
+
+async def test_a_message_is_handled_before_tell_returns() -> None:
+    log: list[Any] = []
+    async with actors.open_supervisor() as supervisor:
+        ref = await start(supervisor, log)
+        await ref.tell(1)
+        ref.try_tell(2)
+        assert log == ["set up", 1, 2]
+        answer: int = await ref.ask(Total(), timeout=5)
+        assert answer == 3
+        assert ref.state is actors.State.RUNNING
+        assert ref.statistics().taken == 3
+    assert ref.exit is not None
+    assert ref.exit.kind is actors.ExitKind.STOPPED
+
+
+async def test_a_tell_can_be_given_to_a_nursery() -> None:
+    log: list[Any] = []
+    async with actors.open_supervisor() as supervisor, trio.open_nursery() as nursery:
+        ref = await start(supervisor, log)
+        nursery.start_soon(ref.tell, 1)
+        with trio.fail_after(300):
+            await ref.tell(2)
+    assert sorted(log[1:]) == [1, 2]
+
+
+async def test_a_tell_from_inside_waits_for_its_turn() -> None:
+    log: list[Any] = []
+    async with actors.open_supervisor() as supervisor:
+        ref = await start(supervisor, log)
+        await ref.tell([1, [2, 3], 4])
+    assert log == ["set up", "sent [1, [2, 3], 4]", 1, "sent [2, 3]", 4, 2, 3]
+
+
+async def test_two_that_tell_each_other_take_turns() -> None:
+    log: list[tuple[str, int]] = []
+    refs: list[actors.Ref[int]] = []
+
+    def player(me: actors.InlineMe[int], other: int) -> Callable[[int], None]:
+        def handle(number: int) -> None:
+            log.append((me.name, number))
+            if number:
+                refs[other].try_tell(number - 1)
+            log.append((me.name, -number))
+
+        return handle
+
+    async with actors.open_supervisor() as supervisor:
+        for name, other in (("a", 1), ("b", 0)):
+            refs.append(await supervisor.start(actors.inline(player, other), name=name))
+        await refs[0].tell(2)
+    assert log == [("a", 2), ("b", 1), ("b", -1), ("a", -2), ("a", 0), ("a", 0)]
+
+
+async def test_a_failure_is_the_actors_and_a_restart_begins_with_empty_hands() -> None:
+    log: list[Any] = []
+    failures: list[actors.Exit] = []
+    async with actors.open_supervisor(on_failure=lambda ref, exit: failures.append(exit)) as supervisor:
+        ref = await start(supervisor, log, restart=actors.TRANSIENT)
+        await ref.tell(5)
+        await ref.tell("boom")
+        assert ref.state is actors.State.RESTING
+        await ref.tell(1)
+        assert await ref.ask(Total(), timeout=5) == 1
+        assert ref.statistics().restarts == 1
+    assert log == ["set up", 5, "set up", 1]
+    assert [repr(exit.cause) for exit in failures] == ["Boom('told to')"]
+
+
+async def test_during_a_backoff_messages_wait_and_a_full_mailbox_blocks(autojump_clock: MockClock) -> None:
+    log: list[Any] = []
+    intensity = actors.Intensity(2, 60.0, actors.Backoff(first=3.0, jitter=0.0))
+    async with actors.open_supervisor(intensity=intensity, on_failure=lambda ref, exit: None) as supervisor:
+        ref = await start(supervisor, log, restart=actors.TRANSIENT, capacity=2)
+        ref.try_tell("boom")
+        for number in range(5):
+            await ref.tell(number)
+        assert trio.current_time() == 3.0
+        ref.try_tell("boom")
+        ref.try_tell(10)
+        ref.try_tell(11)
+        with pytest.raises(actors.MailboxFull):
+            ref.try_tell(12)
+        ref.stop()
+        exit = await ref.wait()
+    assert log == ["set up", "set up", 0, 1, 2, 3, 4]
+    assert [letter.message for letter in exit.dead_letters] == [10, 11]
+    assert exit.kind is actors.ExitKind.STOPPED
+
+
+async def test_an_asker_learns_of_the_failure_and_of_the_end() -> None:
+    def failing(me: actors.InlineMe[Total]) -> Callable[[Total], None]:
+        def handle(message: Total) -> None:
+            raise Boom
+
+        return handle
+
+    async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
+        ref = await supervisor.start(actors.inline(failing))
+        with pytest.raises(actors.ActorFailed) as caught:
+            await ref.ask(Total(), timeout=5)
+        assert isinstance(caught.value.cause, Boom)
+        with pytest.raises(actors.ActorStopped):
+            await ref.tell(Total())
+        with pytest.raises(actors.ActorStopped):
+            await ref.ask(Total(), timeout=5)
+    assert ref.exit is not None
+    assert [type(letter.message) for letter in ref.exit.dead_letters] == [Total]
+
+
+async def test_one_failure_too_many_escalates() -> None:
+    with pytest.raises(actors.Escalated, match="'adder' failed again, after 2 restarts"):
+        async with actors.open_supervisor() as supervisor:
+            ref = await start(supervisor, [], restart=actors.PERMANENT)
+            for _ in range(3):
+                await ref.tell("boom")
+                await wait_all_tasks_blocked()
+            await trio.sleep_forever()
+
+
+@pytest.mark.parametrize("strategy", [actors.ONE_FOR_ALL, actors.REST_FOR_ONE])
+@pytest.mark.parametrize("culprit", ["adder", "keep"])
+async def test_it_takes_part_in_a_restart_of_all(strategy: actors.Strategy, culprit: str) -> None:
+    log: list[Any] = []
+    async with actors.open_supervisor(strategy=strategy, on_failure=lambda ref, exit: None) as supervisor:
+        first = await start(supervisor, log, restart=actors.PERMANENT)
+        second = await supervisor.start(actors.actor(keep, []), name="keep", restart=actors.PERMANENT)
+        await first.tell(1)
+        await (first if culprit == "adder" else second).tell("boom")
+        await wait_all_tasks_blocked()
+        restarted = [ref.statistics().restarts for ref in (first, second)]
+        assert restarted == ([0, 1] if (strategy, culprit) == (actors.REST_FOR_ONE, "keep") else [1, 1])
+        assert first.state is second.state is actors.State.RUNNING
+
+
+async def test_a_nested_supervisor_runs_it_again_with_its_mailbox() -> None:
+    log: list[Any] = []
+    async with actors.open_supervisor(on_failure=lambda ref, exit: None) as top:
+        sub = await top.start_supervisor(name="sub", intensity=actors.Intensity(restarts=0))
+        ref = await start(sub, log, restart=actors.PERMANENT)
+        await ref.tell("boom")
+        await ref.tell(7)
+        await wait_all_tasks_blocked()
+        assert log == ["set up", "set up", 7]
+        assert sub.ref is not None
+        sub.ref.stop()
+        await sub.ref.wait()
+        assert ref.exit is not None
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "handled", "left"),
+    [
+        (lambda ref: ref.stop(), "stopped", [1, 2], []),
+        (lambda ref: ref.stop(drain=False), "stopped", [1], [2]),
+        (lambda ref: ref.cancel(), "cancelled", [1], [2]),
+    ],
+)
+async def test_it_stops_after_the_message_in_hand(
+    how: Any, kind: str, handled: list[int], left: list[int]
+) -> None:
+    log: list[Any] = []
+    async with actors.open_supervisor() as supervisor:
+        ref = await start(supervisor, log)
+
+        def inside() -> None:
+            ref.try_tell(2)
+            how(ref)
+            log.append(1)
+            with pytest.raises(actors.ActorStopped):
+                ref.try_tell(3)
+
+        await ref.tell(inside)
+        exit = await ref.wait()
+    assert exit.kind.value == kind
+    assert log == ["set up", *handled]
+    assert [letter.message for letter in exit.dead_letters] == left
+
+
+async def test_it_watches_and_is_watched() -> None:
+    log: list[Any] = []
+
+    def watcher(me: actors.InlineMe[str], other: actors.Ref[Any]) -> Callable[[str], None]:
+        me.watch(other, lambda exit: f"{exit.name} {exit.kind.value}")
+        return log.append
+
+    async with actors.open_supervisor() as supervisor:
+        other = await supervisor.start(actors.actor(keep, []), name="keep")
+        ref = await supervisor.start(actors.inline(watcher, other), name="watcher")
+        outer = await supervisor.start(actors.inline(watcher, ref))
+        other.cancel()
+        await other.wait()
+        assert log == ["keep cancelled"]
+        ref.stop()
+        assert log == ["keep cancelled", "watcher stopped"]
+        assert outer.exit is None
+
+
+async def test_a_set_up_that_fails_is_a_failed_start() -> None:
+    def broken(me: actors.InlineMe[str]) -> Callable[[str], None]:
+        raise Boom
+
+    def no_handler(me: actors.InlineMe[str]) -> Callable[[str], None]:
+        return None  # type: ignore[return-value]
+
+    async def waits(me: actors.InlineMe[str]) -> None:
+        pass
+
+    async with actors.open_supervisor() as supervisor:
+        with pytest.raises(actors.StartFailed, match="Boom"):
+            await supervisor.start(actors.inline(broken), name="x")
+        with pytest.raises(actors.StartFailed, match="returns its handler"):
+            await supervisor.start(actors.inline(no_handler), name="x")
+        with pytest.raises(actors.StartFailed, match="returns its handler"):
+            await supervisor.start(actors.inline(waits), name="x")  # type: ignore[arg-type]
+
+
+async def test_a_handler_that_waits_is_an_error() -> None:
+    def set_up(me: actors.InlineMe[str]) -> Callable[[str], object]:
+        async def handle(message: str) -> None:
+            await trio.sleep(1)
+
+        return handle
+
+    async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
+        ref = await supervisor.start(actors.inline(set_up))
+        await ref.tell("x")
+        assert ref.exit is not None
+        assert isinstance(ref.exit.cause, TypeError)
+        assert "must be a plain function that never waits" in str(ref.exit.cause)
+        assert [letter.message for letter in ref.exit.dead_letters] == ["x"]
+
+
+async def test_it_is_traced_like_any_other() -> None:
+    hooks = Recorder()
+    async with actors.open_supervisor(hooks=hooks) as supervisor:
+        ref = await start(supervisor, [])
+        await ref.tell(1)
+    assert hooks.log == [
+        ("starting", "running", None),
+        ("sent", "adder", 1),
+        ("received", "adder", 1, "token 1"),
+        ("handled", "adder"),
+        ("running", "stopping", None),
+        ("stopping", "ended", "stopped"),
+    ]
+
+
+async def test_the_tree_shows_it() -> None:
+    async with actors.open_supervisor() as supervisor:
+        await start(supervisor, [])
+        await supervisor.start(actors.actor(keep, []), name="with a task")
+        drawn = [line.strip() for line in actors.tree().splitlines()]
+        assert "<actor 'adder' running 0/64>" in drawn
+        assert "<actor 'with a task' running 0/64>" in drawn
+    assert "adder" not in actors.tree()
+
+
+async def test_a_loop_of_tells_can_be_cancelled() -> None:
+    async with actors.open_supervisor() as supervisor:
+        ref = await start(supervisor, [])
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            for number in range(1000):
+                await ref.tell(number)
+        assert scope.cancelled_caught
+
+
+async def test_a_cancelled_block_ends_it() -> None:
+    refs: list[actors.Ref[Any]] = []
+    with trio.CancelScope() as scope:
+        async with actors.open_supervisor() as supervisor:
+            refs.append(await start(supervisor, []))
+            scope.cancel()
+            await trio.sleep_forever()
+    assert refs[0].exit is not None
+    with pytest.raises(actors.ActorStopped):
+        refs[0].try_tell(1)
+
+
+async def test_what_it_tells_a_stopped_sibling_while_the_block_is_left_is_a_dead_letter() -> None:
+    log: list[Any] = []
+    letters: list[actors.DeadLetter] = []
+    refs: list[actors.Ref[Any]] = []
+
+    async def last_words(me: actors.Me[str]) -> None:
+        async for _ in me:
+            pass
+        refs[0].try_tell("forward")
+
+    def forward(me: actors.InlineMe[str]) -> Callable[[str], None]:
+        return lambda message: refs[1].try_tell(message)
+
+    async with actors.open_supervisor(
+        strategy=actors.REST_FOR_ONE, on_dead_letter=letters.append
+    ) as supervisor:
+        refs.append(await supervisor.start(actors.inline(forward), restart=actors.TRANSIENT))
+        await supervisor.start(actors.actor(last_words))
+        refs.append(await supervisor.start(actors.actor(keep, log), name="keep"))
+    assert log == []
+    assert [(letter.target, letter.message) for letter in letters] == [("keep", "forward")]
+
+
+async def test_an_ended_one_is_freed_without_the_garbage_collector() -> None:
+    async with actors.open_supervisor() as supervisor:
+        gc.collect()
+        gc.disable()
+        try:
+            ref = await start(supervisor, [])
+            await ref.tell(1)
+            handle = weakref.ref(ref)
+            ref.stop()
+            del ref
+            assert handle() is None
+        finally:
+            gc.enable()
+
+
+async def test_a_keyboard_interrupt_in_a_handler_reaches_the_sender() -> None:
+    def interrupted(me: actors.InlineMe[str]) -> Callable[[str], None]:
+        def handle(message: str) -> None:
+            raise KeyboardInterrupt
+
+        return handle
+
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.inline(interrupted), restart=actors.PERMANENT)
+        with pytest.raises(KeyboardInterrupt):
+            ref.try_tell("x")
+        assert ref.exit is not None
+
+
+deeds = st.lists(
+    st.one_of(
+        st.tuples(st.just("send"), st.integers(0, 2)),
+        st.tuples(st.just("nested"), st.integers(1, 3)),
+        st.tuples(st.just("fail"), st.just(0)),
+        st.tuples(st.just("wait"), st.integers(0, 3)),
+    ),
+    max_size=25,
+)
+Message = tuple[str, int, int]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    deeds,
+    st.sampled_from(["stop", "stop at once", "cancel", "leave"]),
+    st.integers(1, 3),
+    st.integers(0, 2**32),
+)
+def test_no_message_is_lost_doubled_or_reordered(
+    history: list[tuple[str, int]], ending: str, capacity: int, seed: int
+) -> None:
+    sent: list[Message] = []
+    begun: list[Message] = []
+    ended: list[Message] = []
+    buried: list[Message] = []
+
+    def set_up(me: actors.InlineMe[Message]) -> Callable[[Message], None]:
+        def handle(message: Message) -> None:
+            begun.append(message)
+            lane, number, inside = message
+            for each in range(inside):
+                inner = ("inside", number * 10 + each, 0)
+                try:
+                    me.ref.try_tell(inner)
+                except actors.ActorError:
+                    continue
+                sent.append(inner)
+            if lane == "fail":
+                raise Boom
+            ended.append(message)
+
+        return handle
+
+    async def main() -> None:
+        async with (
+            actors.open_supervisor(
+                intensity=actors.Intensity(3, 1.0, actors.Backoff(first=2.0)),
+                on_failure=lambda ref, exit: None,
+                on_dead_letter=lambda letter: buried.append(letter.message),
+            ) as supervisor,
+            trio.open_nursery() as nursery,
+        ):
+            ref = await supervisor.start(actors.inline(set_up), capacity=capacity, restart=actors.PERMANENT)
+
+            async def send(message: Message) -> None:
+                try:
+                    await ref.tell(message)
+                except actors.ActorStopped:
+                    return
+                sent.append(message)
+
+            for index, (deed, number) in enumerate(history):
+                if deed == "send":
+                    nursery.start_soon(send, ("beside", index, 0))
+                elif deed == "wait":
+                    await trio.sleep(number)
+                else:
+                    await send((deed, index, number))
+            if ending == "stop":
+                ref.stop()
+            elif ending == "stop at once":
+                ref.stop(drain=False)
+            elif ending == "cancel":
+                ref.cancel()
+
+    try:
+        run_seeded(main, seed=seed)
+    except* actors.Escalated:
+        pass
+    assert len(set(begun)) == len(begun), "handled twice"
+    assert len(set(buried)) == len(buried), "buried twice"
+    for message in sent:
+        assert (message in ended) + (message in buried) == 1, f"{message} has no fate, or two"
+    assert set(begun) - set(ended) <= set(buried), "broken off, and not reported"
+    mine = [number for lane, number, _ in begun if lane in ("nested", "fail")]
+    assert mine == sorted(mine), "the messages of one sender were reordered"
+    inside = [number for lane, number, _ in begun if lane == "inside"]
+    assert inside == sorted(inside), "the messages from inside were reordered"
