@@ -42,6 +42,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.session",
     },
     "optio_agents.seeds": set(),
+    "optio_agents.steering": {"optio_agents.conversation"},
     "optio_agents.todos": {"optio_agents.hosts"},
     "optio_agents.task": {
         "optio_agents.bridge",
