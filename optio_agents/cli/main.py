@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
+from optio_agents.cli.arguments import Parser, did_you_mean
+from optio_agents.cli.complain import complain, discard_stdout
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 
 PROGRAM = "optio-agents"
@@ -28,6 +31,9 @@ exit codes of run:
   0 DONE   1 ERROR   2 unusable arguments   3 ended before DONE   70 a bug of ours
   74 a deliverable could not be saved, or the host not be reached   124 timeout   130 interrupted
 """
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Command(Protocol):
@@ -55,20 +61,42 @@ def load(name: str) -> Command:
     return cast(Command, importlib.import_module(COMMANDS[name]))
 
 
-def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(names: Sequence[str]) -> Parser:
     """The parser for the commands `names`; only their modules are imported."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROGRAM,
         description="Run coding agents under the optio log protocol, talk to them, check what they wrote.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    subparsers = parser.add_subparsers(dest="command_name", metavar="COMMAND", required=True)
+    subparsers: Any = parser.add_subparsers(
+        dest="command_name", metavar="COMMAND", required=True, parser_class=Parser
+    )
     for name in names:
         load(name).add_parser(subparsers)
     return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments of the program; exits with 2, and says what was meant, if they cannot be used."""
+    named = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    if named is None and arguments and not arguments[0].startswith("-"):
+        hint = did_you_mean(arguments[0], COMMANDS) or f"; the commands are {', '.join(COMMANDS)}"
+        build_parser([]).error(f"there is no command {arguments[0]!r}{hint}")
+    parser = build_parser([named] if named else list(COMMANDS))
+    args, extra = parser.parse_known_args(arguments)
+    if extra:
+        command = build_command_parser(args.command_name)
+        command.unknown(extra, arguments[1:])
+    return args
+
+
+def build_command_parser(name: str) -> Parser:
+    """The parser of one command alone."""
+    subparsers: Any = Parser(prog=PROGRAM).add_subparsers(parser_class=Parser)
+    load(name).add_parser(subparsers)
+    return cast(Parser, subparsers.choices[name])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,24 +104,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     _fill_closed_streams()
     _show_what_cannot_be_encoded()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    named = arguments[0] if arguments and arguments[0] in COMMANDS else None
     try:
-        args = build_parser([named] if named else list(COMMANDS)).parse_args(arguments)
+        args = parse(arguments)
         code = load(args.command_name).run(args)
         sys.stdout.flush()
     except CommandFailure as failure:
-        print(f"{PROGRAM}: {failure.message}", file=sys.stderr)
+        complain(f"{PROGRAM}: {failure.message}")
         return int(failure.code)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        _forget_stdout()
+        discard_stdout()
         return int(ExitCode.INTERRUPTED)
-    except Exception:  # noqa: BLE001 - the edge of the program: whatever else comes this far is our bug
+    except Exception as error:  # noqa: BLE001 - the edge of the program: what else comes this far is our bug
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            discard_stdout()
+            complain(f"{PROGRAM}: cannot write: {error.strerror}")
+            return int(ExitCode.IO_ERROR)
         import traceback
 
-        traceback.print_exc()
-        print(f"{PROGRAM}: this is a bug in optio-agents, not in your command", file=sys.stderr)
+        complain(*traceback.format_exc().splitlines())
+        complain(f"{PROGRAM}: this is a bug in optio-agents, not in your command")
         return int(ExitCode.BUG)
     return int(code)
 
@@ -112,10 +143,3 @@ def _show_what_cannot_be_encoded() -> None:
     """An agent writes any character; on a terminal or pipe that is not UTF-8, a `?` stands for it, no failure."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-
-
-def _forget_stdout() -> None:
-    """Nobody reads stdout any more: keep the interpreter from complaining when it flushes it at its end."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)

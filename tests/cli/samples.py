@@ -31,6 +31,7 @@ DONE = RunEnded(
     elapsed=75.2,
     outcome=SessionOutcome(Ending.DONE, "all of it", (ACCEPTED, REJECTED), 2, lines=7),
     saved=1,
+    store=Path.cwd() / "out",
 )
 EARLY = RunEnded(
     ExitCode.ENDED_EARLY,

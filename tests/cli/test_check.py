@@ -81,7 +81,7 @@ def test_a_path_that_would_be_rejected_is_said(tmp_path: Path, capsys: pytest.Ca
     )
     assert code == 1
     assert shown[0] == "     1  DELIVERABLE: ../x (rejected)"
-    assert "not under" in shown[1]
+    assert "only files in ./deliverables/ can be delivered" in shown[1]
     assert shown[2] == "     2  DELIVERABLE: y"
 
 

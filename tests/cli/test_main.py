@@ -83,6 +83,46 @@ def test_what_the_terminal_cannot_encode_is_no_failure(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "     1  STATUS at 5%: caf?\n", "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("run", "--", "/nonexistent/program"), 2),
+        (("check", "/nonexistent/optio.log"), 2),
+        (("run", "--timeout", "0.1", "--", "sleep", "30"), 124),
+        (("no-such-command",), 2),
+    ],
+)
+def test_exit_codes_hold_when_stderr_is_full(tmp_path: Path, arguments: tuple[str, ...], code: int) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [*COMMAND_LINE, *arguments], stderr=full, timeout=HANG_GUARD, check=False, cwd=tmp_path
+        )
+    assert ended.returncode == code
+
+
+@pytest.mark.parametrize("arguments", [("prompt",), ("check", "optio.log")])
+def test_a_full_disk_is_no_bug_of_ours(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "optio.log").write_text("DONE\n")
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [*COMMAND_LINE, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=HANG_GUARD,
+            check=False,
+            cwd=tmp_path,
+        )
+    assert ended.returncode == ExitCode.IO_ERROR
+    assert "No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_unknown_command_names_the_one_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("chekc", "optio.log") == 2
+    assert "did you mean check?" in capsys.readouterr().err
+
+
 def test_the_console_script_is_this_main() -> None:
     from importlib.metadata import entry_points
 

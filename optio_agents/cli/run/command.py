@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
+from optio_agents.cli.durations import duration
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.features import add_feature_options, features_of
 from optio_agents.cli.run.settings import RunSettings, Show, check_workdir, find_program
@@ -63,7 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--workdir",
         type=Path,
         metavar="DIR",
-        help="work in DIR, which is never wiped (default: a fresh temporary directory, removed afterwards)",
+        help="work in DIR, which is made if it is missing and never wiped (default: a fresh temporary directory)",
     )
     parser.add_argument(
         "--deliverables",
@@ -79,27 +79,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="keep COMMAND's own output in FILE (default: a temporary file, kept only when the run fails)",
     )
     parser.add_argument(
-        "--timeout", type=seconds, metavar="SECONDS", help="end COMMAND after so many seconds (exit code 124)"
+        "--timeout",
+        type=duration,
+        metavar="DURATION",
+        help="end COMMAND after DURATION: 90, 90s, 10m, 1h30m (exit code 124)",
     )
     parser.add_argument(
         "--strict", action="store_true", help="DONE is a failure when a deliverable stayed rejected"
+    )
+    parser.add_argument(
+        "--overwrite-hidden",
+        action="store_true",
+        help="let a deliverable with a dot in front of a name (.git/config) replace a file that exists",
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON object per event on stdout")
     shown.add_argument("--quiet", action="store_true", help="show nothing unless the run fails")
     add_feature_options(parser)
     parser.add_argument("agent", nargs="+", metavar="COMMAND", help="the program, then its arguments")
-
-
-def seconds(text: str) -> float:
-    """A positive, finite number of seconds."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"not a number of seconds: {text!r}") from None
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"must be more than 0 seconds: {text}")
-    return value
 
 
 def settings(args: argparse.Namespace) -> RunSettings:
@@ -120,6 +117,7 @@ def settings(args: argparse.Namespace) -> RunSettings:
         output=None if args.output is None else args.output.absolute(),
         timeout=args.timeout,
         strict=args.strict,
+        overwrite_hidden=args.overwrite_hidden,
         show=Show.JSON if args.json else Show.QUIET if args.quiet else Show.AUTO,
         features=features_of(args),
         ssh=ssh,

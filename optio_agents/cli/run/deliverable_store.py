@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -18,6 +18,7 @@ from typing import Protocol
 import trio
 
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
+from optio_agents.hosts.files.beneath import write_all
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -48,11 +49,16 @@ class DeliverableStore:
     Attributes:
         root: the directory, as it was named.
         saves: how many times a deliverable was saved.
+        on_replaced: called with the path of a file that was there before this run and has been replaced.
         unsaved: why a deliverable could not be saved, by its path; forgotten when a later try works.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, overwrite_hidden: bool = False) -> None:
         """Open `root`, making it if it is not there.
+
+        Args:
+            root: the directory.
+            overwrite_hidden: whether a file may be replaced whose path has a component that begins with a dot.
 
         Raises:
             UsageError: it is no directory or cannot be written.
@@ -61,6 +67,9 @@ class DeliverableStore:
         self.root = root
         self.saves = 0
         self.unsaved: dict[str, str] = {}
+        self._overwrite_hidden = overwrite_hidden
+        self.on_replaced: Callable[[Path], object] = lambda path: None
+        self._ours: set[tuple[int, int]] = set()
         self._made = not root.exists()
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -104,18 +113,29 @@ class DeliverableStore:
         directory = await trio.to_thread.run_sync(self._open_beneath, parents)
         try:
             temporary = f".{secrets.token_hex(8)}.part"
+            earlier = await trio.to_thread.run_sync(_identity, name, directory)
+            if earlier is not None and not self._overwrite_hidden and _is_hidden(file.path):
+                raise OSError(
+                    errno.EEXIST,
+                    "it exists, and a file with a dot name is replaced only with --overwrite-hidden",
+                )
             target = await trio.to_thread.run_sync(
                 lambda: os.open(temporary, _NEW_FILE, 0o666, dir_fd=directory)
             )
+            ours = _identity_of(os.fstat(target))
             try:
                 try:
                     async with aclosing(file.chunks()) as chunks:
                         async for chunk in chunks:
-                            await trio.to_thread.run_sync(_write_all, target, chunk)
+                            await trio.to_thread.run_sync(write_all, target, chunk)
                     await trio.to_thread.run_sync(os.fsync, target)
                 finally:
                     os.close(target)
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+                if earlier is not None and earlier not in self._ours:
+                    self.on_replaced(self.root / file.path)
+                self._ours.discard(earlier or ours)
+                self._ours.add(ours)
             except BaseException:
                 with suppress(FileNotFoundError):  # whoever shares the directory was faster
                     os.unlink(temporary, dir_fd=directory)
@@ -150,7 +170,17 @@ def _components(path: str) -> list[bytes]:
     return [part.encode() for part in parts]
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in PurePosixPath(path).parts)
+
+
+def _identity(name: str, directory: int) -> tuple[int, int] | None:
+    """The device and inode of `name` in `directory`; `None` if there is no such file."""
+    try:
+        return _identity_of(os.stat(name, dir_fd=directory, follow_symlinks=False))
+    except FileNotFoundError:
+        return None
+
+
+def _identity_of(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

@@ -12,13 +12,15 @@ from typing import Any, Protocol, TypeAlias
 import trio
 
 import actors
+from optio_agents.cli.complain import complain
+from optio_agents.cli.durations import duration_text
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.agent_input import AgentNotListening
 from optio_agents.cli.run.deliverable_store import DeliverableStore
 from optio_agents.cli.run.exit_decision import Stop, judge
 from optio_agents.cli.run.local_agent import LocalAgent, Patience
 from optio_agents.cli.run.log_capture import shown_diagnostics
-from optio_agents.cli.run.output.events import AgentStarted, RunEnded, RunEvent, RunInterrupted
+from optio_agents.cli.run.output.events import AgentStarted, FileReplaced, RunEnded, RunEvent, RunInterrupted
 from optio_agents.cli.run.output.plain_text import failure_lines, headline
 from optio_agents.cli.run.output.writers import Output, choose_output
 from optio_agents.cli.run.settings import RunSettings, Show, relative_files
@@ -73,7 +75,7 @@ def run_agent(settings: RunSettings, start: Start = run_here) -> int:
     workspace = Workspace(settings)
     ended: RunEnded | None = None
     try:
-        store = DeliverableStore(settings.deliverables)
+        store = DeliverableStore(settings.deliverables, overwrite_hidden=settings.overwrite_hidden)
         try:
             ended = start(settings, workspace, store)
         finally:
@@ -81,7 +83,7 @@ def run_agent(settings: RunSettings, start: Start = run_here) -> int:
     finally:
         left = workspace.close(keep_output=ended is not None and ended.output is not None)
     if left is not None:
-        print(f"optio-agents: could not remove {left}", file=sys.stderr)
+        complain(f"optio-agents: could not remove {left}")
     _report_failure(ended, settings)
     return int(ended.code)
 
@@ -91,8 +93,7 @@ def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
     lines = [] if settings.show is Show.JSON else failure_lines(ended)
     if ended.code is not ExitCode.DONE and not (settings.show is Show.AUTO and sys.stdout.isatty()):
         lines.insert(0, f"optio-agents: {headline(ended)}")
-    for line in lines:
-        print(line, file=sys.stderr)
+    complain(*lines)
 
 
 class LocalRun:
@@ -112,6 +113,7 @@ class LocalRun:
         self._began = trio.current_time()
         self._context = context
         self._output = choose_output(settings)
+        store.on_replaced = lambda path: self._output.show(FileReplaced(path))
         self._output_scope = trio.CancelScope()
         self._session_over = False
         self._agent: RunningAgent | None = None
@@ -169,7 +171,7 @@ class LocalRun:
 
     async def _watch_clock(self, seconds: float) -> None:
         await trio.sleep(seconds)
-        self.stop(Stop(ExitCode.TIMEOUT, f"not done after {seconds:g} seconds"))
+        self.stop(Stop(ExitCode.TIMEOUT, f"not done after {duration_text(seconds)}"))
 
     async def _show(self, output: Output, shown: trio.Event) -> None:
         try:
@@ -250,6 +252,7 @@ class LocalRun:
             elapsed=trio.current_time() - self._began,
             outcome=outcome,
             saved=self._store.saves,
+            store=self._store.root,
             unsaved=dict(self._store.unsaved),
             tail=self._workspace.tail() if failed else (),
             output=self._workspace.output if failed and self._workspace.has_output else None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import os
+import shlex
 import shutil
 import stat
 from collections.abc import Sequence
@@ -41,6 +42,8 @@ class RunSettings:
     timeout: float | None = None
     """Seconds."""
     strict: bool = False
+    overwrite_hidden: bool = False
+    """Whether a deliverable with a dot name may replace a file here."""
     show: Show = Show.AUTO
     features: ProtocolFeatures = DEFAULT_FEATURES
     ssh: SshSettings | None = None
@@ -60,29 +63,41 @@ def find_program(name: str, workdir: Path | None) -> str:
     if os.sep not in name:
         found = shutil.which(name)
         if found is None:
-            raise UsageError(f"command not found: {name}")
+            raise UsageError(f"command not found: {name}{_command_hint(name)}")
         return os.path.abspath(found)
-    workspace = [Path(name).absolute()]
+    candidates = [Path(name).absolute()]
     if workdir is not None:
-        workspace.append(workdir / name)
-    for place in workspace:
-        if place.is_file():
-            if not os.access(place, os.X_OK):
-                raise UsageError(f"command is not executable: {name}")
-            return str(place)
-        if place.exists():
+        candidates.append(workdir / name)
+    for candidate in candidates:
+        if candidate.is_file():
+            if not os.access(candidate, os.X_OK):
+                raise UsageError(f"command is not executable: {name} (chmod +x {shlex.quote(name)})")
+            return str(candidate)
+        if candidate.exists():
             raise UsageError(f"command is not a file: {name}")
-    raise UsageError(f"command not found: {name}")
+    raise UsageError(f"command not found: {name}{_command_hint(name)}")
+
+
+def _command_hint(name: str) -> str:
+    """What was probably meant by a COMMAND that does not exist."""
+    if os.path.isfile(name):
+        return f"; to run the file in this directory, write {shlex.quote(f'./{name}')}"
+    if any(character.isspace() or character in "|&;<>()$`" for character in name):
+        return f"; for a command line of a shell, write: sh -c {shlex.quote(name)}"
+    return ""
 
 
 def check_workdir(workdir: Path) -> Path:
-    """`workdir`, absolute.
+    """`workdir`, absolute; it is made if it is missing.
 
     Raises:
-        UsageError: it is no directory, or cannot be read and written; or its `optio.log` is no regular file.
+        UsageError: it is no directory, cannot be made, read or written; or its `optio.log` is no regular file.
     """
     try:
+        workdir.mkdir(parents=True, exist_ok=True)
         mode = workdir.stat().st_mode
+    except FileExistsError:
+        raise UsageError(f"cannot use the workdir {workdir}: not a directory") from None
     except OSError as error:
         raise UsageError(f"cannot use the workdir {workdir}: {error.strerror}") from error
     if not stat.S_ISDIR(mode):

@@ -4,15 +4,15 @@ from pathlib import Path
 import pytest
 
 from optio_agents.cli.exit_codes import UsageError
-from optio_agents.cli.main import build_parser
-from optio_agents.cli.run.command import seconds, settings
+from optio_agents.cli.main import parse as parse_arguments
+from optio_agents.cli.run.command import settings
 from optio_agents.cli.run.settings import Show
 from optio_agents.hosts.ssh.settings import HostKeyPolicy, SshSettings
 from optio_agents.protocol.features import ProtocolFeatures
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    return build_parser(["run"]).parse_args(["run", *arguments])
+    return parse_arguments(["run", *arguments])
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,6 @@ def test_options_that_contradict_each_other_are_unusable(arguments: list[str], m
         settings(parse(*arguments))
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon", ""])
-def test_a_timeout_is_a_positive_number(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError):
-        seconds(text)
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -105,3 +99,23 @@ def test_arguments_that_make_no_sense_are_usage_errors(
         parse(*arguments)
     assert caught.value.code == 2
     assert "usage: optio-agents" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--deliverable", "x", "--", "true"], "did you mean --deliverables?"),
+        (["--timout=5", "--", "true"], "did you mean --timeout?"),
+        (["ls", "-l"], "optio-agents run -- ls -l"),
+        (["--no-such-option", "--", "sh"], "unrecognized argument: --no-such-option"),
+    ],
+)
+def test_an_unknown_argument_is_refused_with_what_was_meant(
+    arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(*arguments)
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert hint in error
+    assert "usage: optio-agents run" in error

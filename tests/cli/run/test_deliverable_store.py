@@ -121,7 +121,7 @@ async def test_a_full_disk_leaves_the_old_version_and_no_rubbish(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "_write_all", full)
+        patch.setattr(store_module, "write_all", full)
         with pytest.raises(Unsaved, match="No space left on device"):
             await store.save(File("a", b"new"))
     assert store.unsaved == {"a": "No space left on device"}
@@ -131,6 +131,34 @@ async def test_a_full_disk_leaves_the_old_version_and_no_rubbish(
     store.close()
     assert store.unsaved == {}
     assert (tmp_path / "a").read_bytes() == b"new"
+
+
+async def test_a_file_that_was_there_before_is_named_when_it_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"earlier")
+    replaced: list[Path] = []
+    store = DeliverableStore(tmp_path)
+    store.on_replaced = replaced.append
+    for content in (b"one", b"two"):  # The second replaces our own.
+        await store.save(File("a", content))
+    await store.save(File("b", b"new"))
+    store.close()
+    assert replaced == [tmp_path / "a"]
+
+
+async def test_a_dot_name_replaces_nothing_unless_asked_for(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_bytes(b"own")
+    store = DeliverableStore(tmp_path)
+    with pytest.raises(Unsaved, match="--overwrite-hidden"):
+        await store.save(File(".git/config", b"theirs"))
+    await store.save(File(".new", b"fine"))
+    store.close()
+    assert (tmp_path / ".git" / "config").read_bytes() == b"own"
+    assert (tmp_path / ".new").read_bytes() == b"fine"
+    store = DeliverableStore(tmp_path, overwrite_hidden=True)
+    await store.save(File(".git/config", b"theirs"))
+    store.close()
+    assert (tmp_path / ".git" / "config").read_bytes() == b"theirs"
 
 
 async def test_a_source_that_fails_half_way_leaves_no_rubbish(tmp_path: Path) -> None:

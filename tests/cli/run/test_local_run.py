@@ -176,7 +176,7 @@ def test_strict_makes_a_rejected_deliverable_a_failure(tmp_path: Path) -> None:
     [
         (["--", "no-such-command-anywhere"], "command not found"),
         (["--", "./plain"], "not executable"),
-        (["--workdir", "missing", "--", "sh"], "No such file"),
+        (["--workdir", "/dev/null", "--", "sh"], "not a directory"),
         (["--workdir", "bad-log", "--", "sh"], "optio.log is not a regular file"),
         (["--deliverables", "plain", "--", "sh"], "cannot save deliverables"),
         (["--timeout", "0", "--", "sh"], "more than 0 seconds"),
@@ -243,7 +243,7 @@ say("STATUS: %d" % subprocess.Popen(["sleep", "1000"], start_new_session=True).p
 wait_for_the_end_of_input()
 """
     result = run("run", "--json", "--timeout", "1", *agent(code), cwd=tmp_path)
-    assert (result.code, result.ended["reason"]) == (124, "not done after 1 seconds")
+    assert (result.code, result.ended["reason"]) == (124, "not done after 1 second")
     [started, child] = [event for event in result.events if event["event"] in ("started", "progress")]
     assert not alive(int(child["message"]))
     assert not alive(started["pid"])

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -68,9 +69,7 @@ def test_a_usable_workdir_becomes_absolute(tmp_path: Path, monkeypatch: pytest.M
     assert check_workdir(Path("work")) == tmp_path / "work"
 
 
-def test_a_workdir_that_is_missing_or_a_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="No such file"):
-        check_workdir(tmp_path / "missing")
+def test_a_workdir_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="not a directory"):
         check_workdir(tmp_path / "file")
@@ -109,3 +108,25 @@ def test_arguments_that_exist_only_here_are_noticed(tmp_path: Path, monkeypatch:
     command = ("/usr/bin/python3", "agent.py", "both.py", "--flag", str(here / "agent.py"))
     assert relative_files(command, workdir) == ["agent.py"]
     assert relative_files(command, None) == ["agent.py", "both.py"]
+
+
+def test_a_missing_workdir_is_made(tmp_path: Path) -> None:
+    assert check_workdir(tmp_path / "new" / "inner") == tmp_path / "new" / "inner"
+    assert (tmp_path / "new" / "inner").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("echo x >> optio.log", "sh -c 'echo x >> optio.log'"),
+        ("here.sh", "write ./here.sh"),
+        ("no-such-program", "command not found: no-such-program"),
+    ],
+)
+def test_a_command_that_is_not_found_says_what_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.sh").write_text("#!/bin/sh\n")
+    with pytest.raises(UsageError, match=re.escape(hint)):
+        find_program(name, None)

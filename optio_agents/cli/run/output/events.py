@@ -1,4 +1,4 @@
-"""What `run` has to show: the session's own events and three of its own. Values, no behaviour."""
+"""What `run` has to show: the session's own events and four of its own. Values, no behaviour."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ class RunInterrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class FileReplaced:
+    """Saving a deliverable replaced a file that was there before this run."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The last one: how it all ended."""
 
@@ -44,6 +51,8 @@ class RunEnded:
     """None when the session did not come that far."""
     saved: int = 0
     """How many times a deliverable was saved."""
+    store: Path = Path("deliverables")
+    """The directory in which deliverables are saved."""
     unsaved: Mapping[str, str] = field(default_factory=dict)
     """Deliverables that could not be saved here, and why."""
     tail: tuple[str, ...] = ()
@@ -56,4 +65,4 @@ class RunEnded:
     """The traceback of a failure of ours."""
 
 
-RunEvent: TypeAlias = SessionEvent | AgentStarted | RunInterrupted | RunEnded
+RunEvent: TypeAlias = SessionEvent | AgentStarted | RunInterrupted | FileReplaced | RunEnded

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optio_agents.cli.exit_codes import ExitCode
+from optio_agents.cli.run.output.events import RunEnded
 from optio_agents.cli.run.output.live_view import RunView
 from optio_agents.cli.run.output.plain_text import clock, headline
 
@@ -40,25 +41,29 @@ def render(
 ) -> RenderableType:
     """The display `elapsed` seconds into the run; `spinner` shows that it lives."""
     marks = marks or _MARKS
-    parts: list[RenderableType] = [_head(view, elapsed, spinner, marks), _bar(view)]
+    parts: list[RenderableType] = []
     if view.ended is None:
-        parts.append(_status(view))
+        parts += [_head(view, elapsed, spinner), _bar(view), _status(view)]
     if view.attention is not None:
-        parts.append(_line(marks["call"], "needs you: ", view.attention, f"bold {_CALL}"))
+        parts.append(_whole(marks["call"], "needs you: ", view.attention, f"bold {_CALL}"))
     if view.browser is not None:
-        parts.append(_line(marks["call"], "open: ", view.browser, _CALL))
+        parts.append(_whole(marks["call"], "open: ", view.browser, _CALL))
     if view.deliverables:
         parts += [Text(), _deliverables(view, marks)]
     parts += [_line(marks["note"], "", note, "dim") for note in view.notes]
+    if view.ended is not None:
+        parts.append(_bar(view))
     return Group(*parts)
 
 
-def _head(view: RunView, elapsed: float, spinner: RenderableType, marks: dict[str, str]) -> RenderableType:
-    if view.ended is not None:
-        good = view.ended.code is ExitCode.DONE
-        return _line(
-            marks["good" if good else "bad"], "", headline(view.ended), f"bold {_GOOD if good else _BAD}"
-        )
+def render_end(ended: RunEnded, *, ascii_only: bool = False) -> Text:
+    """The outcome, wrapped and never cut: the last thing on the screen, below the last frame."""
+    marks = _ASCII if ascii_only else _MARKS
+    good = ended.code is ExitCode.DONE
+    return _whole(marks["good" if good else "bad"], "", headline(ended), f"bold {_GOOD if good else _BAD}")
+
+
+def _head(view: RunView, elapsed: float, spinner: RenderableType) -> RenderableType:
     row = Table.grid(padding=(0, 1))
     row.add_row(
         spinner,
@@ -113,3 +118,8 @@ def _line(mark: str, label: str, text: str, style: str) -> Text:
     return Text.assemble(
         (f"{mark} ", style), (label, style), (text, style), overflow="ellipsis", no_wrap=True
     )
+
+
+def _whole(mark: str, label: str, text: str, style: str) -> Text:
+    """A text that is wrapped, because one that is cut could not be used: an address, a reason, a question."""
+    return Text.assemble((f"{mark} ", style), (label, style), (text, style), overflow="fold")

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
 
 from optio_agents.cli.run.output.events import AgentStarted, RunEnded, RunEvent, RunInterrupted
-from optio_agents.cli.run.output.plain_text import event_line, readable, verdict
+from optio_agents.cli.run.output.plain_text import event_line, readable, verdict, whole
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -70,9 +70,9 @@ class RunView:
                     self.deliverables.popitem(last=False)
                     self.more_deliverables += 1
             case AttentionAsked(reason):
-                self.attention = readable(reason)
+                self.attention = whole(reason)
             case BrowserAsked(url):
-                self.browser = readable(url)
+                self.browser = whole(url)
             case RunInterrupted(reason):
                 self.ending = readable(reason)
             case RunEnded():

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import ExitCode
-from optio_agents.cli.run.output.events import AgentStarted, RunEnded, RunEvent, RunInterrupted
+from optio_agents.cli.run.output.events import AgentStarted, FileReplaced, RunEnded, RunEvent, RunInterrupted
 from optio_agents.protocol.display import display_text
+from optio_agents.protocol.limits import URL_LIMIT
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -34,6 +35,14 @@ _UNIT = 1024
 def readable(text: object) -> str:
     """`text` on one line, harmless for a terminal, cut to `LINE_LIMIT` characters."""
     return display_text(str(text), LINE_LIMIT)
+
+
+def whole(text: object) -> str:
+    """`text` on one line, harmless for a terminal, and not cut: an address, a reason or a summary must be complete.
+
+    The protocol bounds these texts already (`protocol.limits`).
+    """
+    return display_text(str(text), URL_LIMIT)
 
 
 def size_text(size: int | None) -> str:
@@ -76,9 +85,9 @@ def event_line(event: RunEvent) -> str | None:
         case DeliverableSettled(record):
             return f"deliverable {readable(record.path)}: {verdict(record)}"
         case AttentionAsked(reason):
-            return f"attention: {readable(reason)}"
+            return f"attention: {whole(reason)}"
         case BrowserAsked(url):
-            return f"open in a browser: {readable(url)}"
+            return f"open in a browser: {whole(url)}"
         case ClientMessage(keyword, data):
             return f"client message {readable(keyword)}: {readable(data)}"
         case CallerMessage(keyword, data):
@@ -91,10 +100,20 @@ def event_line(event: RunEvent) -> str | None:
             return f"not a keyword: {readable(line)} ({readable(hint)})"
         case ProblemReported(text):
             return f"problem: {readable(text)}"
+        case FileReplaced(path):
+            return f"replaced {whole(shown_path(path))}, which was there before this run"
         case RunInterrupted(reason):
             return f"ending the agent: {readable(reason)}"
         case Ended() | RunEnded():
             return None
+
+
+def shown_path(path: Path) -> str:
+    """`path` as a user would write it: relative if it is beneath the current directory."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
 
 
 def headline(ended: RunEnded) -> str:
@@ -107,8 +126,9 @@ def headline(ended: RunEnded) -> str:
         ExitCode.INTERRUPTED: "interrupted",
     }.get(ended.code, "failed")
     count = ended.saved
-    saved = f", {count} deliverable{'' if count == 1 else 's'} saved" if count else ""
-    reason = f": {readable(ended.reason)}" if ended.reason else ""
+    place = whole(shown_path(ended.store))
+    saved = f", {count} deliverable{'' if count == 1 else 's'} saved in {place}" if count else ""
+    reason = f": {whole(ended.reason)}" if ended.reason else ""
     return f"{word} after {clock(ended.elapsed)}{saved}{reason}"
 
 

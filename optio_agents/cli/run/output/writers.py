@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -162,9 +163,18 @@ class LiveOutput(Output):
                 with trio.move_on_after(FRAME_SECONDS):
                     await self._ended.wait()
             await self._draw(live.refresh)
+            await self._draw(live.stop)
+            await self._draw(self._show_end)
         finally:
             with trio.move_on_after(RESTORE_SECONDS, shield=True):
                 await trio.to_thread.run_sync(live.stop, abandon_on_cancel=True)
+
+    def _show_end(self) -> None:
+        from optio_agents.cli.run.output.live_display import render_end
+
+        ended = self._view.ended
+        if ended is not None:
+            self._console.print(render_end(ended, ascii_only=self._console.options.ascii_only))
 
     async def _draw(self, draw: Callable[[], None]) -> None:
         """Call `draw` in a thread, on a snapshot: the terminal may stand still, the session goes on."""
@@ -207,10 +217,13 @@ def open_console() -> Console:
     """A rich console on stdout."""
     from rich.console import Console
 
+    # Some tools export COLUMNS=0, which rich would take for the width.
+    width = None if os.environ.get("COLUMNS", "").strip() != "0" else shutil.get_terminal_size().columns
     return Console(
+        width=width,
         file=io.TextIOWrapper(
             _RawStdout(), encoding=sys.stdout.encoding, errors="replace", write_through=True
-        )
+        ),
     )
 
 

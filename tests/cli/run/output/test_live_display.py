@@ -1,12 +1,13 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from optio_agents.cli.run.output.events import RunEvent, RunInterrupted
-from optio_agents.cli.run.output.live_display import Display
+from optio_agents.cli.run.output.events import RunEnded, RunEvent, RunInterrupted
+from optio_agents.cli.run.output.live_display import Display, render_end
 from optio_agents.cli.run.output.live_view import RunView
-from optio_agents.session.events import AttentionAsked, DeliverableSettled, ProgressReported
+from optio_agents.session.events import AttentionAsked, BrowserAsked, DeliverableSettled, ProgressReported
 from tests.cli.samples import ACCEPTED, DONE, EARLY, EVERY, REJECTED
 
 
@@ -55,9 +56,31 @@ def test_an_ending_says_so_in_place_of_the_status() -> None:
     )
 
 
-def test_the_last_frame_is_the_result() -> None:
-    assert drawn(*RUNNING, DONE)[0] == "✔ done after 1:15, 1 deliverable saved: all of it"
-    assert drawn(EARLY)[0] == "✘ failed after 0:03: the agent ended before DONE (exit status 3)"
+def end_of(ended: RunEnded, width: int) -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=width, force_terminal=True, color_system=None, _environ={}).print(
+        render_end(ended)
+    )
+    return file.getvalue().splitlines()
+
+
+def test_the_result_comes_below_the_last_frame() -> None:
+    assert not any("done after" in line for line in drawn(*RUNNING, DONE))
+    assert end_of(DONE, 80) == ["✔ done after 1:15, 1 deliverable saved in out: all of it"]
+    assert end_of(EARLY, 80) == ["✘ failed after 0:03: the agent ended before DONE (exit status 3)"]
+
+
+@pytest.mark.parametrize("width", [20, 40, 200])
+def test_the_result_is_wrapped_and_never_cut(width: int) -> None:
+    reason = "the database refuses our credentials " * 20
+    lines = end_of(replace(EARLY, reason=reason), width)
+    assert all(len(line) <= width for line in lines)
+    assert "".join("".join(lines).split()).endswith("".join(reason.split()))
+
+
+def test_an_address_is_shown_whole() -> None:
+    url = "https://example.org/?" + "a1b2" * 100
+    assert url in "".join(drawn(BrowserAsked(url), width=40))
 
 
 def test_an_ascii_terminal_gets_ascii() -> None:
@@ -68,6 +91,4 @@ def test_an_ascii_terminal_gets_ascii() -> None:
 
 @pytest.mark.parametrize("width", [1, 10, 20, 40, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    lines = drawn(*EVERY, width=width)
-    assert all(len(line) <= width for line in lines)
-    assert len(lines) < 25
+    assert all(len(line) <= width for line in drawn(*EVERY, width=width))

@@ -54,7 +54,7 @@ def test_sizes_and_times() -> None:
 
 
 def test_the_end_in_one_line() -> None:
-    assert headline(DONE) == "done after 1:15, 1 deliverable saved: all of it"
+    assert headline(DONE) == "done after 1:15, 1 deliverable saved in out: all of it"
     assert headline(EARLY) == "failed after 0:03: the agent ended before DONE (exit status 3)"
 
 
