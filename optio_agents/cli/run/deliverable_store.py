@@ -13,7 +13,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import trio
 
@@ -26,6 +26,13 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 UNSAVED_LIMIT = 1000
 """How many unsaved deliverables are remembered by name; a disk that is full may fail any number of them."""
+
+
+REMEMBERED = 10_000
+"""How many files of this run are remembered, to tell them from those that were there before."""
+
+FileIdentity: TypeAlias = tuple[int, int]
+"""Device and inode."""
 
 
 class Incoming(Protocol):
@@ -69,7 +76,7 @@ class DeliverableStore:
         self.unsaved: dict[str, str] = {}
         self._overwrite_hidden = overwrite_hidden
         self.on_replaced: Callable[[Path], object] = lambda path: None
-        self._ours: set[tuple[int, int]] = set()
+        self._ours: set[FileIdentity] = set()
         self._made = not root.exists()
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -132,16 +139,22 @@ class DeliverableStore:
                 finally:
                     os.close(target)
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-                if earlier is not None and earlier not in self._ours:
-                    self.on_replaced(self.root / file.path)
-                self._ours.discard(earlier or ours)
-                self._ours.add(ours)
+                self._note_saved(file.path, earlier, ours)
             except BaseException:
                 with suppress(FileNotFoundError):  # whoever shares the directory was faster
                     os.unlink(temporary, dir_fd=directory)
                 raise
         finally:
             os.close(directory)
+
+    def _note_saved(self, path: str, earlier: FileIdentity | None, ours: FileIdentity) -> None:
+        """Tell of a file that was there before this run. Past `REMEMBERED` files of ours, none is told of."""
+        if earlier is not None and earlier in self._ours:
+            self._ours.remove(earlier)
+        elif earlier is not None and len(self._ours) < REMEMBERED:
+            self.on_replaced(self.root / path)
+        if len(self._ours) < REMEMBERED:
+            self._ours.add(ours)
 
     def _open_beneath(self, parents: list[bytes]) -> int:
         """Open the directory `parents` beneath the root, making what is missing; a link is an error."""
@@ -174,7 +187,7 @@ def _is_hidden(path: str) -> bool:
     return any(part.startswith(".") for part in PurePosixPath(path).parts)
 
 
-def _identity(name: str, directory: int) -> tuple[int, int] | None:
+def _identity(name: bytes, directory: int) -> FileIdentity | None:
     """The device and inode of `name` in `directory`; `None` if there is no such file."""
     try:
         return _identity_of(os.stat(name, dir_fd=directory, follow_symlinks=False))
@@ -182,5 +195,5 @@ def _identity(name: str, directory: int) -> tuple[int, int] | None:
         return None
 
 
-def _identity_of(status: os.stat_result) -> tuple[int, int]:
+def _identity_of(status: os.stat_result) -> FileIdentity:
     return status.st_dev, status.st_ino
