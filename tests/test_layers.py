@@ -41,6 +41,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.protocol",
         "optio_agents.session",
     },
+    "optio_agents.model_probe": set(),
     "optio_agents.seeds": set(),
     "optio_agents.steering": {"optio_agents.conversation"},
     "optio_agents.todos": {"optio_agents.hosts"},
