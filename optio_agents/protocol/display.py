@@ -27,18 +27,6 @@ _INVISIBLE = re.compile(
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def visible_text(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    r"""Like `display_text`, but what it would remove is shown as an escape (`\ufeff`, `\x00`)."""
-    kept = text[:limit]
-    if not kept.isprintable():
-        kept = "".join(each if each.isprintable() else _escape(each) for each in kept)
-    return display_text(kept, limit)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape", "replace").decode("ascii")
-
-
 def display_text(text: str, limit: int = MESSAGE_LIMIT) -> str:
     r"""Make `text` safe to show on one line.
 

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from optio_agents.protocol.display import display_text, visible_text
+from optio_agents.protocol.display import display_text
 from optio_agents.protocol.events import UnknownLine
 from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
 from optio_agents.protocol.keywords import Keyword, enabled_keywords
@@ -135,12 +135,8 @@ def _looks_meant(keyword: Keyword, written: str, rest: str) -> bool:
 
 def _advice(keyword: Keyword, head: str, faults: list[str]) -> str:
     forms = " or ".join(f"`{form}`" for form in keyword.forms)
-    quoted = visible_text(head, _QUOTE_LIMIT)
-    hidden = (
-        "" if quoted == display_text(head, _QUOTE_LIMIT) else " (its escapes stand for invisible characters)"
-    )
     return (
-        f"the line `{quoted}`{hidden} was taken as plain text: {', and '.join(faults)}. If you meant"
+        f"the line `{display_text(head, _QUOTE_LIMIT)}` was taken as plain text: {', and '.join(faults)}. If you meant"
         f" the keyword {keyword.name}, write {forms} at the very beginning of a line, with nothing around it; "
         f"{keyword.name} is followed by {keyword.needs}."
     )

@@ -43,9 +43,9 @@ Record = LineRun | CallerMessages | LogEvent
 """What `Scanner.scan` returns in order: runs, blocks of messages to the caller, and the events of other control
 lines."""
 
-Finder = Callable[[bytes], Iterable[int]]
-"""Gives, in order, the places of newlines behind which a line may need more than counting. After an empty
-line it may leave out the next one."""
+Finder = Callable[[bytes, int], Iterable[int]]
+"""Gives, in order, the places of newlines, from the given one on, behind which a line may need more than counting.
+After an empty line it may leave out the next one."""
 
 _NEWLINE: Final = ord("\n")
 _EMPTY_LINES: Final = re.compile(rb"\n*+")
@@ -54,6 +54,7 @@ _LAST: Final = (DoneEvent, ErrorEvent)
 # Lines in one window that turn out to be no control lines, before the fast finder is put aside.
 _FUTILE_LIMIT: Final = 64
 _FUTILE_PAUSE: Final = 32  # for how many windows it is put aside
+_MESSAGES_PER_LINE: Final = 4  # so many of a block's messages cost as much as one other line
 
 
 class Scanner:
@@ -72,40 +73,48 @@ class Scanner:
         self._has_messages = features.caller_messages
         self._every = every
         self.consumed = 0
-        """How many bytes of the last `scan` were used: all of them, unless the log ended there."""
+        """Up to where the last `scan` got: to the end, unless its limit was reached or the log ended before."""
         self.ended = False
         """Whether DONE or ERROR was seen. Nothing after it is read."""
 
-    def scan(self, data: bytes) -> list[Record]:
+    def scan(self, data: bytes, start: int = 0, *, limit: int | None = None) -> list[Record]:
         r"""Turn whole lines into records, in order.
 
         Args:
             data: lines that each end with `b"\n"`; bytes that are not UTF-8 are replaced, after the lines
             were told
                 apart.
+            start: where to begin in it, at the beginning of a line.
+            limit: how many lines may be looked at one by one before this returns. The next call goes on at
+                `consumed`. `None`: all.
 
         Returns:
             Events of control lines, and runs of what lies between them. Blank lines vanish. The first DONE
             or ERROR is the last record; `consumed` then says where its line ended, and every later call
             returns nothing.
         """
-        self.consumed = 0
+        self.consumed = start
         records: list[Record] = []
-        if self.ended or not data:
+        if self.ended or start == len(data):
             return records
         parse, index, size = self._parse, data.index, len(data)
-        run_start = blanks = futile = 0
-        line_start = 0  # where the line in question begins; what lies before it is settled
+        left = size if limit is None else limit
+        blanks = futile = 0
+        run_start = line_start = start  # where the line in question begins; what lies before it is settled
         block_end = 0  # of the block of messages that was looked at last
         has_messages = self._has_messages
         if has_messages:
-            line_start = run_start = block_end = self._take_blocks(records, data)
-            if line_start == size:
-                self.consumed = size
+            line_start = run_start = block_end = self._take_blocks(records, data, start, left)
+            self.consumed = line_start
+            left -= sum(_messages(block) for block in records) // _MESSAGES_PER_LINE
+            if line_start == size or left <= 0:
                 return records
-        for place in chain((line_start - 1,), self._places(data)):
+        for place in chain((line_start - 1,), self._places(data, start)):
             if place + 1 < line_start:
                 continue
+            if left <= 0:
+                break
+            left -= 1
             line_start = place + 1
             if data[line_start] == _NEWLINE:
                 empty_end = _EMPTY_LINES.match(data, line_start).end()  # type: ignore[union-attr]
@@ -120,6 +129,7 @@ class Scanner:
                     if run_start < line_start:
                         self._close_run(records, data, run_start, line_start, blanks)
                     records.append(block)
+                    left -= block.count // _MESSAGES_PER_LINE
                     line_start, run_start, blanks = block_end, block_end, 0
                     if line_start == size:
                         break
@@ -143,38 +153,43 @@ class Scanner:
             line_start = line_end + 1
             if line_start == size:
                 break
-        if run_start < size:
-            self._close_run(records, data, run_start, size, blanks)
-        self.consumed = size
+        end = size if left > 0 else line_start
+        if run_start < end:
+            self._close_run(records, data, run_start, end, blanks)
+        self.consumed = end
         if futile > _FUTILE_LIMIT:
             self._fast_pause = _FUTILE_PAUSE
         return records
 
-    def _take_blocks(self, records: list[Record], data: bytes) -> int:
+    def _take_blocks(self, records: list[Record], data: bytes, start: int, left: int) -> int:
         """Read the blocks of messages at the beginning, which may be all there is; return where they end.
 
         A flood of messages fills whole windows: there is no place to look for in those.
         """
-        start = 0
-        while (end := find_block(data, start)) > start:
+        while left > 0 and (end := find_block(data, start)) > start:
             block = read_block(data, start, end)
             if block is None:
                 break
             records.append(block)
+            left -= block.count // _MESSAGES_PER_LINE
             start = end
         return start
 
-    def _places(self, data: bytes) -> Iterable[int]:
-        if self._fast is None:
-            return self._steady(data)
+    def _places(self, data: bytes, start: int) -> Iterable[int]:
+        if self._fast is None or start:
+            return self._steady(data, start)  # it finds one place after another, not all at once
         if self._fast_pause:
             self._fast_pause -= 1
-            return self._steady(data)
-        return self._fast(data)
+            return self._steady(data, start)
+        return self._fast(data, start)
 
     def _close_run(self, records: list[Record], data: bytes, start: int, end: int, blanks: int) -> None:
         if lines := count(data, b"\n", start, end) - blanks:
             records.append(LineRun(data, start, end, lines, self._parse, every=self._every))
+
+
+def _messages(record: Record) -> int:
+    return record.count if isinstance(record, CallerMessages) else 0
 
 
 def _control_prefixes(features: ProtocolFeatures) -> list[bytes]:
@@ -202,7 +217,7 @@ def _expression_finder(features: ProtocolFeatures) -> Finder:
         b"\\n[%b\\n%b%b](?:%b|(?<=\\n)|(?<![%b])[%b\\x80-\\xff]*+(?=\\n))"
         % (capitals, narrow, wide_leads, rests, capitals, narrow)
     )
-    return lambda data: (found.start() for found in expression.finditer(data))
+    return lambda data, start: (found.start() for found in expression.finditer(data, max(0, start - 1)))
 
 
 @lru_cache(maxsize=64)
@@ -214,7 +229,7 @@ def _automaton_finder(features: ProtocolFeatures) -> Finder | None:
     find_narrow = ahocorasick_rs.BytesAhoCorasick(narrow).find_matches_as_indexes
     find_wide = ahocorasick_rs.BytesAhoCorasick(narrow + wide).find_matches_as_indexes
 
-    def find(data: bytes) -> Iterable[int]:
+    def find(data: bytes, start: int) -> Iterable[int]:
         # Fewer patterns are faster, and most windows are ASCII.
         return [start for _, start, _ in (find_narrow if data.isascii() else find_wide)(data)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -46,8 +47,11 @@ class ContextCalls:
         self._rewrite = rewrite if keyword == "BROWSER" else None
         self._grace = grace
 
-    async def handle(self, items: list[list[Any]], settle: Callable[[], None]) -> None:
-        """Pass each on when it is its turn; one that fails is reported and does not stop the next."""
+    async def handle(self, items: list[list[str]], settle: Callable[[], None]) -> None:
+        """Pass each on when it is its turn; one that fails is reported and does not stop the next.
+
+        The data of a CLIENT_MESSAGE are JSON.
+        """
         for arguments in items:
             await self._order.turn(self._keyword)
             try:
@@ -61,11 +65,13 @@ class ContextCalls:
         if self._method is None:
             self._report(f"could not be passed on (the context has no {METHODS[self._keyword]})", arguments)
             return
+        if self._keyword == "CLIENT_MESSAGE":
+            arguments = [arguments[0], json.loads(arguments[1])]
         if self._rewrite is not None:
             arguments = [self._rewrite(arguments[0])]
         label = f"ctx.{METHODS[self._keyword]}"
         await self._boundary.call(self._method, *arguments, label=label, grace=self._grace)
 
-    def _report(self, what: str, arguments: list[Any], error: Exception | None = None) -> None:
+    def _report(self, what: str, arguments: list[str], error: Exception | None = None) -> None:
         text = f"{self._keyword} {what}: {display_text(str(arguments[0]))}"
         self._recorder.problem(text, actor=self._keyword.lower(), error=error)

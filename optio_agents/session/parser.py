@@ -6,6 +6,7 @@ writes now and then, and an actor for each session.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -34,7 +35,7 @@ from optio_agents.protocol.parser import (
 )
 from optio_agents.protocol.paths import locate
 from optio_agents.protocol.rejections import DeliverableRejected
-from optio_agents.protocol.scanner import Scanner
+from optio_agents.protocol.scanner import Record, Scanner
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -46,6 +47,15 @@ from optio_agents.session.log_order import LogOrder
 from optio_agents.session.recorder import Recorder
 from optio_agents.session.verdict import DoneSeen, ErrorSeen, Fact, LogEnded
 from optio_agents.session.work_queue import WorkQueue
+
+SLICE = 256
+"""Lines that are dealt with one by one before other tasks get their turn: a few milliseconds."""
+
+EVERY_SLICE = 1024
+"""Bytes for the same where every line is reported."""
+
+HINT_LINES = 256
+"""Lines of a window in which near misses are looked for."""
 
 HINT_WINDOW = 16 * 1024
 """Near misses are looked for in windows up to this many bytes: what an agent writes by hand, not a flood. Of a larger
@@ -91,6 +101,7 @@ class Parser:
         recorder: the session's record.
         workdir: to relate announced paths to.
         tell: lets the resolver hear a fact; never waits.
+        every: each line is reported.
     """
 
     def __init__(
@@ -102,6 +113,8 @@ class Parser:
         recorder: Recorder,
         workdir: str,
         tell: Callable[[Fact], None],
+        *,
+        every: bool = False,
     ) -> None:
         self._scanner = scanner
         self._features = features
@@ -111,6 +124,7 @@ class Parser:
         self._recorder = recorder
         self._workdir = workdir
         self.tell = tell
+        self._every = every
         self._hinted = False
         self._hint: tuple[str, str] | None = None  # a near miss, and what to tell the agent about it
 
@@ -142,8 +156,11 @@ class Parser:
         self._report(self._fold.report(*message_of(event), trio.current_time()))
         return True
 
-    def take(self, window: Window) -> Fact | None:
-        """Handle a window's lines. If DONE or ERROR was among them, it is returned, and nothing after it counts."""
+    async def take(self, window: Window) -> Fact | None:
+        """Handle a window's lines. If DONE or ERROR was among them, it is returned, and nothing after it counts.
+
+        Other tasks get their turn in the middle of a window that holds much to do.
+        """
         recorder = self._recorder
         recorder.cut_lines += window.cut
         if window.lost:
@@ -151,16 +168,28 @@ class Parser:
             recorder.problem(f"{window.lost} bytes of the log were gone before they could be read")
         if window.growing:
             recorder.problem("The log is still being written after the agent's end; the rest was not read")
-        fact = self._handle(window)
+        fact = await self._handle(window.data)
         if not self._hinted:
             self._look_for_near_miss(window)
         return fact
 
-    def _handle(self, window: Window) -> Fact | None:
+    async def _handle(self, data: bytes) -> Fact | None:
+        scanner, start = self._scanner, 0
+        while True:
+            end = len(data) if not self._every else _line_end(data, start + EVERY_SLICE)
+            piece = data if end == len(data) else data[:end]
+            records = scanner.scan(piece, start, limit=SLICE)
+            fact = self._act_upon(records, scanner.consumed - start)
+            start = scanner.consumed
+            if fact is not None or scanner.ended or start == len(data):
+                return fact
+            await trio.lowlevel.checkpoint()
+
+    def _act_upon(self, records: list[Record], size: int) -> Fact | None:
+        """Deal with records that were made of `size` bytes."""
         recorder = self._recorder
-        records = self._scanner.scan(window.data)
         count = sum(each.count if isinstance(each, CallerMessages) else 1 for each in records)
-        share = len(window.data) // max(1, count)
+        share = size // max(1, count)
         for record in records:
             if isinstance(record, LineRun):
                 recorder.lines += record.count
@@ -222,7 +251,8 @@ class Parser:
                 self._pass_on(CallerMessages.of_one(keyword, data), share)
             case ClientMessageEvent(keyword, data):
                 recorder.emit(ClientMessage(keyword, data))
-                queues.call_context("CLIENT_MESSAGE", [keyword, data], share)
+                # Text: thousands of decoded containers that wait would be walked by each collection of garbage.
+                queues.call_context("CLIENT_MESSAGE", [keyword, json.dumps(data)], share)
             case BrowserEvent(url):
                 recorder.emit(BrowserAsked(url))
                 queues.call_context("BROWSER", [url], len(url))
@@ -259,7 +289,8 @@ class Parser:
         """Note the first one of a small window, or the last line of a large one."""
         data = window.data
         start = 0 if len(data) <= HINT_WINDOW else data.rfind(b"\n", 0, -1) + 1
-        for raw in data[start:].splitlines():
+        lines = data[start:].splitlines()
+        for raw in (*lines[:HINT_LINES], *lines[HINT_LINES:][-1:]):
             if raw.startswith(b"STATUS: "):
                 continue  # most lines are, and none of them misses anything
             line = raw.decode("utf-8", "replace")
@@ -267,3 +298,8 @@ class Parser:
             if hint is not None:
                 self._hint = display_text(line), hint.text
                 return
+
+
+def _line_end(data: bytes, place: int) -> int:
+    """The end of the line that `place` lies in."""
+    return data.find(b"\n", place) + 1 or len(data)

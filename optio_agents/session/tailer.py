@@ -51,7 +51,7 @@ async def tail(me: actors.Me[Never], host: SessionHost, cursor: Cursor, parser: 
         try:
             me.ready()
             while (window := await _next_window(reader, cursor, parser)) is not None:
-                fact = parser.take(window)
+                fact = await parser.take(window)
                 cursor.position = window.end
                 await parser.see_to_queues()
                 if fact is not None:

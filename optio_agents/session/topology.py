@@ -198,6 +198,7 @@ class Topology:
             plan.recorder,
             plan.session_host.workdir,
             self._tell,
+            every=every,
         )
         self._tailer = await self._supervisor.start(
             actors.actor(tail, plan.session_host, self.cursor, parser),

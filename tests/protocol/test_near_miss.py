@@ -79,24 +79,6 @@ def test_plain_text_is_left_alone(line: str) -> None:
     assert near_miss(line, ALL_FEATURES) is None
 
 
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ("\ufeffDONE: x", r"`\ufeffDONE: x`"),
-        ("\0DONE", r"`\x00DONE`"),
-        ("\x1b[32mDONE\x1b[0m", r"`\x1b[32mDONE\x1b[0m`"),
-        ("\u200bDONE", r"`\u200bDONE`"),
-    ],
-)
-def test_what_is_invisible_is_shown(line: str, shown: str) -> None:
-    """A hint that shows a line which looks right does not help."""
-    hint = near_miss(line)
-    assert hint is not None
-    assert shown in hint.text
-    assert "invisible" in hint.text
-    assert "\x1b" not in hint.text
-
-
 @pytest.mark.parametrize("line", ["browser: x", "client_message: k 1", "CALLER_MESSAGE: k {bad"])
 def test_keywords_that_are_off_are_not_hinted_at(line: str) -> None:
     assert near_miss(line, ALL_FEATURES) is not None

@@ -114,6 +114,26 @@ def test_any_chunking_at_line_ends_gives_the_same(
 
 
 @both_finders
+@settings(deadline=None)
+@given(lines=st.lists(raw_lines, max_size=12), limit=st.integers(1, 5), features=any_features)
+def test_any_limit_gives_the_same_in_slices(
+    finder: str, lines: list[bytes], limit: int, features: ProtocolFeatures
+) -> None:
+    data = b"".join(line + b"\n" for line in lines)
+    events, used = line_by_line(lines, features)
+    scanner = make_scanner(finder, features)
+    found: list[LogEvent] = []
+    start = 0
+    while start < len(data) and not scanner.ended:
+        records = scanner.scan(data, start, limit=limit)
+        assert sum(not isinstance(each, LineRun) for each in records) <= limit + 1
+        assert scanner.consumed > start
+        found += flatten(records)
+        start = scanner.consumed
+    assert (found, start) == (events, used)
+
+
+@both_finders
 def test_neighbouring_lines_are_one_run_and_order_is_kept(finder: str) -> None:
     scanner = make_scanner(finder, DEFAULT_FEATURES)
     data = b"STATUS: 5% a\nb\n\nDELIVERABLE: f\nDELIVERABLE: g\n \nc\nDONE: ok\nSTATUS: late\n"
@@ -174,9 +194,9 @@ def test_windows_full_of_indented_lines_put_the_automaton_aside_for_a_while() ->
     fast = scanner._fast
     assert fast is not None
 
-    def counting(data: bytes) -> list[int]:
+    def counting(data: bytes, start: int) -> list[int]:
         asked.append(data)
-        return list(fast(data))
+        return list(fast(data, start))
 
     scanner._fast = counting
     for _ in range(scanner_module._FUTILE_PAUSE + 2):
