@@ -8,6 +8,8 @@
     claim.py         which run may use a task directory
     work.py          what becomes of a run's workdir: saved, forgotten, or left to be resurrected
     saved.py         a saved workdir as a blob
+    orphans.py       agents whose worker was killed
+    lease.py         one worker for each database and prefix
     deliverables.py  deliverables as blobs, and the one that is the result
     process_log.py   the lines that a run leaves in the log of its process
 
@@ -17,6 +19,18 @@ Everything here is asyncio code, as optio-core and optio-host are; the session w
 from optio_agents.task.agent import AgentExited, AgentProcess
 from optio_agents.task.claim import DirectoryInUse
 from optio_agents.task.factory import create_agent_task
+from optio_agents.task.lease import LeaseHeld, worker_lease
+from optio_agents.task.orphans import end_orphans
 from optio_agents.task.run import AgentRun, Conversing
 
-__all__ = ["AgentExited", "AgentProcess", "AgentRun", "Conversing", "DirectoryInUse", "create_agent_task"]
+__all__ = [
+    "AgentExited",
+    "AgentProcess",
+    "AgentRun",
+    "Conversing",
+    "DirectoryInUse",
+    "LeaseHeld",
+    "create_agent_task",
+    "end_orphans",
+    "worker_lease",
+]

@@ -124,6 +124,10 @@ class DirectoryClaim:
         """
         raise NotImplementedError
 
+    async def sign(self) -> None:
+        """Write into the record that the directory is this run's now."""
+        raise NotImplementedError
+
     async def release(self) -> None:
         """Give it up, and do with the directory what `disposition` says."""
         raise NotImplementedError
@@ -143,6 +147,9 @@ class _LocalClaim(DirectoryClaim):
                 _make_way(path)
                 self._descriptor = self._lock(path)
         self.previous = RunRecord.from_json(os.pread(self._descriptor, RECORD_BYTES, 0))
+
+    async def sign(self) -> None:
+        assert self._descriptor is not None
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, self._record.to_json().encode(), 0)
 
@@ -212,9 +219,11 @@ class _RemoteClaim(DirectoryClaim):
         self.previous = RunRecord.from_json(read.stdout)
         if self.previous is not None and self.previous.owner != self._record.owner:
             raise _in_use(taskdir, self.previous)
-        written = await self._run(_WRITE_RECORD, taskdir, self._record.to_json())
+
+    async def sign(self) -> None:
+        written = await self._run(_WRITE_RECORD, self._host.taskdir, self._record.to_json())
         if written.exit_code:
-            raise OSError(f"the task directory {taskdir} cannot be used: {written.stderr.strip()}")
+            raise OSError(f"the task directory {self._host.taskdir} cannot be used: {written.stderr.strip()}")
 
     async def release(self) -> None:
         if self.disposition is Disposition.UNSAVED:
@@ -231,12 +240,13 @@ class _RemoteClaim(DirectoryClaim):
 
 
 @asynccontextmanager
-async def claimed(host: Any, ctx: Any) -> AsyncIterator[DirectoryClaim]:
+async def claimed(host: Any, ctx: Any, *, sign: bool = True) -> AsyncIterator[DirectoryClaim]:
     """Hold the claim on the task directory of `host` for the length of the block.
 
     Args:
         host: optio-host's `LocalHost` or `RemoteHost`, connected.
         ctx: the process context of the run.
+        sign: the directory is this run's from now on. `False`: only look after what an earlier run has left there.
 
     Raises:
         DirectoryInUse: another worker's run has it, or an earlier run of this worker does not end.
@@ -249,9 +259,30 @@ async def claimed(host: Any, ctx: Any) -> AsyncIterator[DirectoryClaim]:
     async with _after_earlier_runs(machine + host.taskdir, ctx):
         await claim.take()
         try:
+            if sign:
+                await claim.sign()
             yield claim
         finally:
             await claim.release()
+
+
+def is_claimed(taskdir: str) -> bool | None:
+    """Whether a run on this machine holds the claim on a directory; `None` if no run has left a record there."""
+    try:
+        descriptor = os.open(
+            os.path.join(taskdir, RECORD), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )
+    except OSError:
+        return None
+    try:
+        if os.fstat(descriptor).st_size == 0:
+            return None
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 _turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()

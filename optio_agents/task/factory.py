@@ -26,6 +26,7 @@ from optio_agents.session.callbacks import (
 from optio_agents.session.options import SessionOptions
 from optio_agents.task.agent import OUTPUT_BYTES
 from optio_agents.task.environment import InheritEnv, check_inherit
+from optio_agents.task.orphans import end_local_orphans
 from optio_agents.task.run import TASK_OPTIONS, AgentRun, Conversing
 
 CONSUMER = "optio-agents"
@@ -66,6 +67,9 @@ def create_agent_task(
     The command's working directory is the task's workdir; it writes `./optio.log`, delivers from
     `./deliverables/` and reads messages, one a line, on its standard input. It is ended, with all that it
     started, when the session is over.
+
+    If a worker was killed during an earlier run of the task on this machine, what that run has left running is ended
+    here; its work is kept.
 
     Args:
         process_id: optio's id of the process; letters, digits, `.`, `_` and `-`.
@@ -124,6 +128,8 @@ def create_agent_task(
             else TrustedRemoteHost(trusted_settings(ssh, host_keys), directory)
         )
 
+    if ssh is None:
+        end_local_orphans(directory)
     run = AgentRun(
         command=command if isinstance(command, str) else shlex.join(command),
         make_host=make_host,

@@ -108,6 +108,19 @@ class AgentRun:
             await saved.save(ctx, host)
             claim.disposition = Disposition.REMOVE
 
+    async def end_orphans(self, ctx: Any) -> bool:
+        """End what a killed worker's run has left running on its host, and leave its work there.
+
+        Returns:
+            Whether there is work that `resurrect` can save.
+
+        Raises:
+            DirectoryInUse: a run has the directory.
+        """
+        async with self._connected() as host, claimed(host, ctx, sign=False):
+            await AgentProcess(host, self.command).end_leftovers()
+            return await has_files(host)
+
     async def _run_in(self, claim: DirectoryClaim, host: Any, ctx: Any) -> None:
         agent = AgentProcess(host, self.command, output_bytes=self.output_bytes)
         await agent.end_leftovers()

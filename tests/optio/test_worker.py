@@ -17,7 +17,12 @@ import pytest
 from clamator_over_redis import RedisRpcClient
 from clamator_protocol.error import ClamatorTransportError
 from motor.motor_asyncio import AsyncIOMotorClient
-from optio_core._generated.optio_engine import CancelParams, LaunchParams, OptioEngineClient
+from optio_core._generated.optio_engine import (
+    CancelParams,
+    LaunchParams,
+    OptioEngineClient,
+    ResurrectParams,
+)
 
 from tests.support.servers import Mongo, Redis
 
@@ -73,19 +78,27 @@ class WorkerProcess:
     async def cancel(self, process_id: str) -> None:
         assert (await self._engine().cancel(CancelParams(processId=process_id))).root.ok
 
+    async def resurrect(self, process_id: str) -> None:
+        parameters = ResurrectParams(processId=process_id, sessionId=None)
+        assert (await self._engine().resurrect(parameters)).root.ok
+
     def _engine(self) -> Any:
         return OptioEngineClient(self._client)
 
     async def until(self, process_id: str, *states: str, logged: str = "") -> dict[str, Any]:
         """Wait until the database holds one of these states, and a log line with that text."""
         collection = self._mongo[self.database_name]["test_processes"]
-        async with asyncio.timeout(HANG):
-            while True:
-                row = await collection.find_one({"processId": process_id})
-                lines = [entry["message"] for entry in (row or {}).get("log", [])]
-                if row is not None and row["status"]["state"] in states and logged in "\n".join(lines):
-                    return dict(row)
-                await asyncio.sleep(0.02)
+        row, lines = None, []
+        try:
+            async with asyncio.timeout(HANG):
+                while True:
+                    row = await collection.find_one({"processId": process_id})
+                    lines = [entry["message"] for entry in (row or {}).get("log", [])]
+                    if row is not None and row["status"]["state"] in states and logged in "\n".join(lines):
+                        return dict(row)
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"{process_id} is {row and row['status']}, with the log {lines}") from None
 
     async def __aenter__(self) -> WorkerProcess:
         self._mongo: Any = AsyncIOMotorClient(self.mongo_url)

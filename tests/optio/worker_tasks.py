@@ -1,16 +1,24 @@
-"""The tasks of the worker process in `test_worker`."""
+"""The tasks of the worker processes in these tests."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 from optio_core.models import TaskInstance
 
 from optio_agents.task import create_agent_task
 
+PHASES = ("preparing", "running", "delivering", "saving", "ending")
+"""Tasks of these names stay in that phase of their first run, once they have said so (see `crashing`)."""
+
+SAY = 'say() { printf "%s\\n" "$*" >> optio.log; }\n'
+
 
 def get_tasks(services: Any, metadata_filter: Any) -> list[TaskInstance]:
-    """One that ends, one that does not."""
+    """One that ends, one that does not, and one for each phase in which a worker may be killed."""
     quick = "echo hello > deliverables/hello; echo DELIVERABLE: deliverables/hello >> optio.log"
     return [
         create_agent_task("quick", "Quick", command=f"{quick}; read -r reply; echo DONE >> optio.log"),
@@ -19,4 +27,36 @@ def get_tasks(services: Any, metadata_filter: Any) -> list[TaskInstance]:
             "Slow",
             command="echo $$ > ../pid; echo STATUS: working >> optio.log; while :; do sleep 1000; done",
         ),
+        *(crashing(phase) for phase in PHASES),
     ]
+
+
+def crashing(phase: str) -> TaskInstance:
+    """A task whose first run stays in `phase`, and whose agent is done as soon as it finds its notes again."""
+    is_first = not Path(os.environ["OPTIO_AGENTS_TASK_ROOT"], "crashed").exists()
+
+    async def stay(hook_context: Any, *args: Any) -> None:
+        if is_first:
+            hook_context.report_progress(None, f"phase {phase}")
+            await asyncio.sleep(1000)
+
+    async def prepare(host: Any, hook_context: Any) -> None:
+        await stay(hook_context)
+
+    hooks: dict[str, Any] = {
+        "preparing": {"prepare": prepare},
+        "delivering": {"on_deliverable_file": stay},
+        "ending": {"after_execute": stay},
+    }
+    acts = {
+        "running": "say STATUS: phase running",
+        "delivering": "echo x > deliverables/x; say DELIVERABLE: deliverables/x",
+        "saving": "head -c 80000000 /dev/urandom > much; say ERROR: this far",
+        "ending": "say DONE",
+    }
+    script = f"""
+        if [ -e notes ]; then read -r told; say "STATUS: found $(cat notes), told: $told"; say DONE; sleep 1000; fi
+        echo "notes of {phase}" > notes; (trap '' TERM; while :; do sleep 1000; done) & echo $$ $! > ../pids
+        {acts.get(phase, ":")}; while :; do sleep 1000; done
+    """
+    return create_agent_task(phase, phase.title(), command=SAY + script, **hooks.get(phase, {}))

@@ -135,15 +135,25 @@ async def _work_with(
 ) -> None:
     from optio_core.lifecycle import Optio
 
+    from optio_agents.task.orphans import end_orphans
+
+    tasks: dict[str, Any] = {}
+
+    async def remembered(services: Any, metadata_filter: Any) -> list[Any]:
+        found = await definitions(services, metadata_filter)
+        tasks.update({task.process_id: task for task in found})
+        return found
+
     optio = Optio()
     await optio.init(
         mongo_db=database,
         prefix=settings.prefix,
         redis_url=settings.redis_url,
-        get_task_definitions=definitions,
+        get_task_definitions=remembered,
         cancel_grace_seconds=settings.cancel_grace,
         auto_resume_delay_seconds=settings.auto_resume_delay,
     )
+    await end_orphans(database, settings.prefix, tasks)
     print(f"optio worker ready: {name}, prefix {settings.prefix}", file=sys.stderr, flush=True)
     await _until_shut_down(optio, lease)
 
@@ -170,7 +180,12 @@ async def _until_shut_down(optio: Optio, lease: Lease) -> None:
 def _unreachable(server: str, url: str, error: Exception) -> CommandFailure:
     """The failure in one line, without the password that the URL may hold."""
     place = url.rpartition("@")[2].partition("://")[2] if "@" not in url else url.rpartition("@")[2]
-    reason = _without_password(str(error), url).split(", Timeout:")[0].splitlines()[0][:160]
+    reason = (
+        _without_password(str(error), url)
+        .split(" (configured")[0]
+        .split(", Timeout:")[0]
+        .splitlines()[0][:160]
+    )
     return CommandFailure(ExitCode.IO_ERROR, f"no server: {server} at {place.partition('?')[0]}: {reason}")
 
 
