@@ -117,11 +117,13 @@ class HookContext:
         self._host = host
         self.browser_launch_env = None
         self._agent_sender: AgentSender | None = None
+        self._run_command: Callable[..., Awaitable[Any]] | None = None
+        """Runs commands in place of the host's own method."""
 
     def __getattr__(self, name: str) -> Any:
         # Called for what is missing only. copy and pickle ask an empty instance for dunders and for our own fields:
         # these must not be looked up in a ctx that is not there yet.
-        if name.startswith("__") or name in ("_ctx", "_host", "_agent_sender"):
+        if name.startswith("__") or name in ("_ctx", "_host", "_agent_sender", "_run_command"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         try:
             return getattr(self._ctx, name)
@@ -193,7 +195,8 @@ class HookContext:
         Raises:
             HostCommandError: the exit code is not zero (and `check` is true).
         """
-        result = await self._host.run_command(command, cwd=cwd)
+        run = self._host.run_command if self._run_command is None else self._run_command
+        result = await run(command, cwd=cwd)
         if not check:
             return result
         if result.exit_code != 0:

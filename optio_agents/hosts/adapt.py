@@ -8,6 +8,7 @@ from typing import Any, cast
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts.base import SessionHost
 from optio_agents.hosts.foreign import ForeignHost
+from optio_agents.hosts.kinds import is_optio_remote
 from optio_agents.hosts.optio_local import OptioLocalHost
 from optio_agents.hosts.remote import RemoteSessionHost
 
@@ -38,3 +39,18 @@ def _is_plain(host: Any, known: type) -> bool:
         getattr(type(host), name) is getattr(known, name) and name not in vars(host)
         for name in _SPEAK_FOR_THEMSELVES
     )
+
+
+def command_runner(host: Any) -> Any:
+    """How `hook_ctx.run_on_host` runs a command on `host`: the host's own `run_command`, unless that is optio-host's
+    over SSH, which waits for what a command leaves in the background, for an end of input that does not come, and fails
+    when the server takes no more sessions on one connection.
+    """
+    if not is_optio_remote(host, "run_command"):
+        return None
+    from optio_agents.hosts.ssh.remote_host import channels_of, run_command
+
+    async def run(command: str, *, cwd: str | None = None) -> Any:
+        return await run_command(channels_of(host), command, cwd=host.workdir if cwd is None else cwd)
+
+    return run

@@ -1,7 +1,10 @@
 """optio-host's `RemoteHost` as a session's host: the log and the deliverables as bytes over SSH.
 
-Needed over there: what `shell` needs, and Python 3.7 for following the log (see `follower`); without Python
-the log is followed by `tail -F`. What is checked is checked over there, by the program that also reads.
+Needed over there: what `shell` needs. With Python 3.7 the log is followed by a program of ours (see
+`log.remote_follower`), else by `tail -F`. What is checked is checked over there, by the program that also reads.
+
+The workdir is pinned when it has been made: what identifies it is checked by each program that enters it, so that a
+directory which another user puts in its place is not used.
 """
 
 from __future__ import annotations
@@ -16,19 +19,9 @@ from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts import shell
 from optio_agents.hosts.base import WINDOW_LIMIT, LogLost, LogPosition, LogReader, OpenDeliverable
 from optio_agents.hosts.log import remote_follower as follower
-from optio_agents.hosts.log.remote_reader import FRAMED, PLAIN, RemoteLogReader, start_arguments
-from optio_agents.hosts.remote_connection import ConnectionGone, RemoteConnection, RemoteProcess
+from optio_agents.hosts.log.remote_reader import RemoteLogReader, start_arguments
+from optio_agents.hosts.remote_connection import ConnectionGone, HostFailed, RemoteConnection, RemoteProcess
 from optio_agents.hosts.remote_deliverable import RemoteDeliverable
-from optio_agents.protocol.paths import LOG_NAME
-
-_FOLLOW = f"""
-if command -v python3 >/dev/null 2>&1; then
-    printf {FRAMED.decode()}
-    exec python3 -I -c "$1" "$2" "$3" "$4" "$5"
-fi
-printf {PLAIN.decode()}
-exec tail -c +$(($3 + 1)) -F "$2" 2>/dev/null
-"""
 
 
 class RemoteSessionHost:
@@ -38,6 +31,7 @@ class RemoteSessionHost:
         self._host = host
         self._boundary = boundary
         self._connection = RemoteConnection(host, boundary)
+        self._pinned = ""
 
     @property
     def workdir(self) -> str:
@@ -47,10 +41,12 @@ class RemoteSessionHost:
     async def setup_workdir(self) -> None:
         """See `hosts.base.SessionHost.setup_workdir`."""
         await self._boundary.call(self._host.setup_workdir, label="setup_workdir")
+        answer = await self._connection.run(shell.pin(self.workdir), "check the workdir")
+        self._pinned = os.fsdecode(answer).strip()
 
     async def prepare_channel(self) -> None:
         """See `hosts.base.SessionHost.prepare_channel`."""
-        await self._connection.run(shell.prepare_channel(self.workdir))
+        await self._connection.run(shell.prepare_channel(self.workdir, self._pinned), "make optio.log")
 
     @asynccontextmanager
     async def open_log(
@@ -61,15 +57,15 @@ class RemoteSessionHost:
         Raises:
             LogLost: there is no connection, and none could be made.
         """
-        path = f"{self.workdir}/{LOG_NAME}"
         source = inspect.getsource(follower)
-        program = shell.command(_FOLLOW, source, path, *start_arguments(position))
+        program = shell.follow_log(self.workdir, self._pinned, source, *start_arguments(position))
         async with AsyncExitStack() as stack:
             try:
-                process = await stack.enter_async_context(self._connection.start(program))
-            except ConnectionGone as gone:
+                process = await stack.enter_async_context(self._connection.start(program, "follow optio.log"))
+            except (ConnectionGone, HostFailed) as gone:
                 raise LogLost(str(gone)) from gone
-            yield RemoteLogReader(_LogChannel(self._connection, process, path), position, settled)
+            size = shell.log_size(self.workdir, self._pinned)
+            yield RemoteLogReader(_LogChannel(self._connection, process, size), position, settled)
 
     def open_deliverable(
         self, relative_path: str, *, limit: int
@@ -79,25 +75,26 @@ class RemoteSessionHost:
         Raises:
             ConnectionGone: there is no connection, and none could be made.
         """
-        return RemoteDeliverable(self._connection, self.workdir, relative_path, limit)
+        return RemoteDeliverable(self._connection, self.workdir, relative_path, limit, self._pinned)
 
     async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
         """See `hosts.base.SessionHost.install_scripts`."""
-        await self._connection.run(shell.install_scripts(self.workdir, directory, scripts))
+        program = shell.install_scripts(self.workdir, directory, scripts, self._pinned)
+        await self._connection.run(program, f"install {directory}")
         return f"{self.workdir}/{directory}"
 
     async def search_path(self) -> str:
         """See `hosts.base.SessionHost.search_path`."""
-        return os.fsdecode(await self._connection.run(shell.SEARCH_PATH))
+        return os.fsdecode(await self._connection.run(shell.SEARCH_PATH, "PATH"))
 
 
 class _LogChannel:
     """Implements `remote_log.Channel` over SSH."""
 
-    def __init__(self, connection: RemoteConnection, process: RemoteProcess, path: str) -> None:
+    def __init__(self, connection: RemoteConnection, process: RemoteProcess, size: str) -> None:
         self._connection = connection
         self._process = process
-        self._path = path
+        self._size = size
 
     async def receive(self) -> bytes:
         try:
@@ -107,7 +104,7 @@ class _LogChannel:
 
     async def size(self) -> int:
         try:
-            return int(await self._connection.run(shell.command('wc -c < "$1"', self._path)))
+            return int(await self._connection.run(self._size, "size of optio.log"))
         except (OSError, ValueError) as error:
             raise LogLost(f"the remote log's size is not known: {error}") from error
 

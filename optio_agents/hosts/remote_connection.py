@@ -1,36 +1,30 @@
-"""The SSH connection to a session's host: optio-host's own while it lives, one of ours when it is gone."""
+"""Commands on a session's host over SSH, from Trio: `hosts.ssh.channels` behind the boundary."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
 
 from optio_agents.bridge.boundary import Boundary
-
-RECONNECT = 30.0
-"""Seconds for which a lost connection is tried to be made again, before the log counts as lost."""
-
-_PAUSES = (0.1, 5.0)  # seconds between two attempts: first and longest
-
+from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed
 
 _FAREWELL = 2.0
 """Seconds that the other side gets to confirm that a channel is closed."""
 
+OUTPUT_LIMIT = 1 << 20
+"""Bytes that one of our own small programs may answer."""
 
-class ConnectionGone(OSError):  # noqa: N818 - named for what happened
-    """The SSH connection was lost, or none could be made: the environment's fault."""
+__all__ = ["ConnectionGone", "HostFailed", "RemoteConnection", "RemoteProcess"]
 
 
 class RemoteProcess:
     """A command that runs on the host. Bytes in, bytes out."""
 
-    def __init__(self, process: Any, boundary: Boundary) -> None:
-        self._process = process
+    def __init__(self, command: Any, boundary: Boundary) -> None:
+        self._command = command
         self._boundary = boundary
 
     async def receive(self, limit: int) -> bytes:
@@ -39,136 +33,68 @@ class RemoteProcess:
         Raises:
             ConnectionGone: it was lost.
         """
-        return await self._read(self._process.stdout, limit)
+        data: bytes = await self._boundary.call(self._command.stdout.read, limit, label="reading over SSH")
+        return data
 
     async def complaint(self) -> str:
         """What it wrote to its standard error (the beginning of it), once it has ended."""
-        with trio.move_on_after(_FAREWELL):
-            return (await self._read(self._process.stderr, 1000)).decode("utf-8", "replace").strip()
-        return ""
+        text: str = await self._boundary.call(self._command.complaint, label="reading over SSH")
+        return text
+
+    async def status(self) -> int | None:
+        """Wait until it has exited; its exit status, if it is known."""
+        await self._boundary.call(self._command.wait, label="the end of a command")
+        status: int | None = self._command.exit_status
+        return status
 
     def write(self, data: bytes) -> None:
         """Put some bytes on its standard input. A process that has ended does not get them."""
-        with suppress(*_ssh_errors()):
-            self._process.stdin.write(data)
-
-    async def _read(self, stream: Any, limit: int) -> bytes:
-        try:
-            data: bytes = await self._boundary.call(stream.read, limit, label="reading over SSH")
-        except _ssh_errors() as error:
-            raise ConnectionGone(f"the SSH connection was lost: {error!r}") from error
-        return data
+        self._command.write(data)
 
 
 class RemoteConnection:
-    """Runs commands on the host, over whatever connection lives.
+    """Runs small programs on the host, over whatever connection lives.
 
-    The driver neither connects nor disconnects a session's host, so that a dropped connection is not
-    replaced in it: a second one, made with the same settings, serves until its last user has gone.
+    The driver neither connects nor disconnects a session's host: `hosts.ssh.channels` adds connections where the host's
+    own is lost or takes no more commands, and closes them when nothing uses them.
     """
 
     def __init__(self, host: Any, boundary: Boundary) -> None:
         self._host = host
         self._boundary = boundary
-        self._spare: Any = None
-        self._users = 0
-        self._connecting = trio.Lock()
 
     @asynccontextmanager
-    async def start(self, program: str) -> AsyncIterator[RemoteProcess]:
-        """Run a command line while the block runs; its standard input is closed at the end.
+    async def start(self, program: str, label: str = "session") -> AsyncIterator[RemoteProcess]:
+        """Run a command line (of `hosts.shell`) while the block runs; its standard input is closed at the end.
 
         Raises:
-            ConnectionGone: no connection could be made within `RECONNECT` seconds.
+            ConnectionGone: no connection could be made, or it was lost.
+            HostFailed: the host does not run our commands.
         """
-        self._users += 1
-        try:
-            process = await self._create(program)
-            try:
-                yield RemoteProcess(process, self._boundary)
-            finally:
-                process.close()
-                with trio.move_on_after(_FAREWELL, shield=True):
-                    await self._boundary.call(process.wait_closed, label="the end of a channel", grace=0.5)
-        finally:
-            self._users -= 1
-            await self._drop_spare()
+        from optio_agents.hosts.ssh.remote_host import channels_of
 
-    async def run(self, program: str) -> bytes:
+        channels = channels_of(self._host)
+        command = await self._boundary.call(channels.open, f"exec {program}", label, label="a remote process")
+        try:
+            yield RemoteProcess(command, self._boundary)
+        finally:
+            command.close()
+            with trio.move_on_after(_FAREWELL, shield=True):
+                await self._boundary.call(command.wait_closed, label="the end of a channel", grace=0.5)
+
+    async def run(self, program: str, label: str = "session") -> bytes:
         """Run a command line to its end and return its output.
 
         Raises:
             ConnectionGone: no connection could be made, or it was lost meanwhile.
-            OSError: the command failed; its standard error is the text.
+            HostFailed: the command failed, with its standard error as the text; or it printed too much.
         """
-        async with self.start(program) as process:
+        async with self.start(program, label) as process:
             output = b""
             while data := await process.receive(64 * 1024):
                 output += data
-            await self._boundary.call(process._process.wait, label="the end of a command")
-            if process._process.exit_status != 0:
-                raise OSError(f"the remote shell failed: {await process.complaint()}")
+                if len(output) > OUTPUT_LIMIT:
+                    raise HostFailed(f"the host answered with more than {OUTPUT_LIMIT:,} bytes")
+            if await process.status() != 0:
+                raise HostFailed(f"the remote shell failed: {await process.complaint()}")
             return output
-
-    async def _create(self, program: str) -> Any:
-        while True:
-            connection = await self._live()
-            try:
-                return await self._boundary.call(
-                    partial(connection.create_process, program, encoding=None), label="a remote process"
-                )
-            except _ssh_errors() as error:
-                # It may have died just now; asyncssh notices a little later that it is closed.
-                if not connection.is_closed():
-                    raise ConnectionGone(f"the host takes no more commands: {error!r}") from error
-
-    async def _live(self) -> Any:
-        for host in (self._host, self._spare):
-            if _is_alive(host):
-                return host._conn
-        async with self._connecting:
-            if not _is_alive(self._spare):
-                await self._drop_spare(even_if_used=True)
-                self._spare = await self._connect()
-        return self._spare._conn
-
-    async def _connect(self) -> Any:
-        kind = sys.modules["optio_host.host"].RemoteHost
-        deadline = trio.current_time() + RECONNECT
-        pause = _PAUSES[0]
-        while True:
-            host = kind(self._host._ssh, self._host.taskdir)
-            try:
-                with trio.fail_after(max(0.0, deadline - trio.current_time())):
-                    await self._boundary.call(host.connect, label="the SSH connection", grace=1.0)
-            except _failed_attempt() as error:
-                if trio.current_time() + pause > deadline:
-                    text = f"no SSH connection to {self._host._ssh.host} within {RECONNECT:g} s: {error!r}"
-                    raise ConnectionGone(text) from error
-                await trio.sleep(pause)
-                pause = min(2 * pause, _PAUSES[1])
-            else:
-                return host
-
-    async def _drop_spare(self, *, even_if_used: bool = False) -> None:
-        if self._spare is None or (self._users and not even_if_used):
-            return
-        spare, self._spare = self._spare, None
-        with trio.move_on_after(_FAREWELL, shield=True):
-            try:
-                await self._boundary.call(spare.disconnect, label="the SSH connection's end", grace=0.5)
-            except _ssh_errors():
-                pass  # it is gone, which is what was wanted
-
-
-def _is_alive(host: Any) -> bool:
-    return host is not None and host._conn is not None and not host._conn.is_closed()
-
-
-def _failed_attempt() -> tuple[type[Exception], ...]:
-    return (trio.TooSlowError, *_ssh_errors())
-
-
-def _ssh_errors() -> tuple[type[Exception], ...]:
-    """What a lost connection raises; asyncssh is imported already when there is a `RemoteHost`."""
-    return (OSError, sys.modules["asyncssh"].Error)

@@ -10,6 +10,9 @@ from optio_agents.hosts.base import WINDOW_LIMIT
 from optio_agents.hosts.remote_connection import ConnectionGone, RemoteConnection, RemoteProcess
 from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
+HEADER_LIMIT = 4096
+"""Bytes of the line with which the host describes a deliverable."""
+
 ATTEMPTS = 5
 """How often a connection may be lost while one deliverable is read."""
 
@@ -17,11 +20,14 @@ ATTEMPTS = 5
 class RemoteDeliverable:
     """Implements `hosts.base.OpenDeliverable`. Use as an asynchronous context manager: it opens on entry."""
 
-    def __init__(self, connection: RemoteConnection, workdir: str, path: str, limit: int) -> None:
+    def __init__(
+        self, connection: RemoteConnection, workdir: str, path: str, limit: int, pinned: str = ""
+    ) -> None:
         self._connection = connection
         self._workdir = workdir
         self._path = path
         self._limit = limit
+        self._pinned = pinned
         self._identity = ""
         self._size = 0
         self._received = 0
@@ -81,20 +87,29 @@ class RemoteDeliverable:
     async def _start(self, skip: int) -> None:
         await self._open.aclose()
         program = shell.read_deliverable(
-            self._workdir, self._path, limit=self._limit, skip=skip, identity=self._identity
+            self._workdir,
+            self._path,
+            limit=self._limit,
+            skip=skip,
+            identity=self._identity,
+            pinned=self._pinned,
         )
-        process = await self._open.enter_async_context(self._connection.start(program))
+        process = await self._open.enter_async_context(self._connection.start(program, "read a deliverable"))
         answer = b""
         while b"\n" not in answer:
             data = await process.receive(WINDOW_LIMIT)
             if not data:
                 raise OSError(f"the remote shell answered {answer!r}: {await process.complaint()}")
             answer += data
+            if len(answer) > HEADER_LIMIT and b"\n" not in answer[:HEADER_LIMIT]:
+                raise OSError(f"the host answered {answer[:100]!r}..., which is no header of a deliverable")
         line, _, self._buffer = answer.partition(b"\n")
         try:
             header = shell.parse_header(line)
         except ValueError as error:
             raise OSError(str(error)) from error
+        if header.size > self._limit or (self._identity and header.size != self._size):
+            raise OSError(f"the host announces {header.size:,} bytes, which it was asked to refuse")
         self._process, self._received = process, skip
         self._size, self._identity = header.size, header.identity
 

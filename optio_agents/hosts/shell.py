@@ -1,8 +1,8 @@
 """Small programs for the POSIX shell of another machine: text out, text in, no I/O of their own.
 
-They need `sh`, `cat`, `head`, `tail`, `mkdir`, `mv`, `readlink`, `stat`, `base64` (coreutils or busybox)
-and `/proc`: any Linux. What they are told is quoted, so that a directory called `a; rm -rf b` is just a
-directory.
+They need `sh`, `cat`, `chmod`, `id`, `ls`, `mkdir`, `mv`, `rm`, `tail`, `wc` as POSIX has them, a `readlink` of any
+kind and `/proc`: any Linux, whatever its userland. Options that differ between userlands are not used, or are tried
+first. What the programs are told is quoted, so that a directory called `a; rm -rf b` is just a directory.
 
 Reading a deliverable is one program, and what it checks is what it reads: the file is opened first, and
 then its real path, its type and its size are asked of the open descriptor, through `/proc/self/fd`. A link
@@ -31,25 +31,96 @@ def command(script: str, *args: str) -> str:
 SEARCH_PATH = command('printf %s "$PATH"')
 """Prints the `PATH` that commands get."""
 
-_PREPARE_CHANNEL = f"""
+_ENTER = """
+identity() { stat -L -c %d:%i . 2>/dev/null || ls -di . | { read -r inode rest && printf '%s\\n' "$inode"; }; }
+enter() { cd -P -- "$1" 2>/dev/null && { [ -z "$2" ] || [ "$(identity)" = "$2" ]; }; }
+"""
+# `enter DIRECTORY IDENTITY`: go there if it is still the same directory. An empty identity is any.
+
+GONE = "the workdir is gone or was replaced"
+
+_MAKE_WORKDIR = """
+umask 077
+die() { printf '%s\\n' "$1" >&2; exit 1; }
+parent=${1%/*}
+[ -z "$parent" ] || mkdir -p -- "$parent" || exit
+[ -d "$1" ] || mkdir -- "$1" || exit
+[ ! -L "$1" ] || die "$1 is a link; a directory is needed"
+cd -P -- "$1" || exit
+set -- "$1" $(ls -ldn .)
+[ "$4" = "$(id -u)" ] || die "$1 belongs to another user (uid $4)"
+chmod 700 . || exit
+rm -rf ./workdir 2>/dev/null || { chmod -R u+rwX ./workdir; rm -rf ./workdir; } || exit
+mkdir ./workdir || exit
+"""
+
+
+def make_workdir(taskdir: str) -> str:
+    """Make `taskdir/workdir` afresh. The task directory must be ours: what another user has put there is refused."""
+    return command(_MAKE_WORKDIR, taskdir)
+
+
+_PIN = (
+    _ENTER
+    + """
+cd -P -- "$1/.." || exit
+for directory in . "$1"; do
+    set -- "$1" $(ls -ldn -- "$directory")
+    [ "$4" = "$(id -u)" ] || { printf '%s belongs to another user (uid %s)\\n' "$directory" "$4" >&2; exit 1; }
+done
+enter "$1" "" && identity
+"""
+)
+
+
+def pin(workdir: str) -> str:
+    """Check that a workdir and its parent are ours; print what identifies the workdir."""
+    return command(_PIN, workdir)
+
+
+_REMOVE = """
+cd /
+rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; }
+"""
+
+
+def remove_directory(path: str) -> str:
+    """Remove a directory, with what is read-only in it: some tools leave that."""
+    return command(_REMOVE, path)
+
+
+_PREPARE_CHANNEL = (
+    _ENTER
+    + f"""
 set -eC
-cd -- "$1"
+enter "$1" "$2" || {{ echo "{GONE}" >&2; exit 1; }}
 if [ -L deliverables ] || ! [ -d deliverables ]; then rm -f deliverables; fi
 mkdir -p deliverables
 rm -f {LOG_NAME}
 : > {LOG_NAME}
 """
+)
 # `set -C` opens with O_EXCL, which follows no link.
 
 
-def prepare_channel(workdir: str) -> str:
-    """Make `deliverables/` and an empty log; what stands in their way is removed, not followed."""
-    return command(_PREPARE_CHANNEL, workdir)
+def prepare_channel(workdir: str, identity: str = "") -> str:
+    """Make `deliverables/` and an empty log; what stands in their way is removed, not followed.
+
+    Args:
+        workdir: absolute path there.
+        identity: as `pin` printed it; empty accepts any directory. The same holds for the programs below.
+    """
+    return command(_PREPARE_CHANNEL, workdir, identity)
 
 
-_INSTALL = """
+_INSTALL = (
+    _ENTER
+    + f"""
 set -eC
-cd -- "$1"
+enter "$1" "$2" || {{ echo "{GONE}" >&2; exit 1; }}
+"""
+    + """
+shift
 if [ -L "$2" ]; then rm -f "./$2"; fi
 mkdir -p "./$2"
 cd "./$2"
@@ -62,29 +133,65 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 """
+)
 
 
-def install_scripts(workdir: str, directory: str, scripts: Mapping[str, str]) -> str:
+def install_scripts(workdir: str, directory: str, scripts: Mapping[str, str], identity: str = "") -> str:
     """Write executable files, name to text, into a directory of the workdir, replacing what has their names.
 
     One command for all of them: over SSH, each costs a round trip and a process. Together they are limited to what one
     argument can hold (128 KiB on Linux), because the shell over there gets the command as one.
     """
-    return command(_INSTALL, workdir, directory, *chain.from_iterable(scripts.items()))
+    return command(_INSTALL, workdir, identity, directory, *chain.from_iterable(scripts.items()))
 
 
-_READ_DELIVERABLE = """
-no() { printf 'no %s %s\\n' "$1" "$2"; exit 0; }
+FOLLOW = (
+    _ENTER
+    + f"""
+if ! enter "$1" "$2"; then printf X; printf '%s' "{GONE}"; exit 0; fi
+if [ "$(python3 -I -c 'import hashlib, select, struct, sys; print(sys.version_info >= (3, 7))' 2>/dev/null)" = True ]
+then
+    printf P
+    exec python3 -I -c "$3" "./{LOG_NAME}" "$4" "$5" "$6"
+fi
+printf T
+tail -c +$(($4 + 1)) -F "./{LOG_NAME}" 2>/dev/null </dev/null &
+cat >/dev/null
+kill $!
+"""
+)
+# `cat` ends with our side: `tail` would notice that only when it next has something to print, or never.
+
+
+def follow_log(workdir: str, identity: str, program: str, *position: str) -> str:
+    """Stream the log: `P` and the records of `program` (see `log.remote_follower`) where there is a Python for it,
+    else `T` and the bytes of the log; or `X` and why it cannot be done. Ends when standard input does.
+    """
+    return command(FOLLOW, workdir, identity, program, *position)
+
+
+def log_size(workdir: str, identity: str) -> str:
+    """Print how long the log is, in bytes."""
+    return command(f'{_ENTER}enter "$1" "$2" && wc -c < "./{LOG_NAME}"', workdir, identity)
+
+
+_READ_DELIVERABLE = (
+    _ENTER
+    + f"""
+no() {{ printf 'no %s %s\\n' "$1" "$2"; exit 0; }}
 LC_ALL=C; export LC_ALL
+enter "$1" "$7" || no trouble "{GONE}"
+"""
+    + """
 limit=$3 skip=$4 expected=$5 encode=$6
-cd -P -- "$1" 2>/dev/null || no trouble "the workdir is gone"
+[ -e /proc/self/fd/0 ] || no trouble "the host has no /proc, without which a file cannot be checked"
 root=$(pwd -P)/deliverables
 if [ -L deliverables ]; then no outside "deliverables is a link"; fi
 cd deliverables 2>/dev/null || no missing "there is no deliverables directory"
 file=./$2
-case $(readlink -f -- "$file") in
+case $(readlink -f -- "$file" 2>/dev/null) in
     "$root"/*) ;;
-    "") no missing "No such file or directory";;
+    "") [ -e "$file" ] || no missing "No such file or directory";;
     *) no outside "it leads out of deliverables/";;
 esac
 [ -e "$file" ] || no missing "No such file or directory"
@@ -92,26 +199,43 @@ if [ -d "$file" ]; then no not-a-regular-file "it is a directory"; fi
 [ -f "$file" ] || no not-a-regular-file "it is a special file"
 [ -r "$file" ] || no unreadable "Permission denied"
 serve() {
-    case $(readlink /proc/self/fd/3) in
+    opened=$(readlink /proc/self/fd/3) || no trouble "the host has no readlink"
+    case $opened in
         "$root"/*) ;;
         *) no outside "it leads out of deliverables/";;
     esac
-    set -- $(stat -L -c '%f %s %d:%i' /proc/self/fd/3)
+    [ -f /proc/self/fd/3 ] || no not-a-regular-file "it is a special file"
+    size=$(wc -c </proc/self/fd/3) || no trouble "the host's wc failed"
+    size=$((size))
+    set -- $(ls -iL /proc/self/fd/3)
     case $1 in
-        8???) ;;
-        *) no not-a-regular-file "it is a special file";;
+        ""|*[!0-9]*) no trouble "the host's ls does not tell inodes";;
     esac
-    [ "$2" -le "$limit" ] || no too-large "$2 bytes, where at most $limit are taken"
-    [ -z "$expected" ] || [ "$expected" = "$2:$3" ] || no unreadable "it changed while it was read"
-    printf 'ok %s %s:%s\\n' "$2" "$2" "$3"
-    tail -c +$((skip + 1)) <&3 | head -c $(($2 - skip)) | $encode
+    [ "$size" -le "$limit" ] || no too-large "$size bytes, where at most $limit are taken"
+    [ -z "$expected" ] || [ "$expected" = "$size:$1" ] || no unreadable "it changed while it was read"
+    printf 'ok %s %s:%s\\n' "$size" "$size" "$1"
+    if [ "$encode" ]; then
+        tail -c +$((skip + 1)) </proc/self/fd/3 | head -c $((size - skip)) | base64
+    else
+        exec tail -c +$((skip + 1)) </proc/self/fd/3
+    fi
 }
 { serve; } 3<"$file" || no unreadable "it cannot be opened"
 """
+)
+# Reopening through /proc/self/fd begins at offset 0 of the very file that was opened. What a file has grown by while it
+# was read comes after `size` bytes, which the reader counts.
 
 
 def read_deliverable(
-    workdir: str, path: str, *, limit: int, skip: int = 0, identity: str = "", encoded: bool = False
+    workdir: str,
+    path: str,
+    *,
+    limit: int,
+    skip: int = 0,
+    identity: str = "",
+    encoded: bool = False,
+    pinned: str = "",
 ) -> str:
     """Check and read `deliverables/<path>`: a header line (see `parse_header`), then the content.
 
@@ -122,6 +246,7 @@ def read_deliverable(
         skip: bytes that were received already; then `identity` must be what the first header said.
         identity: see `skip`; empty accepts any.
         encoded: send the content as base64, for channels that carry text only.
+        pinned: what identifies the workdir, see `pin`; empty accepts any.
 
     Raises:
         DeliverableRejected: no file can have such a name.
@@ -134,8 +259,8 @@ def read_deliverable(
         raise DeliverableRejected(RejectionKind.INVALID_PATH, str(error)) from error
     if max(map(len, names)) > NAME_BYTES:
         raise DeliverableRejected(RejectionKind.INVALID_PATH, "File name too long")
-    encode = "base64" if encoded else "cat"
-    return command(_READ_DELIVERABLE, workdir, path, str(limit), str(skip), identity, encode)
+    encode = "1" if encoded else ""
+    return command(_READ_DELIVERABLE, workdir, path, str(limit), str(skip), identity, encode, pinned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +282,7 @@ def parse_header(line: bytes) -> Header:
     """
     verdict, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
     first, _, second = rest.partition(" ")
-    if verdict == "ok":
+    if verdict == "ok" and first.isdecimal():
         return Header(int(first), second)
     if verdict == "no" and first == "trouble":
         raise OSError(second)
@@ -166,30 +291,68 @@ def parse_header(line: bytes) -> Header:
     raise ValueError(f"the host's shell answered {line[:200]!r}")
 
 
-_END_MARKED = """
-members() {
-    grep -lzxF "$1" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do printf '%s ' "$pid"; done
-}
-for signal in TERM KILL; do
-    found=$(members "$1")
-    [ -n "$found" ] || exit 0
-    kill -$signal $found 2>/dev/null
-    tries=$2
-    while [ "$tries" -gt 0 ]; do
-        sleep 0.1
-        [ -n "$(members "$1")" ] || exit 0
-        tries=$((tries - 1))
+MEMBERS = r"""
+marked() {
+    if printf 'a\000b\000' | grep -qzxF b 2>/dev/null; then
+        grep -lzxF "$mark" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done
+        return
+    fi
+    for environ in /proc/[0-9]*/environ; do
+        pid=${environ#/proc/}
+        if tr '\000' '\n' <"$environ" 2>/dev/null | grep -qxF "$mark"; then echo "${pid%/environ}"; fi
     done
-done
-printf 'still there: %s\\n' "$found" >&2
-exit 1
+}
+members() {
+    cat /proc/[0-9]*/stat 2>/dev/null | awk -v marked="$(marked | tr '\n' ' ')" -v sessions="$sessions" '
+        { line = $0; sub(/^.*\) /, "", line); split(line, field, " ")
+          if (field[1] !~ /[ZX]/) { parent[$1] = field[2]; session[$1] = field[4] } }
+        END { count = split(marked, list, " "); for (i = 1; i <= count; i++) found[list[i]] = 1
+              count = split(sessions, list, " "); for (i = 1; i <= count; i++) ours[list[i]] = 1
+              do { again = 0
+                   for (pid in parent) {
+                       if (!(pid in found) && ((parent[pid] in found) || (session[pid] in ours))) {
+                           found[pid] = 1; again = 1 }
+                       if ((pid in found) && session[pid] == pid && !(pid in ours)) { ours[pid] = 1; again = 1 } }
+              } while (again)
+              for (pid in found) if (pid in parent) printf "%s ", pid }' || { marked | tr '\n' ' '; }
+}
+pause() { sleep 0.1 2>/dev/null || sleep 1; }
+end_members() {
+    for signal in TERM KILL; do
+        found=$(members)
+        [ -n "$found" ] || return 0
+        kill -s "$signal" $found 2>/dev/null
+        [ "$signal" = KILL ] || kill -s CONT $found 2>/dev/null
+        tries=$1
+        while [ "$tries" -gt 0 ]; do
+            pause
+            [ -n "$(members)" ] || return 0
+            tries=$((tries - 1))
+        done
+    done
+    return 1
+}
 """
-# The loops look ten times a second, on the other machine, and only while something is being ended.
+"""Shell functions that find and end the processes of an agent.
+
+`$mark` is the variable that all of them have in their environment, `$sessions` the sessions known to be theirs.
+Members are what carries the mark, what is in such a session, and the children and the sessions of members: what was
+started with an empty environment is found as well, unless it has opened a session of its own and lost its parent.
+`end_members TENTHS` sends TERM, then KILL, and waits so long after each.
+"""
+
+_END_MARKED = (
+    MEMBERS
+    + r"""
+mark=$1 sessions=
+[ -e /proc/self/environ ] || { echo "the host has no /proc: what the agent left may still be running" >&2; exit 1; }
+end_members "$2" || { printf 'still running: %s\n' "$(members)" >&2; exit 1; }
+"""
+)
 
 
 def end_marked(variable: str, value: str, *, seconds: float) -> str:
-    """End every process whose environment holds `variable=value`: TERM, then KILL, `seconds` after each at most.
-
-    Needs a `grep` that knows `-z` and a `sleep` that takes fractions, besides.
+    """End every process whose environment holds `variable=value`, with what they have started: TERM, then KILL,
+    `seconds` after each at most. Looks ten times a second, over there, while something is being ended.
     """
     return command(_END_MARKED, f"{variable}={value}", str(max(1, round(seconds * 10))))

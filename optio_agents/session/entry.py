@@ -89,6 +89,7 @@ async def run_log_protocol_session(
         check_coroutine_function("agent_sender", agent_sender)
     hook_context = HookContext(ctx, host)
     hook_context._agent_sender = agent_sender
+    hook_context._run_command = _command_runner(host)
 
     async def main(boundary: Boundary) -> SessionOutcome:
         plan = Plan(
@@ -117,6 +118,14 @@ async def fetch_deliverable_text(host: Any, absolute_path: str) -> str:
     """
     data: bytes = await host.fetch_bytes_from_host(absolute_path)
     return data.decode("utf-8")
+
+
+def _command_runner(host: Any) -> Any:
+    if hasattr(host, "open_log"):
+        return None
+    from optio_agents.hosts.adapt import command_runner
+
+    return command_runner(host)
 
 
 def _session_host(host: Any, boundary: Boundary) -> Any:

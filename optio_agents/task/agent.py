@@ -14,6 +14,8 @@ from optio_agents.bridge import run_in_trio
 from optio_agents.hosts import shell
 from optio_agents.hosts.processes.deadlines import Deadlines
 from optio_agents.hosts.processes.process_tree import MARKER_VARIABLE, ProcessTree, end_tree
+from optio_agents.hosts.ssh.guarded import GuardedProcess
+from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost
 from optio_agents.task.output import OutputTail, RecordedReader
 
 OUTPUT_BYTES = 64 * 1024
@@ -74,7 +76,11 @@ class AgentProcess:
 
     async def end_leftovers(self) -> None:
         """End what an earlier run in the same task directory has left running."""
-        await self._host.run_command(end_marked_command(self._host.taskdir), cwd="/")
+        taskdir = self._host.taskdir
+        if isinstance(self._host, TrustedRemoteHost):
+            await self._host.end_leftovers(MARKER_VARIABLE, mark_of(taskdir), ENDING.term)
+        else:
+            await self._host.run_command(end_marked_command(taskdir), cwd="/")
 
     async def start(self, environment: Mapping[str, str], *, without: Sequence[str] = ()) -> None:
         """Start it.
@@ -116,6 +122,8 @@ class AgentProcess:
         """Take note of its exit. asyncio's and asyncssh's `wait` return only when its output is closed as well, which a
         child that it left behind may keep open.
         """
+        if isinstance(process, GuardedProcess):
+            return  # its `wait` does not wait for its output
         if hasattr(process, "exit_status_received"):
             process.exit_status_received = lambda *_: self._exit.set()
             process.exit_signal_received = lambda *_: self._exit.set()
@@ -192,6 +200,8 @@ class AgentProcess:
         """
         process = self._handle.pid_like
         await self.exited()
+        if isinstance(process, GuardedProcess) and process.failure is not None:
+            raise process.failure
         if process.returncode != 0:
             raise AgentExited(process.returncode, self.output.excerpt)
 
@@ -211,8 +221,10 @@ class AgentProcess:
 
     async def _end(self) -> str | None:
         complaint = ""
-        tree = self._tree
-        if tree is not None:
+        tree, process = self._tree, self._handle.pid_like
+        if isinstance(process, GuardedProcess):
+            complaint = await process.end(ENDING.term) or ""
+        elif tree is not None:
             await run_in_trio(lambda _: end_tree(tree, deadlines=ENDING))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._exit.wait(), ENDING.kill)
@@ -221,6 +233,11 @@ class AgentProcess:
             complaint = ended.stderr.strip() if ended.exit_code else ""
         self.stdin.close()
         return complaint or None
+
+    async def leave(self) -> None:
+        """Have nothing to do with it any more: on a remote host its guard ends it. Idempotent."""
+        if self._handle is not None and isinstance(process := self._handle.pid_like, GuardedProcess):
+            await process.leave()
 
     async def status(self) -> int | None:
         """Wait until it has ended; its status, negative for a signal. `None`: it was lost with its connection."""

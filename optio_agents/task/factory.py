@@ -14,7 +14,7 @@ from optio_host.paths import task_dir
 from optio_host.types import SSHConfig
 
 from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost, trusted_settings
-from optio_agents.hosts.ssh.settings import HostKeyPolicy
+from optio_agents.hosts.ssh.settings import ORPHAN_GRACE, HostKeyPolicy
 from optio_agents.protocol.protocol import Protocol
 from optio_agents.session.callbacks import (
     BodyCallback,
@@ -41,6 +41,7 @@ def create_agent_task(
     ssh: SSHConfig | None = None,
     known_hosts: str | os.PathLike[str] | None = None,
     accept_new_host_key: bool = False,
+    orphan_grace: float = ORPHAN_GRACE,
     taskdir: str | None = None,
     env: Mapping[str, str] | None = None,
     inherit_env: InheritEnv = None,
@@ -78,6 +79,8 @@ def create_agent_task(
         ssh: the machine on which it runs; `None` is the worker's own. ~/.ssh/config and ssh-agent are honoured.
         known_hosts: the file against which that machine's key is checked, by default ~/.ssh/known_hosts.
         accept_new_host_key: add the key of a machine that no such file names; a changed key is always refused.
+        orphan_grace: seconds for which the agent on that machine is kept while no worker is connected to it; it is
+            ended after that, and its directory kept.
         taskdir: the task's directory there, by default what optio-host gives `optio-agents`.
         env: variables for the command, in addition to those that it inherits.
         inherit_env: which variables of the worker it inherits. `None`: all that do not look like a secret, by name or

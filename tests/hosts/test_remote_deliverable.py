@@ -21,7 +21,7 @@ class Connection:
         self.running = 0
 
     @asynccontextmanager
-    async def start(self, program: str) -> AsyncIterator[Connection]:
+    async def start(self, program: str, label: str) -> AsyncIterator[Connection]:
         self.running += 1
         try:
             yield self

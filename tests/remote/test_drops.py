@@ -13,9 +13,9 @@ import pytest
 import trio
 
 from optio_agents.bridge import Boundary, run_in_trio
-from optio_agents.hosts import remote_connection
 from optio_agents.hosts.base import LOG_START, LogLost
 from optio_agents.hosts.remote import RemoteSessionHost
+from optio_agents.hosts.ssh import channels
 from optio_agents.protocol.session import SessionFailed, run_log_protocol_session
 from optio_agents.session.outcome import Ending
 from tests.support.check_host import Bench
@@ -145,7 +145,7 @@ def test_a_deliverable_that_changed_while_the_connection_was_away_is_refused(
 
 
 def test_a_log_whose_host_is_gone_for_good_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_connection, "RECONNECT", 0.5)
+    monkeypatch.setattr(channels, "RECONNECT", 0.5)
 
     with running_sshd(tmp_path) as ssh:
 
@@ -167,7 +167,7 @@ def test_a_log_whose_host_is_gone_for_good_is_lost(tmp_path: Path, monkeypatch: 
 def test_a_session_whose_host_is_gone_for_good_fails_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_connection, "RECONNECT", 0.2)
+    monkeypatch.setattr(channels, "RECONNECT", 0.2)
     ctx = Ctx()
 
     with running_sshd(tmp_path) as ssh:
@@ -190,9 +190,9 @@ def test_a_session_whose_host_is_gone_for_good_fails_and_says_so(
 def test_without_python_over_there_the_log_is_followed_by_tail(
     ssh: Ssh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from optio_agents.hosts import remote
+    from optio_agents.hosts import shell
 
-    monkeypatch.setattr(remote, "_FOLLOW", remote._FOLLOW.replace("python3", "no-such-python3"))
+    monkeypatch.setattr(shell, "FOLLOW", shell.FOLLOW.replace("python3", "no-such-python3"))
 
     async def scenario(host: RemoteSessionHost, bench: Bench) -> None:
         async with bench.reading() as reading:

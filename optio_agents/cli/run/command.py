@@ -10,7 +10,7 @@ from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.features import add_feature_options, features_of
 from optio_agents.cli.run.settings import RunSettings, Show, check_workdir, find_program
 from optio_agents.cli.run.ssh_target import parse_target
-from optio_agents.hosts.ssh.settings import HostKeyPolicy, SshSettings
+from optio_agents.hosts.ssh.settings import ORPHAN_GRACE, HostKeyPolicy, SshSettings
 
 DESCRIPTION = """\
 Run COMMAND as an agent under the optio log protocol: its current directory is the workdir, in which it writes
@@ -58,6 +58,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--accept-new-host-key",
         action="store_true",
         help="add the key of a HOST that is not known yet; a key that has changed is refused all the same",
+    )
+    parser.add_argument(
+        "--orphan-grace",
+        type=duration,
+        metavar="DURATION",
+        help="with --ssh: end COMMAND on HOST when no connection to it was there for so long (default: 5m)",
     )
     parser.add_argument(
         "--workdir",
@@ -121,6 +127,7 @@ def settings(args: argparse.Namespace) -> RunSettings:
         show=Show.JSON if args.json else Show.QUIET if args.quiet else Show.AUTO,
         features=features_of(args),
         ssh=ssh,
+        orphan_grace=args.orphan_grace or ORPHAN_GRACE,
     )
 
 
@@ -135,6 +142,7 @@ def ssh_target(args: argparse.Namespace) -> SshSettings | None:
             (args.identity, "--identity"),
             (args.known_hosts, "--known-hosts"),
             (args.accept_new_host_key or None, "--accept-new-host-key"),
+            (args.orphan_grace, "--orphan-grace"),
         ):
             if given is not None:
                 raise UsageError(f"{option} requires --ssh")

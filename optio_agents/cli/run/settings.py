@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import UsageError
-from optio_agents.hosts.ssh.settings import SshSettings
+from optio_agents.hosts.ssh.settings import ORPHAN_GRACE, SshSettings
 from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
 
 
@@ -48,6 +48,8 @@ class RunSettings:
     features: ProtocolFeatures = DEFAULT_FEATURES
     ssh: SshSettings | None = None
     """The remote host; None: this machine."""
+    orphan_grace: float = ORPHAN_GRACE
+    """Seconds for which an agent on a remote host is kept when we have gone."""
 
 
 def find_program(name: str, workdir: Path | None) -> str:

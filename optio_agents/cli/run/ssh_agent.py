@@ -1,6 +1,7 @@
 """COMMAND as a process on a remote host: started, spoken to, waited for, and ended with all it started.
 
-The counterpart of `agent_process` for `run --ssh`; everything here is awaited under asyncio.
+The counterpart of `local_agent` for `run --ssh`; everything here is awaited under asyncio. On the host it runs under a
+guard (`hosts.ssh.guarded`), so that it outlives a connection that is lost.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self, TypeVar
 
@@ -27,6 +28,9 @@ TROUBLE = (OSError, asyncssh.Error)
 REMOTE_SECONDS = 10.0
 """For one step on the host besides what it waits for itself: a round trip, or a new connection after a loss."""
 
+HURRIED_SECONDS = 3.0
+"""For one step on the host once the user has asked for a quick end."""
+
 OUTPUT_SECONDS = 1.0
 """For the last of the output to come after COMMAND has exited."""
 
@@ -37,12 +41,10 @@ class RemoteAgent:
     """One run of COMMAND in the workdir of a connected remote host. Made by `start`; `end` must be called."""
 
     def __init__(self, host: Any, command: Sequence[str], output: int, patience: Patience) -> None:
-        self._host = host
         self._process = AgentProcess(host, f"exec {shlex.join(command)}")
         self._output = output
         self._patience = patience
         self._hurried = asyncio.Event()
-        self._exited = asyncio.Event()
         self._copying: asyncio.Task[None] | None = None
 
     @classmethod
@@ -58,29 +60,24 @@ class RemoteAgent:
         """Start `command`; its stdout and stderr go to the descriptor `output`, which is on this machine.
 
         Raises:
-            OSError, asyncssh.Error: the connection is lost.
+            OSError: the connection is lost, or the host cannot start it.
         """
         agent = cls(host, command, output, patience)
         try:
             await agent._process.start(environment)
         except BaseException:
-            await agent._process.end()
+            with suppress(*TROUBLE):
+                await agent._process.end()
             raise
-        agent._watch()
+        agent._copying = asyncio.create_task(agent._copy())
         return agent
 
-    def _watch(self) -> None:
-        """Take note of its exit, and copy its output until that ends, or is lost with the connection."""
-        remote = self._process.remote
-        # SSH calls a process ended only when nobody, child or not, has its output open any more.
-        remote.exit_status_received = lambda *_: self._exited.set()
-        remote.exit_signal_received = lambda *_: self._exited.set()
-        if remote.returncode is not None:
-            self._exited.set()
-        self._copying = asyncio.create_task(self._copy())
-        self._copying.add_done_callback(lambda _: self._exited.set())
-
     async def _copy(self) -> None:
+        """Copy its output until that ends, or is lost with the connection.
+
+        Raises:
+            CommandFailure: see `wait`.
+        """
         while True:
             try:
                 data = await self._process.stdout.read(_PIECE)
@@ -104,16 +101,17 @@ class RemoteAgent:
         Raises:
             CommandFailure: its output cannot be kept here.
         """
-        await self._exited.wait()
-        await self._output_ends()
-        remote = self._process.remote
-        if remote.returncode is None:
-            return await self._process.status()
-        status: int | None = remote.returncode
-        return status
+        assert self._copying is not None
+        exited = asyncio.ensure_future(self._process.status())
+        try:
+            await asyncio.wait((exited, self._copying), return_when=asyncio.FIRST_COMPLETED)
+            await self._output_ends()
+            return await exited
+        finally:
+            exited.cancel()
 
     async def _output_ends(self) -> None:
-        """Wait for what is still under way, for a moment: whoever was left running may keep it open for ever.
+        """Wait for what is still under way, for a moment: a full pipe may hold it up for ever.
 
         Raises:
             CommandFailure: see `wait`.
@@ -122,6 +120,12 @@ class RemoteAgent:
             await asyncio.wait((self._copying,), timeout=OUTPUT_SECONDS)
             if self._copying.done() and not self._copying.cancelled():
                 self._copying.result()
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why it was lost."""
+        failure: OSError | None = self._process.remote.failure
+        return failure
 
     async def send(self, message: str) -> None:
         """Write `message` to the agent's stdin as one line.
@@ -133,7 +137,7 @@ class RemoteAgent:
             async with asyncio.timeout(self._patience.send):
                 await self._process.send(message)
         except TimeoutError:
-            raise AgentNotListening("it does not read its input") from None
+            raise AgentNotListening("its host does not answer") from None
         except TROUBLE as error:
             raise AgentNotListening("its input is closed") from error
 
@@ -147,13 +151,17 @@ class RemoteAgent:
         Returns:
             What is known of processes that could not be ended.
         """
-        if not self._exited.is_set() and not self._hurried.is_set():
-            await self._ask(farewell)
+        if self._process.remote.returncode is None and self.failure is None and not self._hurried.is_set():
+            with suppress(TimeoutError):
+                await bounded(
+                    self._ask(farewell), self._patience.end.ask + self._patience.send, self._hurried, 0
+                )
         try:
-            return await insist(self._host, self._process.end, ENDING.term + ENDING.kill)
+            return await bounded(self._process.end(), ENDING.total + REMOTE_SECONDS, self._hurried)
         except TROUBLE as error:
-            return f"it may still be running: {str(error) or type(error).__name__}"
+            return f"the agent may still be running: {str(error) or 'the host does not answer'}"
         finally:
+            await self._process.leave()
             with suppress(CommandFailure):  # `wait` has raised it, or the run is over without it
                 await self._output_ends()
             if self._copying is not None:
@@ -163,32 +171,35 @@ class RemoteAgent:
         if farewell:
             with suppress(AgentNotListening):  # the end of its input, and then TERM, say the same
                 await self.send(FAREWELL)
-        with suppress(*TROUBLE):
-            self._process.stdin.write_eof()
-        exited = asyncio.ensure_future(self._exited.wait())
-        hurried = asyncio.ensure_future(self._hurried.wait())
-        try:
-            await asyncio.wait(
-                (exited, hurried), timeout=self._patience.end.ask, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            for task in (exited, hurried):
-                task.cancel()
+        self._process.stdin.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.end.ask):
+                await self._process.status()
 
 
-async def insist(host: Any, step: Callable[[], Awaitable[T]], seconds: float = 0.0) -> T:
-    """Take `step` on `host`, which may wait `seconds` there; if its connection is lost, once more over a new one.
+async def bounded(
+    step: Coroutine[Any, Any, T],
+    seconds: float,
+    hurried: asyncio.Event,
+    hurried_seconds: float = HURRIED_SECONDS,
+) -> T:
+    """Take a step within `seconds`; once `hurried`, within `hurried_seconds` from then on.
 
     Raises:
-        OSError, asyncssh.Error: that did not help.
+        TimeoutError: it took longer, and was cancelled.
     """
+    task, hurry = asyncio.ensure_future(step), asyncio.ensure_future(hurried.wait())
     try:
-        async with asyncio.timeout(seconds + REMOTE_SECONDS):
-            return await step()
-    except TROUBLE:
-        async with asyncio.timeout(seconds + REMOTE_SECONDS):
-            await host.connect()
-            return await step()
+        await asyncio.wait((task, hurry), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if hurry.done():
+            await asyncio.wait((task,), timeout=hurried_seconds)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        hurry.cancel()
+        task.cancel()
+        await asyncio.wait((task, hurry))
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

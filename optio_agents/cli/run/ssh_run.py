@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -29,11 +28,12 @@ from optio_agents.cli.run.output.events import AgentStarted, RunEnded
 from optio_agents.cli.run.output.writers import Output
 from optio_agents.cli.run.secret_prompt import ask_on_terminal
 from optio_agents.cli.run.settings import RunSettings
-from optio_agents.cli.run.ssh_agent import REMOTE_SECONDS, TROUBLE, RemoteAgent, insist
+from optio_agents.cli.run.ssh_agent import HURRIED_SECONDS, REMOTE_SECONDS, TROUBLE, RemoteAgent, bounded
 from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import PREFIX, Workspace
 from optio_agents.hosts.processes.exit_status import exit_text
 from optio_agents.hosts.ssh.connecting import CannotConnect
+from optio_agents.hosts.ssh.guarded import Orphanage
 from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost
 from optio_agents.hosts.ssh.settings import SshSettings
 from optio_agents.session.deliverable import DeliverableFile
@@ -80,6 +80,12 @@ class SshRun(LocalRun):
         self._agent_decided = asyncio.Event()
         """The agent was started, or will not be."""
         self._connecting_is_over = trio.Event()
+        self._hurried_there = asyncio.Event()
+
+    def hurry(self) -> None:
+        """See `LocalRun.hurry`; cleaning up on the host is hurried as well."""
+        super().hurry()
+        self._hurried_there.set()
 
     async def _outcome(self) -> SessionOutcome:
         async with self._connected() as host:
@@ -89,7 +95,12 @@ class SshRun(LocalRun):
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Any]:
         """Connect, and in the end remove the task's directory and disconnect."""
-        host = TrustedRemoteHost(self._target, self._taskdir, ask_on_terminal())
+        host = TrustedRemoteHost(
+            self._target,
+            self._taskdir,
+            ask_on_terminal(),
+            Orphanage(self._settings.orphan_grace, remove=self._taskdir),
+        )
         try:
             await self._connect(host)
         finally:
@@ -145,7 +156,7 @@ class SshRun(LocalRun):
             self._agent_runs(agent, started)
             status = await agent.wait()
             if status is None:
-                raise self._lost(None)
+                raise self._lost(agent.failure)
             self._status = exit_text(status)
         finally:
             left = await agent.end(farewell=self._stop is not None)
@@ -171,21 +182,16 @@ class SshRun(LocalRun):
         why = "" if error is None else f": {str(error) or type(error).__name__}"
         return CommandFailure(ExitCode.IO_ERROR, f"the connection to {self._target} was lost{why}")
 
-    async def _leave(self, host: Any) -> None:
-        directory = shlex.quote(self._taskdir)
-        # Some tools leave directories that are read-only.
-        remove = f"rm -rf {directory} 2>/dev/null || {{ chmod -R u+rwX {directory}; rm -rf {directory}; }}"
-
-        async def clean_up() -> None:
-            removed = await host.run_command(f"sh -c {shlex.quote(remove)}", cwd="/")
-            if removed.exit_code:
-                raise OSError(removed.stderr.strip())
-
+    async def _leave(self, host: TrustedRemoteHost) -> None:
         try:
-            await insist(host, clean_up)
+            await bounded(host.cleanup_taskdir(False), REMOTE_SECONDS, self._hurried_there)
         except TROUBLE as error:
-            why = str(error) or type(error).__name__
-            self._survivors += (f"could not remove {self._taskdir} on {self._target}: {why}",)
+            why = str(error) or "the host does not answer"
+            minutes, seconds = divmod(round(self._settings.orphan_grace), 60)
+            self._survivors += (
+                f"could not remove {self._taskdir} on {self._target}: {why}",
+                f"if the agent still runs there, its guard ends it in {minutes}:{seconds:02d} minutes and removes "
+                "that directory",
+            )
         with suppress(*TROUBLE):  # it is gone, which is what was wanted
-            async with asyncio.timeout(REMOTE_SECONDS):
-                await host.disconnect()
+            await bounded(host.disconnect(), REMOTE_SECONDS, self._hurried_there, HURRIED_SECONDS / 2)

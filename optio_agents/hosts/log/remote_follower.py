@@ -21,7 +21,6 @@ what was there is read, and a little more.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import os
@@ -213,11 +212,13 @@ class Follower:
 def watch(directory: str) -> int:
     """Return a descriptor that is readable when something changes in the directory, or -1."""
     try:
+        import ctypes
+
         libc = ctypes.CDLL(None, use_errno=True)
         descriptor = int(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
         if descriptor >= 0 and libc.inotify_add_watch(descriptor, os.fsencode(directory), CHANGES) >= 0:
             return descriptor
-    except (OSError, AttributeError):
+    except (ImportError, OSError, AttributeError):  # no ctypes, no inotify
         pass
     return -1
 

@@ -19,11 +19,14 @@ import trio
 from optio_agents.hosts.base import LogLost, LogPosition, Take, Window
 from optio_agents.hosts.log.framer import Frame, Framer
 from optio_agents.hosts.log.local_reader import QUIET
-from optio_agents.hosts.log.remote_follower import CONTEXT
+from optio_agents.hosts.log.remote_follower import CONTEXT, PIECE
 
 _FINGERPRINT = Struct(">H8sB")  # how many bytes before the offset the digest is of, the digest, the last byte
 _RECORD = Struct(">cI")
 _HOLE = Struct(">Q")
+
+RECORD_LIMIT = PIECE
+"""Bytes of one record. The follower sends no longer ones."""
 
 FRAMED, PLAIN = b"P", b"T"
 """The first byte of the stream: records of the follower, or the bytes of the log themselves."""
@@ -125,6 +128,10 @@ class RemoteLogReader:
         self._input += data
         while len(self._input) >= _RECORD.size:
             kind, length = _RECORD.unpack_from(self._input)
+            if length > RECORD_LIMIT:
+                raise LogLost(
+                    f"the remote host sends a record of {length:,} bytes, where {RECORD_LIMIT:,} is the most"
+                )
             end = _RECORD.size + length
             if len(self._input) < end:
                 break

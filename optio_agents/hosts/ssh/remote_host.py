@@ -1,22 +1,33 @@
-"""optio-host's `RemoteHost` over a connection of ours: host keys checked, configuration and ssh-agent honoured.
+"""optio-host's `RemoteHost` over connections of ours: host keys checked, configuration and ssh-agent honoured, each
+command framed, within the server's limits.
 
 optio-host offers no way to hand it a connection, so its attributes are set here, and only here.
 """
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import asyncssh
-from optio_host.host import RemoteHost
+from optio_host.host import ProcessHandle, RemoteHost, RunResult
 from optio_host.types import SSHConfig
 
+from optio_agents.hosts import shell
+from optio_agents.hosts.processes.process_tree import MARKER_VARIABLE
+from optio_agents.hosts.ssh.channels import Channels
 from optio_agents.hosts.ssh.connecting import connect
+from optio_agents.hosts.ssh.errors import HostFailed
+from optio_agents.hosts.ssh.framing import excerpt
+from optio_agents.hosts.ssh.guarded import GuardedProcess, Orphanage, end_leftovers
 from optio_agents.hosts.ssh.settings import DEFAULT_PORT, Ask, HostKeyPolicy, SshSettings
 
-_ADOPTED = ("_conn", "_sftp", "_compressor", "_tar_version")
-"""Attributes of `RemoteHost` that its own `connect` sets."""
+_ADOPTED = ("_conn", "_sftp", "_ssh", "_compressor", "_tar_version")
+"""Attributes of `RemoteHost` that are read or set here."""
 
 
 class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
@@ -26,21 +37,26 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
         settings: where to, as whom, and which host keys are accepted.
         taskdir: as in `RemoteHost`.
         ask: see `connecting.connect`.
+        orphanage: what becomes of a launched program to which nobody comes back.
     """
 
-    def __init__(self, settings: SshSettings, taskdir: str, ask: Ask | None = None) -> None:
+    _conn: Any
+
+    def __init__(
+        self,
+        settings: SshSettings,
+        taskdir: str,
+        ask: Ask | None = None,
+        orphanage: Orphanage | None = None,
+    ) -> None:
         key = "" if settings.identity is None else str(settings.identity)
         super().__init__(
             SSHConfig(settings.host, settings.user or "", key, settings.port or DEFAULT_PORT), taskdir
         )
-        missing = [name for name in _ADOPTED if name not in vars(self)]
-        if missing:
-            raise RuntimeError(
-                f"this version of optio-host cannot be given a connection: RemoteHost has no {', '.join(missing)}; "
-                "use the version that optio-agents was tested with"
-            )
+        _check_attributes(self)
         self.settings = settings
-        self._ask = ask
+        self.orphanage = orphanage or Orphanage()
+        self.channels = Channels(lambda: connect(settings, ask), str(settings))
 
     async def connect(self) -> None:
         """Connect and log in.
@@ -48,33 +64,176 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
         Raises:
             CannotConnect: see `connecting.connect`.
         """
-        self._adopt(await connect(self.settings, self._ask))
-
-    def _adopt(self, connection: Any) -> None:
-        self._conn, self._sftp = connection, None
+        await self.channels.connect()
+        self._conn = _FramedConnection(self.channels)
         self._compressor = self._tar_version = None
+
+    async def disconnect(self) -> None:
+        """Close what is open."""
+        self._conn = self._sftp = None
+        await self.channels.close()
+
+    async def setup_workdir(self) -> None:
+        """Make a fresh workdir in a task directory that is ours alone.
+
+        Raises:
+            HostFailed: it cannot be made, or somebody else's directory is in its place.
+        """
+        await self._run(shell.make_workdir(self.taskdir), f"mkdir {self.workdir}")
+
+    async def cleanup_taskdir(self, aggressive: bool) -> None:
+        """Remove the task directory, with what is read-only in it.
+
+        Raises:
+            HostFailed: some of it is left.
+        """
+        await self._run(shell.remove_directory(self.taskdir), f"rm -rf {self.taskdir}")
+
+    async def run_command(
+        self, command: str, *, cwd: str | None = None, env: dict[str, str] | None = None
+    ) -> RunResult:
+        """Run a `/bin/sh` command line to its end, with an empty standard input; see `Channels.run`."""
+        return await run_command(self.channels, command, cwd=self.workdir if cwd is None else cwd, env=env)
+
+    async def launch_subprocess(
+        self,
+        command: str,
+        *,
+        env: dict[str, str] | None = None,
+        env_remove: list[str] | None = None,
+        cwd: str | None = None,
+        merge_stderr: bool = True,
+        stdin: bool = False,
+    ) -> ProcessHandle:
+        """See `RemoteHost.launch_subprocess`. With `merge_stderr` the program runs under a guard (see `guarded`)."""
+        if not merge_stderr:
+            return await super().launch_subprocess(
+                command, env=env, env_remove=env_remove, cwd=cwd, merge_stderr=merge_stderr, stdin=stdin
+            )
+        variables = dict(env or {})
+        mark = (MARKER_VARIABLE, variables.pop(MARKER_VARIABLE, "") or secrets.token_hex(12))
+        process = GuardedProcess(self.channels, self.taskdir, self.orphanage)
+        await process.start(
+            command,
+            cwd=self.workdir if cwd is None else cwd,
+            env=variables,
+            without=env_remove or (),
+            mark=mark,
+        )
+        if not stdin:
+            process.write_eof()
+        return ProcessHandle(
+            pid_like=process, stdout=aiter(process), stderr=None, stdin=process if stdin else None
+        )
+
+    async def terminate_subprocess(self, handle: ProcessHandle, *, aggressive: bool) -> None:
+        """End a launched program with all that it started: TERM and then KILL."""
+        if isinstance(handle.pid_like, GuardedProcess):
+            await handle.pid_like.end(0.1 if aggressive else 5.0)
+        else:
+            await super().terminate_subprocess(handle, aggressive=aggressive)
+
+    async def end_leftovers(self, variable: str, value: str, seconds: float) -> None:
+        """End what earlier programs in the task's directory have left: what carries a mark, and their guards."""
+        await self.channels.run(end_leftovers(self.taskdir, variable, value, seconds), "end leftovers")
 
     async def write_text(self, relpath: str, content: str) -> None:
         """See `RemoteHost.write_text`."""
-        await self._need_sftp()
+        if self._sftp is None:
+            self._sftp = await self.channels.start_sftp_client()
         await super().write_text(relpath, content)
 
-    async def setup_workdir(self) -> None:
-        """See `RemoteHost.setup_workdir`."""
-        await self._need_sftp()
-        await super().setup_workdir()
+    async def _run(self, script: str, label: str) -> None:
+        status, _, errors = await self.channels.run(script, label)
+        if status:
+            raise HostFailed(excerpt(errors) or f"exit status {status}")
 
-    async def _need_sftp(self) -> None:
-        """Open the SFTP session that optio-host opens when it connects; a host without SFTP does for all the rest.
 
-        Raises:
-            OSError: the host has no SFTP.
-        """
-        if self._sftp is None:
-            try:
-                self._sftp = await self._conn.start_sftp_client()
-            except asyncssh.Error as error:
-                raise OSError(f"the host's SSH server has no SFTP: {error}") from error
+async def run_command(
+    channels: Channels, command: str, *, cwd: str | None, env: dict[str, str] | None = None
+) -> RunResult:
+    """Run a command line over `channels`, with the result that optio-host has for it."""
+    status, output, errors = await channels.run(command, cwd=cwd, env=env)
+    return RunResult(
+        stdout=output.decode("utf-8", "replace"), stderr=errors.decode("utf-8", "replace"), exit_code=status
+    )
+
+
+class _FramedConnection:
+    """What `RemoteHost` uses of an asyncssh connection, over channels."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+
+    async def create_process(self, command: str, *, encoding: str | None = "utf-8") -> Any:
+        if encoding is not None:  # `tail_file`, which wants lines of text
+            return await self._channels.connection.create_process(command, encoding=encoding)
+        return await self._channels.open(command, "task")
+
+    async def run(self, command: str, *, check: bool = False, errors: str = "replace") -> Any:
+        status, output, complaint = await self._channels.run(command)
+        if check and status:
+            raise HostFailed(excerpt(complaint) or f"exit status {status}")
+        return SimpleNamespace(
+            exit_status=status,
+            stdout=output.decode("utf-8", errors),
+            stderr=complaint.decode("utf-8", errors),
+        )
+
+    async def start_sftp_client(self) -> asyncssh.SFTPClient:
+        return await self._channels.start_sftp_client()
+
+    async def forward_local_port(self, *arguments: Any) -> Any:
+        await self._channels.connect()
+        return await self._channels.connection.forward_local_port(*arguments)
+
+    def is_closed(self) -> bool:
+        return self._channels.connection is None
+
+
+_channels: WeakKeyDictionary[Any, tuple[Any, Channels]] = WeakKeyDictionary()
+"""Of optio-host's own remote hosts: the connection that they had, and the channels over it."""
+
+
+def channels_of(host: Any) -> Channels:
+    """The channels to a `RemoteHost`: ours has its own; those to optio-host's own begin with its connection.
+
+    Connections that are added to that of a host of optio-host's own accept only the key which that host has shown.
+    """
+    if isinstance(host, TrustedRemoteHost):
+        return host.channels
+    known = _channels.get(host)
+    if known is None or (host._conn is not None and known[0] is not host._conn):
+        _check_attributes(host)
+        channels = Channels(_again(host), str(host._ssh.host), first=host._conn)
+        known = _channels[host] = (host._conn, channels)
+    return known[1]
+
+
+def _again(host: Any) -> Callable[[], Awaitable[Any]]:
+    first, config = host._conn, host._ssh
+    key = None if first is None else first.get_server_host_key()
+
+    async def make() -> Any:
+        return await asyncssh.connect(
+            host=config.host,
+            username=config.user,
+            port=config.port,
+            client_keys=[config.key_path],
+            known_hosts=None if key is None else ([key], [], []),
+            keepalive_interval=15,
+        )
+
+    return make
+
+
+def _check_attributes(host: Any) -> None:
+    missing = [name for name in _ADOPTED if name not in vars(host)]
+    if missing:
+        raise RuntimeError(
+            f"this version of optio-host cannot be given a connection: RemoteHost has no {', '.join(missing)}; "
+            "install the version that optio-agents was tested with"
+        )
 
 
 def trusted_settings(config: SSHConfig, host_keys: HostKeyPolicy) -> SshSettings:

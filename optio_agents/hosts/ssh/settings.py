@@ -9,6 +9,9 @@ from typing import TypeAlias
 
 DEFAULT_PORT = 22
 
+ORPHAN_GRACE = 300.0
+"""Seconds that a guard keeps an agent to which nobody comes back."""
+
 Ask: TypeAlias = Callable[[str], Awaitable[str | None]]
 """Asks the user a question whose answer is secret (a password, a code). `None`: there is no answer."""
 
