@@ -74,7 +74,10 @@ async def test_a_reply_reaches_an_actor_whose_own_mailbox_is_full(autojump_clock
         async for text in me:
             answers.append(await other.ask(asking(text), timeout=5))
 
-    async with actors.open_supervisor() as supervisor, trio.open_nursery() as nursery:
+    async with (
+        actors.open_supervisor(strategy=actors.REST_FOR_ONE) as supervisor,
+        trio.open_nursery() as nursery,
+    ):
         echo = await supervisor.start(actors.actor(keep, []))
         ref = await supervisor.start(actors.actor(asker, echo), capacity=1)
         for text in "abcdef":
