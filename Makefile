@@ -35,7 +35,8 @@ check: $(call STAMP,dev) ## Check lint, format, types, and the programs and link
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(TEST) -q tests/test_readme.py tests/actors/test_guide.py
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(TEST) -q tests/test_readme.py tests/actors/test_guide.py tests/actors/test_typing.py
 
 format: $(call STAMP,dev) ## Format the code and apply safe lint fixes.
 	$(BIN)/ruff check --fix .

@@ -7,12 +7,15 @@ to run its tests where optio-agents is installed. It imports nothing until a fix
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from actors.exits import Exit
+    from actors.ref import Ref
     from actors.supervisor import Supervisor
 
 
@@ -43,8 +46,29 @@ def no_leaks() -> Iterator[None]:
 
 @pytest.fixture
 async def actor_supervisor() -> AsyncGenerator[Supervisor]:
-    """An open supervisor, for tests that pytest-trio runs."""
+    """An open supervisor, for tests that pytest-trio runs.
+
+    An assertion that fails inside an actor fails the test, also if the actor is restarted. Other failures of actors are
+    logged, as they are without this fixture, and may be what the test is about.
+    """
     import actors
 
-    async with actors.open_supervisor(name="test") as supervisor:
+    failed: list[AssertionError | ExceptionGroup[AssertionError]] = []
+
+    def note(ref: Ref[Any], exit: Exit) -> None:
+        error = exit.cause
+        if isinstance(error, ExceptionGroup):
+            error = error.subgroup(AssertionError)
+        if isinstance(error, (AssertionError, ExceptionGroup)):
+            failed.append(error)
+        else:
+            logging.getLogger("actors").error(
+                "actor %r of supervisor 'test' failed", ref.name, exc_info=exit.cause
+            )
+
+    async with actors.open_supervisor(name="test", on_failure=note) as supervisor:
         yield supervisor
+    if failed:
+        for other in failed[1:]:
+            failed[0].add_note(f"and in another run or actor: {other!r}")
+        raise failed[0]

@@ -66,3 +66,38 @@ def test_a_foreign_package_actors_is_named_when_optio_agents_is_imported(tmp_pat
     run = project(tmp_path, {"actors.py": "LIVES = 3", "test_it.py": "import optio_agents"})
     assert run.returncode != 0
     assert f"another package named 'actors' hides the one that optio-agents brings: {tmp_path}" in run.stdout
+
+
+ASSERTING = """\
+import actors
+import pytest
+import trio
+
+
+async def check(me):
+    async for message in me:
+        if message == "other":
+            raise ValueError("no assertion")
+        assert message == 2, "the wrong message came"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("message", [1, 2, "other"])
+@pytest.mark.parametrize("restart", [actors.TEMPORARY, actors.TRANSIENT])
+async def test_it(actor_supervisor, message, restart):
+    ref = await actor_supervisor.start(actors.actor(check), restart=restart)
+    await ref.tell(message)
+    await trio.testing.wait_all_tasks_blocked()
+"""
+
+
+def test_an_assertion_that_fails_inside_an_actor_fails_the_test(tmp_path: Path) -> None:
+    run = project(
+        tmp_path,
+        {
+            "conftest.py": 'pytest_plugins = ["actors.testing.plugin"]',
+            "test_it.py": ASSERTING,
+        },
+    )
+    assert "2 failed, 4 passed" in run.stdout, run.stdout + run.stderr
+    assert "AssertionError: the wrong message came" in run.stdout
