@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         self.error(f"unrecognized argument: {option}{hint}")
 
     def _takes_a_command(self) -> bool:
-        return any(action.metavar == "COMMAND" and action.nargs == "+" for action in self._actions)
+        return any(action.metavar == "COMMAND" and action.nargs in ("+", "*") for action in self._actions)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and `message` to stderr, and exit with 2, also when stderr cannot be written."""

@@ -55,6 +55,7 @@ class AgentBody:
             that the session goes on. Long enough for the log to be read and a deliverable to be answered.
         background_seconds: How long an idle agent is waited for that has left work running in the background (a
             build, a subagent), before it is reminded like any other. The wait is said in the progress.
+        on_open: Called with the conversation once it is open, in the Trio world, to follow its events.
         reminders: How many times; after them the body returns, which is a failure unless the log says DONE.
     """
 
@@ -68,6 +69,7 @@ class AgentBody:
     reminders: int = 2
     background_seconds: float = 3600.0
     on_question: QuestionHandler | None = None
+    on_open: Callable[[AgentConversation], object] | None = None
 
     async def __call__(self, host: Any, hook_context: HookContext) -> None:
         """Run the agent until the session ends it, it ends, or it idles in spite of the reminders.
@@ -99,6 +101,8 @@ class AgentBody:
             if self.on_question is not None:
                 conversation.on_question(self.on_question)
             hook_context._agent_sender = _sender(conversation)
+            if self.on_open is not None:
+                self.on_open(conversation)
             async with trio.open_nursery() as nursery:
 
                 async def report(message: str) -> None:

@@ -1,8 +1,9 @@
 """A program that speaks the Agent Client Protocol on its stdio and does what its prompts say.
 
 `log:LINE` appends a line to optio.log (with spaces for underscores), `file:PATH` writes a file, `say:WORD`
-prints text, `ask:TOOL` asks for permission, `hang` waits to be cancelled, `crash` exits with status 3. With
-the argument `--usage` it prints a usage text instead. Standard library only.
+prints text, `ask:TOOL` asks for permission, `hang` waits to be cancelled, `crash` exits with status 3. Of a prompt with
+the documentation of the log protocol, only what follows `## Your task` is done. With the argument `--usage` it prints a
+usage text instead. Standard library only.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def permitted(tool: str) -> str:
 
 def turn(text: str) -> str:
     """Do one prompt; returns the stop reason."""
-    for word in text.split():
+    for word in text.rpartition("## Your task")[2].split():
         kind, _, rest = word.partition(":")
         if kind == "say":
             update(rest + " ")

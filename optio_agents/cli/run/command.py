@@ -8,11 +8,23 @@ from pathlib import Path
 from optio_agents.cli.durations import duration
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.features import add_feature_options, features_of
+from optio_agents.cli.run.agent_settings import (
+    AGENT_NAMES,
+    AgentSettings,
+    make_agent,
+    read_prompt,
+    read_rules,
+)
 from optio_agents.cli.run.settings import RunSettings, Show, check_workdir, find_program
 from optio_agents.cli.run.ssh_target import parse_target
 from optio_agents.hosts.ssh.settings import ORPHAN_GRACE, HostKeyPolicy, SshSettings
 
 DESCRIPTION = """\
+Run a coding agent (--agent NAME and a prompt), or any COMMAND, as an agent.
+
+With --agent, the agent works here, is given the log protocol and the prompt, and is answered in its conversation; its
+questions and permission requests are asked on the terminal, or decided by --allow, --yes-to and --deny.
+
 Run COMMAND as an agent under the optio log protocol: its current directory is the workdir, in which it writes
 optio.log (started anew by each run) and deliverables/. What the harness has to say to it (replies to
 deliverables) comes on its stdin, one message per line. Its own output is kept in a file; the end of it is
@@ -20,6 +32,8 @@ shown when the run fails."""
 
 EPILOG = """\
 examples:
+  optio-agents run --agent claude "Fix the failing test"
+  optio-agents run --agent codex --allow Read --allow 'shell(pytest *)' --prompt-file task.md
   optio-agents run --workdir . --timeout 600 -- ./agent.sh --verbose
   optio-agents run --ssh me@build.example -- /opt/agent/run
 """
@@ -34,8 +48,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        usage="optio-agents run [options] -- COMMAND [ARG...]",
+        usage='optio-agents run --agent NAME [options] "PROMPT"\n       optio-agents run [options] -- COMMAND [ARG...]',
     )
+    _add_agent_options(parser)
     parser.add_argument(
         "--ssh",
         metavar="[USER@]HOST[:PORT]",
@@ -102,7 +117,45 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     shown.add_argument("--json", action="store_true", help="one JSON object per event on stdout")
     shown.add_argument("--quiet", action="store_true", help="show nothing unless the run fails")
     add_feature_options(parser)
-    parser.add_argument("agent", nargs="+", metavar="COMMAND", help="the program, then its arguments")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="COMMAND",
+        help="the program, then its arguments; with --agent: the prompt, - reads it from stdin",
+    )
+
+
+def _add_agent_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a coding agent that is talked to")
+    group.add_argument("--agent", choices=AGENT_NAMES, help="which one")
+    group.add_argument(
+        "--prompt-file", type=Path, metavar="FILE", help="read the prompt from FILE; - is stdin"
+    )
+    group.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="allow what fits RULE: Read, 'Edit(src/*)', 'Bash(git *)'; a bare tool name for the whole session",
+    )
+    group.add_argument(
+        "--yes-to",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="allow what fits RULE, each time it is asked",
+    )
+    group.add_argument(
+        "--deny", action="append", default=[], metavar="RULE", help="deny what fits RULE, whatever allows it"
+    )
+    group.add_argument(
+        "--show",
+        choices=("text", "nothing"),
+        default="text",
+        help="what of the agent is shown (default: %(default)s)",
+    )
+    group.add_argument("--resume", metavar="SESSION", help="take up an earlier session of the agent")
+    group.add_argument("--agent-command", metavar="COMMAND", help="how to run the agent, if not by its name")
 
 
 def settings(args: argparse.Namespace) -> RunSettings:
@@ -112,12 +165,21 @@ def settings(args: argparse.Namespace) -> RunSettings:
         UsageError: what was given cannot be used; the message says what and why.
     """
     ssh = ssh_target(args)
-    workdir = None if args.workdir is None else check_workdir(args.workdir)
-    program = args.agent[0] if ssh is not None else find_program(args.agent[0], workdir)
-    if not program:
-        raise UsageError("COMMAND is empty")
+    workdir: Path | None
+    command: tuple[str, ...]
+    if args.agent is not None:
+        workdir, command = check_workdir(args.workdir or Path.cwd()), (args.agent,)
+    else:
+        _refuse_agent_options(args)
+        workdir = None if args.workdir is None else check_workdir(args.workdir)
+        if not args.words:
+            raise UsageError("say what to run: optio-agents run -- COMMAND, or optio-agents run --agent NAME")
+        program = args.words[0] if ssh is not None else find_program(args.words[0], workdir)
+        if not program:
+            raise UsageError("COMMAND is empty")
+        command = (program, *args.words[1:])
     return RunSettings(
-        command=(program, *args.agent[1:]),
+        command=command,
         workdir=workdir,
         deliverables=args.deliverables.absolute(),
         output=None if args.output is None else args.output.absolute(),
@@ -129,6 +191,29 @@ def settings(args: argparse.Namespace) -> RunSettings:
         ssh=ssh,
         orphan_grace=args.orphan_grace or ORPHAN_GRACE,
     )
+
+
+def agent_settings(args: argparse.Namespace) -> AgentSettings:
+    """The checked settings of `--agent`.
+
+    Raises:
+        UsageError: what was given cannot be used.
+    """
+    if args.ssh is not None:
+        raise UsageError("--agent works on this machine; over --ssh, run the agent as a COMMAND")
+    return AgentSettings(
+        make_agent(args.agent, args.agent_command, args.resume),
+        read_prompt(args.words, args.prompt_file),
+        read_rules(args.allow, args.yes_to, args.deny),
+        args.show,
+        prompt_from_stdin=args.words == ["-"] or str(args.prompt_file) == "-",
+    )
+
+
+def _refuse_agent_options(args: argparse.Namespace) -> None:
+    for option in ("prompt_file", "allow", "yes_to", "deny", "resume", "agent_command"):
+        if getattr(args, option):
+            raise UsageError(f"--{option.replace('_', '-')} requires --agent")
 
 
 def ssh_target(args: argparse.Namespace) -> SshSettings | None:
@@ -155,6 +240,11 @@ def ssh_target(args: argparse.Namespace) -> SshSettings | None:
 def run(args: argparse.Namespace) -> int:
     """Run COMMAND; return the exit code."""
     checked = settings(args)
+    if args.agent is not None:
+        agent = agent_settings(args)
+        from optio_agents.cli.run.conversation_run import run_coding_agent
+
+        return run_coding_agent(checked, agent)
     if checked.ssh is not None:
         from optio_agents.cli.run.ssh_run import run_agent_over_ssh
 

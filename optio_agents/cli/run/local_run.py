@@ -112,7 +112,7 @@ class LocalRun:
         self._patience = Patience()
         self._began = trio.current_time()
         self._context = context
-        self._output = choose_output(settings)
+        self._output = self._choose_output()
         store.on_replaced = lambda path: self._output.show(FileReplaced(path))
         self._output_scope = trio.CancelScope()
         self._session_over = False
@@ -125,6 +125,9 @@ class LocalRun:
         """The problem that was shown last."""
         self._early: list[RunEvent] = []
         """What the log held before we knew that the agent had started: it is shown after that."""
+
+    def _choose_output(self) -> Output:
+        return choose_output(self._settings)
 
     async def run(self) -> RunEnded:
         """Run it all."""

@@ -1,4 +1,4 @@
-"""What `run` has to show: the session's own events and four of its own. Values, no behaviour."""
+"""What `run` has to show: the session's own events and five of its own. Values, no behaviour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AgentStarted:
 
     command: tuple[str, ...]
     pid: int | None
-    """None on a remote host: SSH does not tell it."""
+    """`None` where it is not known: on a remote host, and for an agent that is talked to."""
     workdir: Path
     host: str | None = None
     """Where it runs, if not here: `user@host`."""
@@ -29,6 +29,13 @@ class RunInterrupted:
     """The run is being ended from outside (a signal, the timeout, our reader gone)."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSaid:
+    """A line of the text of an agent that is talked to."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +72,4 @@ class RunEnded:
     """The traceback of a failure of ours."""
 
 
-RunEvent: TypeAlias = SessionEvent | AgentStarted | RunInterrupted | FileReplaced | RunEnded
+RunEvent: TypeAlias = SessionEvent | AgentStarted | AgentSaid | RunInterrupted | FileReplaced | RunEnded

@@ -9,7 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from optio_agents.cli.run.output.events import AgentStarted, FileReplaced, RunEnded, RunEvent, RunInterrupted
+from optio_agents.cli.run.output.events import (
+    AgentSaid,
+    AgentStarted,
+    FileReplaced,
+    RunEnded,
+    RunEvent,
+    RunInterrupted,
+)
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -54,6 +61,8 @@ def as_dict(event: RunEvent, store: Path) -> dict[str, Any] | None:
             return {"event": "hint", "line": line, "hint": hint}
         case ProblemReported(text):
             return {"event": "problem", "text": text}
+        case AgentSaid(text):
+            return {"event": "text", "text": text}
         case FileReplaced(path):
             return {"event": "replaced", "path": str(path)}
         case RunInterrupted(reason):

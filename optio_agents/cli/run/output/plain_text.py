@@ -8,7 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import ExitCode
-from optio_agents.cli.run.output.events import AgentStarted, FileReplaced, RunEnded, RunEvent, RunInterrupted
+from optio_agents.cli.run.output.events import (
+    AgentSaid,
+    AgentStarted,
+    FileReplaced,
+    RunEnded,
+    RunEvent,
+    RunInterrupted,
+)
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.limits import URL_LIMIT
 from optio_agents.session.events import (
@@ -77,8 +84,10 @@ def event_line(event: RunEvent) -> str | None:
     """One line without its newline; None for what plain output does not show."""
     match event:
         case AgentStarted(command, pid, _, host):
-            where = f"pid {pid}" if host is None else f"on {readable(host)}"
-            return f"started {readable(Path(command[0]).name)} ({where})"
+            where = f" (on {readable(host)})" if host is not None else "" if pid is None else f" (pid {pid})"
+            return f"started {readable(Path(command[0]).name)}{where}"
+        case AgentSaid(text):
+            return f"  | {whole(text)}"
         case ProgressReported(percent, message):
             share = "    " if percent is None else f"{percent:3.0f}%"
             return f"{share} {readable(message or '')}".rstrip() or None

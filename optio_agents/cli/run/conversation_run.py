@@ -1,0 +1,181 @@
+"""`run --agent`: a coding agent that is talked to, as the body of a session on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import trio
+
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode
+from optio_agents.cli.run.agent_screen import AgentScreen
+from optio_agents.cli.run.agent_settings import AgentSettings, is_interactive
+from optio_agents.cli.run.deliverable_store import DeliverableStore
+from optio_agents.cli.run.local_run import LocalRun, run_agent
+from optio_agents.cli.run.output.events import AgentSaid, AgentStarted, RunEnded
+from optio_agents.cli.run.output.writers import Output, choose_output, open_console
+from optio_agents.cli.run.settings import RunSettings, Show
+from optio_agents.cli.run.terminal_context import TerminalContext
+from optio_agents.cli.run.workspace import Workspace
+from optio_agents.conversation import (
+    AgentConversation,
+    AgentNotStarted,
+    ConversationClosed,
+    PermissionDecision,
+    PermissionRequest,
+    QuestionAnswer,
+    QuestionRequest,
+)
+from optio_agents.conversation.agent_body import AgentBody
+from optio_agents.hosts.background import running_in_background
+from optio_agents.protocol.display import display_text
+from optio_agents.protocol.prompt import build_log_channel_prompt
+from optio_agents.session.deliverable import DeliverableFile
+
+REASON_LIMIT = 2_000
+"""Characters of an agent's own words in the outcome."""
+
+TEXT_LINE_LIMIT = 4_000
+"""Characters of a line of the agent's text; a longer one is shown in several pieces."""
+
+
+def run_coding_agent(settings: RunSettings, agent: AgentSettings) -> int:
+    """Run the agent, show it, save what it delivers; return the exit code."""
+
+    def start(settings: RunSettings, workspace: Workspace, store: DeliverableStore) -> RunEnded:
+        async def main() -> RunEnded:
+            context = TerminalContext(trio.Event())
+            return await ConversationRun(settings, workspace, store, context, agent).run()
+
+        return trio.run(main)
+
+    return run_agent(settings, start)
+
+
+def full_prompt(settings: RunSettings, task: str) -> str:
+    """The agent's first message: the protocol's documentation, then the user's words."""
+    return f"{build_log_channel_prompt(settings.features)}\n\n## Your task\n\n{task}\n"
+
+
+class ConversationRun(LocalRun):
+    """One run of an agent that is talked to."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        workspace: Workspace,
+        store: DeliverableStore,
+        context: TerminalContext,
+        agent: AgentSettings,
+    ) -> None:
+        self._screen = (
+            AgentScreen(sys.stdin.fileno(), open_console())
+            if settings.show is Show.AUTO and is_interactive(agent.prompt_from_stdin)
+            else None
+        )
+        super().__init__(settings, workspace, store, context)
+        self._agent_settings = agent
+        self._text = ""
+        # The agent's deliverables may lie in the very directory in which they are saved.
+        self._in_place = os.path.realpath(store.root) == os.path.realpath(workspace.workdir / "deliverables")
+
+    def _choose_output(self) -> Output:
+        return self._screen or choose_output(self._settings)
+
+    async def _body(self, host: object, hook_context: Any) -> None:
+        opened = trio.Event()
+        conversations: list[AgentConversation] = []
+
+        def on_open(conversation: AgentConversation) -> None:
+            conversations.append(conversation)
+            opened.set()
+
+        async def follow() -> None:
+            await opened.wait()
+            await self._follow(conversations[0])
+
+        body = AgentBody(
+            agent=self._agent_settings.agent,
+            prompt=full_prompt(self._settings, self._agent_settings.prompt),
+            on_permission_request=self._permission,
+            on_question=self._question,
+            on_open=on_open,
+        )
+        try:
+            async with running_in_background(follow):
+                await body(host, hook_context)
+            self._status = "it stopped working and did not say how it ended"
+        except AgentNotStarted as error:
+            # These are the words of a program: they must not act on the terminal.
+            raise CommandFailure(ExitCode.USAGE, display_text(str(error), REASON_LIMIT)) from None
+        except ConversationClosed as error:
+            self._status = display_text(str(error), REASON_LIMIT)
+        finally:
+            self._flush_text()
+
+    async def _follow(self, conversation: AgentConversation) -> None:
+        started = AgentStarted((conversation.name,), None, self._workspace.workdir)
+        self._agent_runs(_Sends(conversation), started)
+        async with trio.open_nursery() as nursery:
+            if self._screen is not None:
+                nursery.start_soon(self._screen.read, conversation)
+            if self._agent_settings.show == "text":
+                nursery.start_soon(self._stream_text, conversation)
+
+    async def _stream_text(self, conversation: AgentConversation) -> None:
+        with conversation.events() as events:
+            async for event in events:
+                if event.text and self._screen is not None:
+                    self._screen.text(event.text)
+                elif event.text:
+                    self._say(event.text)
+
+    def _say(self, delta: str) -> None:
+        """Show whole lines: where no terminal is, a piece of a line is of no use."""
+        *lines, self._text = (self._text + delta).split("\n")
+        for line in lines:
+            self._output.show(AgentSaid(line))
+        while len(self._text) > TEXT_LINE_LIMIT:
+            self._output.show(AgentSaid(self._text[:TEXT_LINE_LIMIT]))
+            self._text = self._text[TEXT_LINE_LIMIT:]
+
+    def _flush_text(self) -> None:
+        if self._text:
+            self._output.show(AgentSaid(self._text))
+            self._text = ""
+
+    async def _permission(self, request: PermissionRequest) -> PermissionDecision:
+        rules = self._agent_settings.rules
+        decision = rules.decide(request)
+        if decision is not None:
+            return decision
+        if self._screen is not None:
+            return await self._screen.dialog.permission(request)
+        return PermissionDecision(
+            "deny", message=f"there is no person to ask; the permissions of this run are: {rules.text}"
+        )
+
+    async def _question(self, request: QuestionRequest) -> QuestionAnswer:
+        if self._screen is not None:
+            return await self._screen.dialog.question(request)
+        return QuestionAnswer.declined("there is no person to ask: decide yourself")
+
+    async def _save(self, hook_context: object, file: DeliverableFile) -> None:
+        if self._in_place:
+            self._store.saves += 1
+        else:
+            await super()._save(hook_context, file)
+
+
+class _Sends:
+    """A conversation as a run sees its agent."""
+
+    def __init__(self, conversation: AgentConversation) -> None:
+        self._conversation = conversation
+
+    async def send(self, message: str) -> None:
+        await self._conversation.send(message)
+
+    def hurry(self) -> None:
+        """Nothing: ending a conversation is bounded by `agent_body.CLOSE_SECONDS` already."""

@@ -1,0 +1,164 @@
+"""`run --agent`: the whole program with a scripted agent, in a pipe and at a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from optio_agents.cli.exit_codes import ExitCode
+from tests.support.cli_run import COMMAND_LINE, HANG_GUARD, Result, environment_for, run
+
+AGENT = Path(__file__).parents[2] / "support" / "acp_agent.py"
+TALKED_TO = ("run", "--agent", "gemini", "--agent-command", f"{sys.executable} {AGENT}")
+DELIVER = "file:deliverables/a.txt log:DELIVERABLE:_deliverables/a.txt log:DONE:_fine"
+
+
+def run_agent(tmp_path: Path, *arguments: str) -> Result:
+    return run(*TALKED_TO, *arguments, cwd=tmp_path)
+
+
+def test_an_agent_delivers_and_says_done(tmp_path: Path) -> None:
+    result = run_agent(tmp_path, "--deliverables", "out", f"say:hello {DELIVER}")
+    assert result.code == ExitCode.DONE, result.err
+    assert "  | hello" in result.out
+    assert result.out.endswith("1 deliverable saved in out: fine\n")
+    assert (tmp_path / "out" / "a.txt").exists()
+
+
+def test_its_own_deliverables_directory_is_where_they_are_saved(tmp_path: Path) -> None:
+    result = run_agent(tmp_path, DELIVER)
+    assert result.code == ExitCode.DONE, result.err
+    assert "1 deliverable saved in deliverables" in result.out
+    assert "replaced" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("rules", "answer"),
+    [
+        ((), "rm-denied"),
+        (("--allow", "rm"), "rm-allowed"),
+        (("--yes-to", "rm(rm*)"), "rm-allowed"),
+        (("--allow", "*", "--deny", "rm"), "rm-denied"),
+    ],
+)
+def test_rules_decide_where_no_person_can(tmp_path: Path, rules: tuple[str, ...], answer: str) -> None:
+    result = run_agent(tmp_path, *rules, "--json", "ask:rm log:DONE")
+    texts = [event["text"] for event in result.events if event["event"] == "text"]
+    assert (result.code, "".join(texts).strip()) == (ExitCode.DONE, answer)
+
+
+def test_its_text_can_be_left_out(tmp_path: Path) -> None:
+    result = run_agent(tmp_path, "--show", "nothing", "say:hello log:DONE:_well")
+    assert result.code == ExitCode.DONE
+    assert "hello" not in result.out
+
+
+def test_a_prompt_comes_from_a_file_or_from_stdin(tmp_path: Path) -> None:
+    (tmp_path / "task.md").write_text("say:one log:DONE:_from_a_file\n")
+    assert "from a file" in run_agent(tmp_path, "--prompt-file", "task.md").out
+    ended = subprocess.run(
+        [*COMMAND_LINE, *TALKED_TO, "-"],
+        input="log:DONE:_from_stdin",
+        cwd=tmp_path,
+        env=environment_for(tmp_path, {}),
+        capture_output=True,
+        text=True,
+        timeout=HANG_GUARD,
+        check=True,
+    )
+    assert "from stdin" in ended.stdout
+
+
+def test_an_agent_that_dies_or_is_missing_is_one_clear_sentence(tmp_path: Path) -> None:
+    crashed = run_agent(tmp_path, "crash")
+    assert crashed.code == ExitCode.ENDED_EARLY
+    assert "exit status 3" in crashed.err
+    assert "it crashed" in crashed.err
+    missing = run("run", "--agent", "gemini", "--agent-command", "/nowhere/agent", "x", cwd=tmp_path)
+    assert missing.code == ExitCode.USAGE
+    assert "there is no program '/nowhere/agent'" in missing.err
+
+
+def test_a_timeout_ends_the_agent(tmp_path: Path) -> None:
+    result = run_agent(tmp_path, "--timeout", "1s", "hang")
+    assert result.code == ExitCode.TIMEOUT
+    assert "not done after 1 second" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--allow", "Read", "--", "true"), "--allow requires --agent"),
+        (("run", "--agent", "claude"), "say what to do"),
+        (("run", "--agent", "claude", "--allow", "(x)", "x"), "not a rule"),
+        (("run", "--agent", "claude", "--prompt-file", "f", "x"), "not both"),
+        (("run", "--agent", "claude", "--prompt-file", "missing"), "No such file"),
+        (("run", "--agent", "claude", "--agent-command", "'", "x"), "cannot be split"),
+        (("run", "--agent", "claude", "--ssh", "host", "x"), "--agent works on this machine"),
+        (("run",), "say what to run"),
+    ],
+)
+def test_what_cannot_be_used_is_said(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    result = run(*arguments, cwd=tmp_path)
+    assert result.code == ExitCode.USAGE
+    assert message in result.err
+
+
+class Terminal:
+    """The program at a terminal of its own."""
+
+    def __init__(self, tmp_path: Path, *arguments: str) -> None:
+        self._master, slave = pty.openpty()
+        environment = environment_for(tmp_path, {"TERM": "xterm", "NO_COLOR": "1"})
+        self.process = subprocess.Popen(
+            [*COMMAND_LINE, *TALKED_TO, *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=tmp_path,
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(slave)
+        self.screen = ""
+
+    def until(self, text: str) -> None:
+        """Read until `text` is on the screen."""
+        deadline = time.monotonic() + HANG_GUARD
+        while text not in self.screen:
+            assert select.select([self._master], [], [], deadline - time.monotonic())[0], self.screen
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:
+                data = b""
+            assert data, f"ended without {text!r}: {self.screen}"
+            self.screen += data.decode(errors="replace")
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+
+
+def test_at_a_terminal_permissions_are_asked_and_typed_lines_reach_the_agent(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "say:hello ask:rm")
+    try:
+        terminal.until("allow? y/n")
+        terminal.type("y")
+        terminal.until("rm-allowed")
+        terminal.type("log:DONE:_typed\n")
+        terminal.until("done after")
+        terminal.until("typed")
+        assert terminal.process.wait(HANG_GUARD) == ExitCode.DONE
+    finally:
+        terminal.close()
