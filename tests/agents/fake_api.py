@@ -8,6 +8,9 @@ Completions) and gemini (Gemini) use, streaming as they do. The newest user mess
     [[tool NAME {"a": 1}]]    call a tool; what follows comes in the next request, after its result
     [[error 529]]             answer with this HTTP status
 
+A directive may be written ((say some words)), too: within the description of a background task, which comes back in the
+message that says that the task has ended.
+
 Nothing but the request decides what is answered, so one server serves any number of agents. It runs as a
 program (in a network namespace of its own, where nothing but it can be reached): prints a line with its
 port, then one JSON line for each thing that happens; `release NAME` on its stdin releases. It ends with its
@@ -19,6 +22,7 @@ from __future__ import annotations
 import array
 import fcntl
 import gzip
+import html
 import json
 import re
 import socket
@@ -30,7 +34,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-DIRECTIVE = re.compile(r"\[\[(say|wait|tool|error)\b\s*(.*?)\]\](?!\])", re.DOTALL)
+DIRECTIVE = re.compile(
+    r"\[\[(say|wait|tool|error)\b\s*(.*?)\]\](?!\])|\(\((say|wait|tool|error)\b\s*(.*?)\)\)(?!\))", re.DOTALL
+)
 WAIT_LIMIT = 300.0
 """Seconds after which a request that nobody releases is dropped, so that no thread outlives a broken test."""
 
@@ -67,7 +73,8 @@ def script(said: list[tuple[str, str]]) -> list[Step]:
         if who == "result":
             results.append(text)
             continue
-        steps: list[Step] = DIRECTIVE.findall(text)
+        # What comes back in a message of the agent's own may be escaped like XML.
+        steps: list[Step] = [(a or c, b or d) for a, b, c, d in DIRECTIVE.findall(html.unescape(text))]
         if steps:
             results = []
             calls = [[]]
@@ -100,6 +107,12 @@ def flatten(content: object) -> str:
 
 class Failure(Exception):  # noqa: N818
     """The script says: answer with this status."""
+
+
+def _named(tool: str) -> Json:
+    """The name of a tool in a function call; NAMESPACE.NAME is one of a namespace."""
+    namespace, _, name = tool.rpartition(".")
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -326,7 +339,7 @@ class Handler(BaseHTTPRequestHandler):
                     **call,
                     "type": "function_call",
                     "status": "completed",
-                    "name": tool[0],
+                    **_named(tool[0]),
                     "arguments": json.dumps(tool[1]),
                 }
             )

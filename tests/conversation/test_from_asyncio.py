@@ -14,10 +14,14 @@ from optio_agents.conversation import (
     AgentNotStarted,
     Conversation,
     ConversationClosed,
+    ConversationError,
     Fate,
     InterruptKind,
     PermissionDecision,
     PermissionRequest,
+    QuestionAnswer,
+    QuestionRequest,
+    State,
 )
 from optio_agents.conversation.from_asyncio import AsyncioConversation, converse_from_asyncio
 from optio_agents.conversation.opening import open_conversation_over
@@ -133,3 +137,76 @@ def test_an_agent_that_does_not_start_raises_from_the_block() -> None:
 
     with pytest.raises(AgentNotStarted, match="status 2"):
         run(main, transport)
+
+
+def test_events_results_states_and_the_reason_of_the_end_are_there() -> None:
+    transport = SimulatedTransport()
+    states: list[State] = []
+
+    async def main(conversation: AsyncioConversation) -> None:
+        async def follow() -> None:
+            async for state in conversation.states():
+                states.append(state)
+
+        following = asyncio.ensure_future(follow())
+        events, results = conversation.events(), conversation.results()
+        await conversation.ask("say:a say:b")
+        await conversation.settled()
+        assert conversation.closed_reason is None
+        assert conversation.background == ()
+        first = await anext(events)
+        assert (first.turn, first.raw["say"]) == (1, "began")
+        assert [event.text for event in await events.batch() or []][:2] == ["a ", "b "]
+        assert (await anext(results)).text == "a b"
+        await conversation.close()
+        assert [event.raw["type"] async for event in events] == ["x-optio-closed"]
+        assert [result async for result in results] == []
+        await following
+        assert conversation.closed_reason == "closed by its owner"
+
+    run(main, transport)
+    assert states[0] is State.IDLE
+    assert states[-1] is State.CLOSED
+
+
+def test_a_cancelled_wait_for_an_event_loses_none() -> None:
+    transport = SimulatedTransport()
+    texts: list[str] = []
+
+    async def main(conversation: AsyncioConversation) -> None:
+        with conversation.events() as events:
+            sending = asyncio.ensure_future(conversation.ask(" ".join(f"say:{n}" for n in range(300))))
+            while len(texts) < 300:
+                task = asyncio.ensure_future(anext(events))
+                for _ in range(len(texts) % 7):
+                    await asyncio.sleep(0)
+                task.cancel()
+                try:
+                    event = await task
+                except asyncio.CancelledError:
+                    event = await anext(events)
+                texts.extend([event.text] if event.text else [])
+            await sending
+
+    run(main, transport)
+    assert texts == [f"{number} " for number in range(300)]
+
+
+def test_questions_and_the_ask_in_a_handler_are_the_same_under_asyncio() -> None:
+    transport = SimulatedTransport()
+    raised: list[ConversationError] = []
+
+    async def main(conversation: AsyncioConversation) -> None:
+        async def answer(request: QuestionRequest) -> QuestionAnswer:
+            try:
+                await conversation.ask("say:what?")
+            except ConversationError as error:
+                raised.append(error)
+            return QuestionAnswer({"q": "yes"})
+
+        conversation.on_question(answer)
+        await conversation.ask("question:why?")
+
+    run(main, transport)
+    assert len(raised) == 1
+    assert {"do": "answer", "key": "p1", "answers": {"q": "yes"}, "reason": None} in transport.heard

@@ -128,6 +128,11 @@ class Lab:
         ) as conversation:
             yield conversation
 
+    def configure_codex(self, text: str) -> None:
+        """Add to codex's settings (the last section is `features`)."""
+        settings = self.home / ".codex" / "config.toml"
+        settings.write_text(settings.read_text() + text)
+
     async def release(self, name: str) -> None:
         """Let the API go on."""
         assert self.server.stdin is not None

@@ -181,10 +181,10 @@ def _lasting(suggestions: list[dict[str, Any]], scope: Scope) -> list[dict[str, 
 
 def _covers(suggestion: dict[str, Any]) -> str:
     """What it would allow, in the agent's own notation."""
-    rules = [
-        f"{text_of(rule.get('toolName'))}({text_of(rule.get('ruleContent'), '*')})"
-        for rule in dicts_of(suggestion.get("rules"))
-    ]
+    rules = []
+    for rule in dicts_of(suggestion.get("rules")):
+        content = text_of(rule.get("ruleContent"))
+        rules.append(text_of(rule.get("toolName")) + (f"({content})" if content else ""))
     directories = suggestion.get("directories")
     if isinstance(directories, list):
         rules += [f"the directory {each}" for each in directories if isinstance(each, str)]

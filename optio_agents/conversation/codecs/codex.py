@@ -199,9 +199,9 @@ class CodexCodec(JsonRpcCodec):
 
     def _turn_of(self, params: dict[str, Any]) -> int | None:
         identity = params.get("turnId") or _field(params, "turn", "id")
-        if not isinstance(identity, str):
+        if identity is None and "turn" not in params:
             return self._current_turn()
-        return self._known.get(identity)
+        return self._known.get(identity) if isinstance(identity, str) else None
 
     def _told(self, method: str, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
         if method == "thread/started":

@@ -1,0 +1,160 @@
+"""A program that speaks as Claude Code does (stream-json, measured with 2.1.330) and does what its prompts say.
+
+A prompt is a JSON list of steps, each a list: `["text", TEXT]`, `["ask", TOOL, INPUT]`, `["question"]`,
+`["plan", TEXT]`, `["log", LINE]` appends to optio.log, `["flood", N]` prints N texts, `["hang"]` waits for an
+interrupt, `["later", [STEP, ...]]` leaves work in the background whose end begins a turn with these steps once this
+turn has ended. Any other prompt is said again. With `--fail TEXT` it writes TEXT to stderr and ends. Standard library
+only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import uuid
+from typing import Any
+
+Record = dict[str, Any]
+
+OPTIONS = [{"label": "Postgres", "description": "a"}, {"label": "SQLite", "description": "b"}]
+QUESTIONS = [{"question": "Which db?", "header": "DB", "multiSelect": False, "options": OPTIONS}]
+SESSION = os.environ.get("CLAUDE_AGENT_SESSION", "s1")
+LATER_SECONDS = 0.3
+"""How long work in the background takes."""
+
+messages: queue.Queue[Record | None] = queue.Queue()
+answers: dict[str, Any] = {}
+changed = threading.Condition()
+interrupted = threading.Event()
+
+
+def say(**record: Any) -> None:
+    print(json.dumps({**record, "session_id": SESSION}), flush=True)
+
+
+def read() -> None:
+    """The reader's thread."""
+    for line in sys.stdin:
+        heard = json.loads(line)
+        if heard["type"] == "control_response":
+            with changed:
+                answers[heard["response"]["request_id"]] = heard["response"]
+                changed.notify_all()
+        elif heard["type"] == "control_request":
+            if heard["request"]["subtype"] == "interrupt":
+                interrupted.set()
+            response = {"subtype": "success", "request_id": heard["request_id"], "response": {}}
+            say(type="control_response", response=response)
+        else:
+            say(type="command_lifecycle", command_uuid=heard["uuid"], state="queued")
+            messages.put(heard)
+    messages.put(None)
+
+
+def asked(key: str, tool: str, given: Record, **more: Any) -> Record:
+    """Ask, and wait for the answer."""
+    request = {"subtype": "can_use_tool", "tool_name": tool, "input": given, "tool_use_id": key, **more}
+    say(type="control_request", request_id=key, request=request)
+    with changed:
+        changed.wait_for(lambda: key in answers)
+    response: Record = answers.pop(key)
+    return response.get("response") or response
+
+
+class Turn:
+    """One turn: of a message, or (without one) of its own."""
+
+    def __init__(self, name: str | None) -> None:
+        self._names: Record = {"user_message_uuids": [name]} if name else {}
+        self._name = name
+        self._said = ""
+        self.later: list[Any] = []
+
+    def run(self, steps: list[list[Any]]) -> None:
+        interrupted.clear()
+        if self._name:
+            say(type="command_lifecycle", command_uuid=self._name, state="started")
+        say(type="system", subtype="init", tools=[], **self._names)
+        for kind, *rest in steps:
+            getattr(self, f"_{kind}")(*rest)
+        whose = self._names or {"origin": {"kind": "task-notification"}}
+        stopped = interrupted.is_set()
+        ending = {"terminal_reason": "aborted_tools", "is_error": True} if stopped else {"is_error": False}
+        say(
+            type="result",
+            subtype="success",
+            result=self._said,
+            **{"terminal_reason": "completed", **ending},
+            **whose,
+        )
+        if self._name:
+            say(type="command_lifecycle", command_uuid=self._name, state="completed")
+
+    def _block(self, **block: Any) -> None:
+        message = {"id": uuid.uuid4().hex, "role": "assistant", "content": [block]}
+        say(type="assistant", message=message, parent_tool_use_id=None, **self._names)
+
+    def _text(self, text: str) -> None:
+        self._said = text
+        self._block(type="text", text=text)
+
+    def _ask(self, tool: str, given: Record) -> None:
+        rules = [{"toolName": tool, "ruleContent": "touch *"}]
+        rule = {"type": "addRules", "rules": rules, "behavior": "allow", "destination": "localSettings"}
+        answer = asked(uuid.uuid4().hex, tool, given, permission_suggestions=[rule])
+        self._text(json.dumps(answer))
+
+    def _question(self) -> None:
+        self._text(json.dumps(asked(uuid.uuid4().hex, "AskUserQuestion", {"questions": QUESTIONS})))
+
+    def _plan(self, plan: str) -> None:
+        key = uuid.uuid4().hex
+        self._block(type="tool_use", id=key, name="ExitPlanMode", input={"plan": plan})
+        self._text(json.dumps(asked(key, "ExitPlanMode", {})))
+
+    def _log(self, line: str) -> None:
+        with open("optio.log", "a") as log:
+            log.write(line + "\n")
+
+    def _flood(self, count: int) -> None:
+        for _ in range(count):
+            self._text("f" * 200)
+
+    def _hang(self) -> None:
+        interrupted.wait()
+
+    def _later(self, steps: list[Any]) -> None:
+        self.later = steps
+        tasks = [{"task_id": "b1", "task_type": "local_bash", "description": "the build"}]
+        say(type="system", subtype="background_tasks_changed", tasks=tasks)
+
+
+def main() -> None:
+    if "--fail" in sys.argv:
+        sys.stderr.write(sys.argv[sys.argv.index("--fail") + 1])
+        raise SystemExit(1)
+    threading.Thread(target=read, daemon=True).start()
+    while (message := messages.get()) is not None:
+        text = message["message"]["content"][0]["text"]
+        try:
+            steps = json.loads(text)
+        except ValueError:
+            steps = [["text", text]]
+        turn = Turn(message["uuid"])
+        turn.run(steps)
+        while turn.later:
+            time.sleep(LATER_SECONDS)
+            say(type="system", subtype="background_tasks_changed", tasks=[])
+            steps = turn.later
+            turn = Turn(None)
+            turn.run(steps)
+    # Its own end, whatever its reader does.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
