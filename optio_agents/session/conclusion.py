@@ -15,6 +15,7 @@ Whatever does not come out itself is kept beside what does: as a note, in `Sessi
 from __future__ import annotations
 
 import trio
+from outcome import Error, Outcome, Value
 
 import actors
 from optio_agents.session.events import Ended
@@ -38,8 +39,10 @@ class Conclusion:
         self._recorder = plan.recorder
         self._judge = judge
 
-    def conclude(self, failure: BaseException | None, after_failure: BaseException | None) -> SessionOutcome:
-        """Return how the session ended, or raise what the caller is to see.
+    def conclude(
+        self, failure: BaseException | None, after_failure: BaseException | None
+    ) -> Outcome[SessionOutcome]:
+        """How the session ended, or what the caller is to see raised.
 
         Args:
             failure: what left the block in which the actors ran.
@@ -69,7 +72,7 @@ class Conclusion:
         shown: BaseException | None,
         others: list[BaseException],
         after_failure: BaseException | None,
-    ) -> SessionOutcome:
+    ) -> Outcome[SessionOutcome]:
         for other in others:
             of = "after_execute callback raised" if other is after_failure else "Also raised"
             self._recorder.note(f"{of}: {other!r}")
@@ -83,11 +86,11 @@ class Conclusion:
                 raise
             shown.add_note(f"The observer failed, too: {error!r}")
         if shown is None:
-            return outcome
+            return Value(outcome)
         if isinstance(shown, SessionFailed):
             shown.outcome = outcome
             shown.others = tuple(others)
-        raise shown
+        return Error(shown)
 
     def _verdict(self, failure: BaseException | None) -> Verdict:
         verdict = self._judge.verdict

@@ -7,6 +7,7 @@ It only runs things in their order. What ends a session is decided in `verdict.p
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -19,6 +20,7 @@ from optio_agents.session.conclusion import Conclusion
 from optio_agents.session.last_hook import LastHook
 from optio_agents.session.outcome import SessionOutcome
 from optio_agents.session.plan import Plan
+from optio_agents.session.recorder import Recorder
 from optio_agents.session.resolver import Resolver
 from optio_agents.session.topology import Topology
 from optio_agents.session.verdict import CancelAsked, Judge
@@ -49,8 +51,9 @@ class SessionDriver:
             SessionFailed: ERROR, the body's end before DONE, or trouble of ours.
             BaseException: what the caller's own code raised, the same object.
         """
-        self._plan.boundary.on_abandoned = self._note_abandoned
-        self._plan.boundary.on_late_failure = self._note_late_failure
+        # Both live on with what is left behind: they must not refer to the session.
+        self._plan.boundary.on_abandoned = partial(_note_abandoned, self._recorder)
+        self._plan.boundary.on_late_failure = partial(_note_late_failure, self._recorder)
         failure: BaseException | None = None
         try:
             if is_cancelled(self._plan.ctx):
@@ -62,7 +65,16 @@ class SessionDriver:
         if self._topology is not None:
             self._recorder.unsettled = self._topology.unsettled
         after_failure = await self._after_execute() if self._begun else None
-        return Conclusion(self._plan, self._judge).conclude(failure, after_failure)
+        concluded = Conclusion(self._plan, self._judge).conclude(failure, after_failure)
+        # What is raised refers to this frame by its traceback. What this frame refers to must not refer to what is
+        # raised, nor back to us, or only the garbage collector frees them, and all that the user's code held.
+        self._judge.forget()
+        self._recorder.forget()
+        self._topology = None
+        try:
+            return concluded.unwrap()
+        finally:
+            del concluded, failure, after_failure
 
     async def _run_actors(self) -> None:
         plan, started = self._plan, trio.current_time()
@@ -141,10 +153,11 @@ class SessionDriver:
         if isinstance(exit.cause, LogLost):
             self._recorder.note(f"The log could not be read: {exit.cause!r}", actor=ref.name)
 
-    def _note_abandoned(self, abandoned: Abandoned) -> None:
-        self._recorder.abandoned.append(f"{abandoned.label} at {abandoned.where}")
-        self._recorder.note(str(abandoned), actor=abandoned.label)
 
-    def _note_late_failure(self, label: str, error: BaseException) -> None:
-        text = f"{label} raised after it was left behind: {error!r}"
-        self._recorder.note(text, actor=label, error=error)
+def _note_abandoned(recorder: Recorder, abandoned: Abandoned) -> None:
+    recorder.abandoned.append(f"{abandoned.label} at {abandoned.where}")
+    recorder.note(str(abandoned), actor=abandoned.label)
+
+
+def _note_late_failure(recorder: Recorder, label: str, error: BaseException) -> None:
+    recorder.note(f"{label} raised after it was left behind: {error!r}", actor=label, error=error)

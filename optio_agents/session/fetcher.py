@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from outcome import Outcome
+from outcome import Error, Outcome, Value, capture
 
 import actors
 from optio_agents.bridge.boundary import Boundary
@@ -146,13 +146,17 @@ class Fetcher:
         await batch.outbox.flush()
 
     def _answer(self, item: Fetched, outcome: Outcome[Any], batch: _Batch, label: str) -> None:
-        raised: Exception | None = None
-        try:
-            reply = replies.callback_reply(outcome.unwrap())
-        except Exception as error:  # noqa: BLE001 - whatever the caller's callback raised
-            reply, raised = replies.TROUBLE, error
-            text = f"{label} callback raised for {item.path}: {error!r}"
-            self._recorder.problem(text, actor="fetcher", error=error)
+        # Not raised again: its traceback would refer to this frame, and only the garbage collector would free both.
+        judged: Outcome[str] = (
+            capture(replies.callback_reply, outcome.value) if isinstance(outcome, Value) else outcome
+        )
+        raised: BaseException | None = None
+        if not isinstance(judged, Error):
+            reply = judged.unwrap()
+        else:
+            reply, raised = replies.TROUBLE, judged.error
+            text = f"{label} callback raised for {item.path}: {raised!r}"
+            self._recorder.problem(text, actor="fetcher", error=raised)
         self._reply(
             item.path,
             reply,

@@ -119,6 +119,11 @@ class Judge:
             case LogEnded():
                 self._judge_body()
 
+    def forget(self) -> None:
+        """Keep no exception any more: everything was concluded from them."""
+        self.raised.clear()
+        self.verdict = self._body = None
+
     @property
     def body_error(self) -> Exception | None:
         """What the body raised, while the rest of the log is read before that is judged."""
