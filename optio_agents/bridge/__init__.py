@@ -3,14 +3,16 @@
 boundary.py          what a session needs of the user's world: the protocol, its errors
 trio_boundary.py     ... when that world is Trio
 asyncio_boundary.py  ... when it is asyncio
-guest.py           the Trio run that all sessions of an asyncio loop share
-driver_choice.py   what steps that Trio run: one of the next two
-driver.py          ... by the private parts of Trio that are known to it: fast
-public_driver.py   ... by Trio's public guest mode
-loop_reader.py     a descriptor of ours that the loop watches
-host_loop.py       which loop that is, for those who know only Trio
-entry.py           run_in_trio: the way in, from either world
-suspended_at.py    where a suspended coroutine stands, for reports
+guest.py             the Trio run that all sessions of an asyncio loop share
+driver_choice.py     what steps that Trio run: one of the next two
+driver.py            ... by the private parts of Trio that are known to it: fast
+public_driver.py     ... by Trio's public guest mode
+loop_reader.py       a descriptor of ours that the loop watches
+forked.py            what a process forked meanwhile does with its copy: nothing
+never_freed.py       ... and how that stays so until its end
+host_loop.py         which loop that is, for those who know only Trio
+entry.py             run_in_trio: the way in, from either world
+suspended_at.py      where a suspended coroutine stands, for reports
 """
 
 from optio_agents.bridge.asyncio_boundary import AsyncioBoundary, HostLoopClosed

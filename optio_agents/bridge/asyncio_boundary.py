@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, Generic, TypeVar
+from contextvars import Context
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import trio
 from outcome import Error, Outcome, Value
+from sniffio import thread_local as sniffio_library
 
 from optio_agents.bridge.boundary import (
     DEFAULT_GRACE,
@@ -22,10 +24,11 @@ from optio_agents.bridge.boundary import (
 )
 from optio_agents.bridge.suspended_at import place
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
-_left_behind: set[asyncio.Task[None]] = set()
-"""Tasks that ignored their cancellation: the loop holds tasks by weak references only."""
+_left_behind: set[_BoundaryCall[Any]] = set()
+"""Calls whose tasks ignored their cancellation: the loop holds tasks by weak references only."""
 
 
 class HostLoopClosed(Exception):  # noqa: N818
@@ -36,11 +39,16 @@ class HostLoopClosed(Exception):  # noqa: N818
 
 
 class AsyncioBoundary:
-    """`Boundary` for asyncio callers; lives in a Trio guest of `loop`."""
+    """`Boundary` for asyncio callers; lives in a Trio guest of `loop`.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        enter: called before Trio is used from the loop's side (see `Driver.enter`).
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, enter: Callable[[], None]) -> None:
         self.on_abandoned: Callable[[Abandoned], object] = warn_abandoned
         self.on_late_failure: Callable[[str, BaseException], object] = warn_late_failure
+        self.enter = enter
         self._loop = loop
         self._calls: set[_BoundaryCall[Any]] = set()
         self._raised_by_loop: list[BaseException] = []
@@ -81,15 +89,30 @@ class AsyncioBoundary:
                 else:
                     if on_answer is not None and not call.is_left_behind:
                         if value is not None:
+                            self.enter()
                             on_answer(index, value)
                         continue
                     result = Value(value)
                 if call.is_left_behind:
                     result.unwrap()  # nobody waits for it any more; what it raises is reported as late
                     return
+                self.enter()
                 on_result(index, result)
+                del result  # the traceback of a failure refers to this frame
 
         await _BoundaryCall(self, label, one_after_another).cross(grace)
+
+    def plain(self, function: Callable[P, T]) -> Callable[P, T]:
+        """See `Boundary.plain`."""
+
+        def within_asyncio(*args: P.args, **kwargs: P.kwargs) -> T:
+            around, sniffio_library.name = sniffio_library.name, "asyncio"
+            try:
+                return function(*args, **kwargs)
+            finally:
+                sniffio_library.name = around
+
+        return within_asyncio
 
     async def wait_flag(self, flag: Any) -> None:
         """See `Boundary.wait_flag`."""
@@ -117,6 +140,12 @@ class AsyncioBoundary:
         for call in tuple(self._calls):
             call.give_up()
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: nobody waits here for what the copies of these tasks do."""
+        self.on_late_failure = lambda label, failure: None
+        for call in self._calls:
+            call.leave_to_parent()
+
     def start(self, coroutine: Coroutine[Any, Any, None], label: str, call: _BoundaryCall[Any]) -> None:
         """Make the task of a call. It never takes its first step inside this call."""
         if self._loop.is_closed():
@@ -127,7 +156,21 @@ class AsyncioBoundary:
             call.has_task(self._loop.create_task(coroutine, name=label))
         else:
             # A factory may be eager: it would run user code inside Trio's own step.
-            self._loop.call_soon(lambda: call.has_task(self._loop.create_task(coroutine, name=label)))
+            self._loop.call_soon(self._start_by_factory, coroutine, label, call)
+
+    def _start_by_factory(
+        self, coroutine: Coroutine[Any, Any, None], label: str, call: _BoundaryCall[Any]
+    ) -> None:
+        try:
+            task = self._loop.create_task(coroutine, name=label)
+        except BaseException as refusal:
+            coroutine.close()
+            call.settle(Error(refusal))
+            if not isinstance(refusal, Exception):
+                self.note_raised_by_loop(refusal)
+                raise
+        else:
+            call.has_task(task)
 
     def ended(self, call: _BoundaryCall[Any]) -> None:
         """Forget about a call."""
@@ -155,8 +198,10 @@ class _BoundaryCall(Generic[T]):
         self._start = start
         self._loop = boundary._loop
         self._task: asyncio.Task[None] | None = None
+        self._coroutine: Coroutine[Any, Any, None] | None = None
         self._waiter: trio.lowlevel.Task | None = None
         self._outcome: Outcome[T] | None = None
+        self._is_settled = False
         self._raise_cancel: Callable[[], Any] | None = None
         self._grace: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -171,27 +216,41 @@ class _BoundaryCall(Generic[T]):
         """Run to the end. `grace` in seconds; `None` means that a cancelled call is not waited for."""
         await trio.lowlevel.checkpoint_if_cancelled()
         self._grace = grace
-        self._boundary.start(self._run(), self._label, self)
+        self._coroutine = self._run()
+        self._boundary.start(self._coroutine, self._label, self)
         self._waiter = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._abort)
         if self._timer is not None:
             self._timer.cancel()
+        # What an exception's traceback refers to must not refer to the exception: see `_take_outcome`.
+        raise_cancel, self._raise_cancel = self._raise_cancel, None
         if self._abandoned_at is not None:
             self._boundary.on_abandoned(Abandoned(self._label, self._abandoned_at))
-            if self._raise_cancel is None:
+            if raise_cancel is None:
                 raise HostLoopClosed
-            self._raise_cancel()
-        assert self._outcome is not None
-        if isinstance(self._outcome, Error) and isinstance(self._outcome.error, asyncio.CancelledError):
-            if self._raise_cancel is not None:
-                self._raise_cancel()
-            # When `asyncio.run` ends it cancels all tasks in one go, in any order: the caller's scope may have
-            # been cancelled just after user code was.
-            await trio.lowlevel.checkpoint_if_cancelled()
-            raise StrayCancellation(self._label, self._outcome.error)
-        return self._outcome.unwrap()
+            raise_cancel()
+        outcome = self._take_outcome()
+        try:
+            if isinstance(outcome, Error) and isinstance(outcome.error, asyncio.CancelledError):
+                if raise_cancel is not None:
+                    raise_cancel()
+                # When `asyncio.run` ends it cancels all tasks in one go, in any order: the caller's scope may have
+                # been cancelled just after user code was.
+                await trio.lowlevel.checkpoint_if_cancelled()
+                raise StrayCancellation(self._label, outcome.error)
+            return outcome.unwrap()
+        finally:
+            del outcome, raise_cancel
+
+    def _take_outcome(self) -> Outcome[T]:
+        """Hand over the outcome and keep no reference, so that a failure is freed without the garbage collector."""
+        outcome, self._outcome = self._outcome, None
+        assert outcome is not None
+        return outcome
 
     def has_task(self, task: asyncio.Task[None]) -> None:
+        if self._is_settled:
+            return  # by a factory that made all steps at once
         self._task = task
         task.add_done_callback(self._task_ended)
         if self.is_cancelled:
@@ -199,13 +258,21 @@ class _BoundaryCall(Generic[T]):
 
     def give_up(self) -> None:
         """Leave the task behind."""
-        if self._waiter is not None and self._outcome is None:
+        if self._waiter is not None and not self._is_settled:
             self.is_left_behind = True
-            self._abandoned_at = place(self._task.get_coro()) if self._task is not None else "its start"
-            if self._task is not None:
-                _left_behind.add(self._task)
-                self._task.add_done_callback(_left_behind.discard)
+            # Of the coroutine, not of the task: a task factory may return something that has none.
+            self._abandoned_at = "its start" if self._task is None else place(self._coroutine)
+            if not self._loop.is_closed():
+                _left_behind.add(self)
+            elif isinstance(self._task, asyncio.Task):
+                # It is reported here already; asyncio would say once more that it was destroyed.
+                self._task._log_destroy_pending = False  # type: ignore[attr-defined]
             self._resume()
+
+    def leave_to_parent(self) -> None:
+        """See `AsyncioBoundary.leave_to_parent`."""
+        self.is_left_behind = True
+        self._waiter = None
 
     def _abort(self, raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
         self._raise_cancel = raise_cancel
@@ -220,7 +287,8 @@ class _BoundaryCall(Generic[T]):
             self._boundary.ended(self)
             return trio.lowlevel.Abort.SUCCEEDED
         if self._grace != float("inf"):
-            self._timer = self._loop.call_later(self._grace, self.give_up)
+            # Without our context variables: the loop holds a timer, a cancelled one too, until its time has come.
+            self._timer = self._loop.call_later(self._grace, self.give_up, context=Context())
         return trio.lowlevel.Abort.FAILED
 
     def _loop_is_gone(self) -> None:
@@ -237,28 +305,35 @@ class _BoundaryCall(Generic[T]):
             outcome: Outcome[T] = Value(await self._start(self))
         except (KeyboardInterrupt, SystemExit) as exit_request:
             self._boundary.note_raised_by_loop(exit_request)
-            self._settle(Error(exit_request))
+            self.settle(Error(exit_request))
             raise
         except asyncio.CancelledError as cancelled:
-            self._settle(Error(cancelled))
+            self.settle(Error(cancelled))
+            raise
+        except GeneratorExit:
+            self._is_settled = True  # the task was destroyed with its loop: nothing ended, and nobody waits
             raise
         except BaseException as failure:  # noqa: BLE001 - handed to the caller, or reported
-            self._settle(Error(failure))
+            self.settle(Error(failure))
         else:
-            self._settle(outcome)
+            self.settle(outcome)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         """Covers what `_run` cannot see: a task that was cancelled before its first step."""
         if task.cancelled():
-            self._settle(Error(asyncio.CancelledError()))
+            self.settle(Error(asyncio.CancelledError()))
         elif (failure := task.exception()) is not None:
-            self._settle(Error(failure))
+            self.settle(Error(failure))
 
-    def _settle(self, outcome: Outcome[T]) -> None:
-        if self._outcome is not None:
+    def settle(self, outcome: Outcome[T]) -> None:
+        """The user's code has ended."""
+        if self._is_settled:
             return
-        self._outcome = outcome
+        self._is_settled = True
+        self._task = self._coroutine = None
+        _left_behind.discard(self)
         if self._waiter is not None:
+            self._outcome = outcome
             self._resume()
         elif isinstance(outcome, Error) and not isinstance(outcome.error, asyncio.CancelledError):
             self._boundary.on_late_failure(self._label, outcome.error)
@@ -267,6 +342,7 @@ class _BoundaryCall(Generic[T]):
         waiter, self._waiter = self._waiter, None
         assert waiter is not None
         self._boundary.ended(self)
+        self._boundary.enter()
         trio.lowlevel.reschedule(waiter)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from outcome import Outcome
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _logger = logging.getLogger("optio_agents.bridge")
@@ -70,6 +71,11 @@ class Boundary(Protocol):
         `on_answer(index, value)`, if given, is called in place of `on_result` for a call that has returned a
         value, and nothing for one that has returned `None`: most calls of a large batch have nothing to say, and
         an `Outcome` costs as much as such a call.
+        """
+
+    def plain(self, function: Callable[P, T]) -> Callable[P, T]:
+        """An ordinary function of the user's, for Trio code to call: what it asks sniffio about its world is answered
+        truly. A task that it starts, eagerly too, is one of the user's world.
         """
 
     async def wait_flag(self, flag: Any) -> None:

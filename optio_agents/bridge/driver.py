@@ -8,8 +8,9 @@ those that fork.
 
 The price is that this file steps the generator behind Trio's guest mode by itself: `GuestState`, its
 `unrolled_run_gen`, the runner's `io_manager` with its `_force_wakeup`, and `guest_tick_scheduled` are private
-to Trio. No other module of the package uses what is private. `probe` tries all of it in a small run; where that
-fails, `public_driver` takes over (see `driver_choice`). Everything around it is the public guest mode. `Event.set`,
+to Trio, and so is the thread-local `GLOBAL_RUN_CONTEXT`, by which a run is moved to the thread that runs the loop now.
+No other module of the package uses what is private. `probe` tries all of it in a small run; where that fails,
+`public_driver` takes over (see `driver_choice`). Everything around it is the public guest mode. `Event.set`,
 `CancelScope.cancel` and changed deadlines, which only the loop's own thread may use, wake us by a plain call (see
 `_WakeUp`); `TrioToken.run_sync_soon` writes to a socket that Trio's epoll watches, and so wakes us from any thread.
 """
@@ -22,14 +23,16 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any
 
 import trio
 from outcome import Error, Outcome, Value, capture
 from sniffio import thread_local as sniffio_library
-from trio._core._run import GuestState
+from trio._core._run import GLOBAL_RUN_CONTEXT, GuestState
 
 from optio_agents.bridge.loop_reader import LoopReader
+from optio_agents.bridge.never_freed import never_free
 
 BURST = 0.001
 """Seconds for which Trio runs on, as long as it has something to run, before the loop gets its turn.
@@ -65,6 +68,8 @@ class SteppingDriver:
         self._on_over = on_over
         self._on_loop_closed = on_loop_closed
         self._state: GuestState | None = None
+        self._thread = threading.get_ident()
+        self._context: dict[str, Any] = {}
         self._reader: LoopReader | None = None
         self._refusal: BaseException | None = None
         self._events: Any = []
@@ -97,6 +102,7 @@ class SteppingDriver:
         """Take over where Trio would have had its first step made by its own driver."""
         self._state = first_step.__self__
         assert isinstance(self._state, GuestState)
+        self._context = GLOBAL_RUN_CONTEXT.__dict__
         io_manager: Any = self._state.runner.io_manager
         io_manager._force_wakeup = _WakeUp(self.trio_has_work, io_manager._force_wakeup)
         try:
@@ -108,9 +114,37 @@ class SteppingDriver:
         else:
             self._step_soon()
 
+    def enter(self) -> None:
+        """See `Driver.enter`."""
+        if self._thread != threading.get_ident() and not self.is_over:
+            self._move_here()
+
+    def is_of_this_thread(self) -> bool:
+        """See `Driver.is_of_this_thread`."""
+        return self._thread == threading.get_ident()
+
+    def _move_here(self) -> None:
+        assert self._state is not None
+        here = GLOBAL_RUN_CONTEXT.__dict__
+        if here:
+            refusal = RuntimeError(
+                "this event loop was begun in another thread, and its sessions cannot go on in this one, where Trio "
+                "runs already"
+            )
+            never_free(self._state)
+            self._end(Error(refusal))
+            raise refusal
+        here.update(self._context)
+        self._context.clear()
+        self._context, self._thread = here, threading.get_ident()
+        if threading.current_thread() is not threading.main_thread():
+            # Only the main thread may put signal handlers back. Trio's for Ctrl-C stays there.
+            self._state.runner.ki_manager.handler = None
+
     def trio_has_events(self) -> None:
         """Trio's epoll descriptor is readable."""
         if not self._is_due and not self.is_over:
+            self.enter()
             assert self._state is not None
             self._events = self._state.runner.io_manager.get_events(0)
             self._run_burst()
@@ -123,6 +157,7 @@ class SteppingDriver:
     def finish_alone(self, seconds: float) -> None:
         """Drive Trio to its end, blocking, without a loop; give it up if it takes longer than `seconds`."""
         assert self._state is not None
+        self.enter()
         hooks = sys.get_asyncgen_hooks()  # Trio would put back those of the loop
         if not self._drive_alone(seconds):
             self.is_over = True
@@ -154,6 +189,7 @@ class SteppingDriver:
     def _run_burst(self) -> None:
         if self.is_over or self._loop.is_closed():
             return
+        self.enter()
         assert self._state is not None
         self._is_due = False
         if self._timer is not None:
@@ -165,7 +201,7 @@ class SteppingDriver:
         try:
             while True:
                 timeout = self._step()
-                if timeout is None:
+                if timeout is None or self.is_over:
                     return
                 if timeout > 0:
                     self._events = runner.io_manager.get_events(0)
@@ -183,7 +219,8 @@ class SteppingDriver:
             raise
         runner.guest_tick_scheduled = False
         if timeout < NEVER:
-            self._timer = self._loop.call_later(timeout, self._run_burst)
+            # Without the context around us: the loop holds a timer, a cancelled one too, until its time has come.
+            self._timer = self._loop.call_later(timeout, self._run_burst, context=Context())
 
     def _step(self) -> float | None:
         """Let Trio run what is runnable; return how many seconds it can wait then, `None` when it has ended."""
@@ -203,7 +240,10 @@ class SteppingDriver:
         return None
 
     def _end(self, result: Outcome[Any]) -> None:
+        if self.is_over:
+            return  # a forked child has made a step of its parent's run
         self.is_over = True
+        self._state = None  # which refers to us
         if self._reader is not None:
             self._reader.close()
         if self._refusal is None:
@@ -228,6 +268,15 @@ class _WakeUp:
     def close(self) -> None:
         """Trio's run is over."""
         self._sockets.close()
+
+
+def take_run_from_thread() -> object:
+    """Make this thread one that runs no Trio; return what it has run. For a forked child: the run is its parent's."""
+    context = GLOBAL_RUN_CONTEXT.__dict__
+    taken = dict(context)
+    context.clear()
+    taken["runner"].ki_manager.close()
+    return taken
 
 
 def probe() -> None:

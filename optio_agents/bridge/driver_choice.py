@@ -20,7 +20,7 @@ _logger = logging.getLogger("optio_agents.bridge")
 
 
 class Driver(Protocol):
-    """What makes the steps of one Trio run that is the guest of an asyncio loop. All in the loop's thread."""
+    """What makes the steps of one Trio run that is the guest of an asyncio loop, in the thread that runs the loop."""
 
     is_over: bool
     """Whether Trio has ended."""
@@ -36,6 +36,16 @@ class Driver(Protocol):
 
     def start(self, main: Callable[[], Awaitable[None]]) -> None:
         """Begin a Trio run with `main` as its main task. Leaves no Trio run when it raises."""
+
+    def enter(self) -> None:
+        """To be called before Trio is used from the loop's side: another thread may run the loop by now.
+
+        Raises:
+            RuntimeError: Trio cannot go on in this thread. The run is over then, with this error.
+        """
+
+    def is_of_this_thread(self) -> bool:
+        """Whether this thread is the one that runs Trio."""
 
     def finish_alone(self, seconds: float) -> None:
         """Drive Trio to its end, blocking, without a loop; give it up if it takes longer than `seconds`."""
@@ -67,3 +77,20 @@ def _stepping_or_public(is_required: bool) -> type[Driver]:
         _logger.info("Trio is driven by its public guest mode, which is slower: %r", unknown)
         return PublicDriver
     return SteppingDriver
+
+
+def forget_run_of_this_thread() -> object | None:
+    """Make this thread, in a forked child, one that runs no Trio.
+
+    Returns:
+        The parent's run; `None` if it cannot be forgotten.
+    """
+    if os.environ.get(VARIABLE) == "public":
+        return None
+    try:
+        from optio_agents.bridge.driver import take_run_from_thread
+
+        return take_run_from_thread()
+    except (ImportError, AttributeError, LookupError) as unknown:
+        _logger.info("Trio's run of the parent process cannot be forgotten: %r", unknown)
+        return None

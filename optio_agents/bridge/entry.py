@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import trio
+from sniffio import thread_local as sniffio_library
 
 from optio_agents.bridge.boundary import Boundary
+from optio_agents.bridge.forked import session_of_trio
 from optio_agents.bridge.guest import run_as_guest
 from optio_agents.bridge.trio_boundary import TrioBoundary
 
 T = TypeVar("T")
+
+
+def is_called_from_asyncio() -> bool:
+    """Whether a coroutine that makes a step now makes it for asyncio, though Trio may run around it.
+
+    It may: `asyncio.run` in a function that a Trio task has called, and a task that an asyncio caller's callback starts
+    eagerly, are steps of asyncio within a step of Trio. sniffio knows the second kind, see `AsyncioBoundary.call_now`.
+    """
+    try:
+        is_in_task = asyncio.current_task() is not None
+    except RuntimeError:
+        return False
+    return is_in_task or sniffio_library.name != "trio"
 
 
 async def run_in_trio(main: Callable[[Boundary], Awaitable[T]]) -> T:
@@ -25,6 +41,7 @@ async def run_in_trio(main: Callable[[Boundary], Awaitable[T]]) -> T:
     Raises:
         RuntimeError: under asyncio, when something else already runs Trio in this thread.
     """
-    if trio.lowlevel.in_trio_task():
-        return await main(TrioBoundary())
+    if not is_called_from_asyncio() and trio.lowlevel.in_trio_task():
+        with session_of_trio():
+            return await main(TrioBoundary())
     return await run_as_guest(main)

@@ -24,10 +24,10 @@ Three exits go another way:
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 import trio
 from outcome import Error, Outcome, Value
@@ -35,7 +35,8 @@ from outcome import Error, Outcome, Value
 from optio_agents.bridge.asyncio_boundary import AsyncioBoundary, HostLoopClosed
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.bridge.driver_choice import driver_class
-from optio_agents.bridge.host_loop import set_host_loop
+from optio_agents.bridge.forked import inherits_trio, stays_with_parent
+from optio_agents.bridge.host_loop import forget_host_loop, set_host_loop
 
 T = TypeVar("T")
 
@@ -43,11 +44,8 @@ FAREWELL = 10.0
 """Seconds that the sessions get to clean up after their loop was closed under them."""
 
 
-class _OfThisThread(threading.local):
-    guest: Guest | None = None
-
-
-_this_thread = _OfThisThread()
+_guests: WeakValueDictionary[int, Guest] = WeakValueDictionary()
+"""The guests of this process that have not ended, by the ids of their loops. Each is held by its loop."""
 
 
 class Guest:
@@ -70,19 +68,33 @@ class Guest:
         Raises:
             RuntimeError: another loop of this thread, or somebody else, runs Trio in this thread.
         """
-        while (guest := _this_thread.guest) is not None and guest.loop is loop and guest.is_closing:
+        while (guest := _guests.get(id(loop))) is not None and guest.is_closing:
             await guest.wait_over()
         if guest is None:
             if trio.lowlevel.in_trio_run():
-                raise RuntimeError(
-                    "Trio runs in this thread already, and not as the guest of this event loop"
-                )
+                raise RuntimeError(_why_trio_runs_here())
             guest = cls(loop)
-            guest._driver.start(guest._main)
-            _this_thread.guest = guest
-        if guest.loop is not loop:
-            raise RuntimeError("another event loop of this thread has sessions that are still running")
+            # In a context of its own: what the first session's caller has set is not kept for those after it.
+            Context().run(guest._driver.start, guest._main)
+            _guests[id(loop)] = guest
+        else:
+            guest.enter()
         return guest
+
+    def enter(self) -> None:
+        """To be called before Trio is used from the loop's side: another thread may run the loop by now.
+
+        Raises:
+            RuntimeError: Trio cannot go on in this thread.
+        """
+        self._driver.enter()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: this copy never makes a step."""
+        self._driver.is_over = self.is_closing = True
+        _guests.pop(id(self.loop), None)
+        for session in self._sessions:
+            session.leave_to_parent()
 
     def spawn(self, session: GuestTask[Any]) -> None:
         """Start a session, in a copy of the context variables around the call."""
@@ -111,18 +123,20 @@ class Guest:
         return self._driver.is_over
 
     async def _main(self) -> None:
-        set_host_loop(self.loop)
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            self._last_session_ended = trio.Event()
-            for session in self._unspawned:
-                self._spawn(session)
-            self._unspawned.clear()
-            while not self.is_closing:
-                try:
-                    await self._last_session_ended.wait()
-                except KeyboardInterrupt as interrupt:
-                    self.loop.call_soon(_raise, interrupt)
+        set_host_loop(self.loop, self.enter)
+        try:
+            async with trio.open_nursery() as self._nursery:
+                self._last_session_ended = trio.Event()
+                for session in self._unspawned:
+                    self._spawn(session)
+                self._unspawned.clear()
+                while not self.is_closing:
+                    try:
+                        await self._last_session_ended.wait()
+                    except KeyboardInterrupt as interrupt:
+                        self.loop.call_soon(_raise, interrupt)
+        finally:
+            forget_host_loop()
 
     def _spawn(self, session: GuestTask[Any]) -> None:
         assert self._nursery is not None
@@ -130,7 +144,7 @@ class Guest:
 
     def _trio_is_over(self, outcome: Outcome[Any]) -> None:
         self.is_closing = True
-        _this_thread.guest = None
+        _guests.pop(id(self.loop), None)
         failure = _failure_of(outcome)
         is_exit_request = isinstance(failure, (KeyboardInterrupt, SystemExit))
         if is_exit_request and not self.loop.is_closed():
@@ -144,11 +158,24 @@ class Guest:
             self._over.set_result(None)
 
     def _loop_was_closed(self) -> None:
-        """End without a loop."""
+        """End without a loop, in the thread that has closed it."""
+        _guests.pop(id(self.loop), None)
+        try:
+            self.enter()
+        except RuntimeError:
+            return
         for session in tuple(self._sessions):
             session.host_loop_closed()
-        self._driver.finish_alone(FAREWELL)
-        _this_thread.guest = None
+        # Another loop may run around us, and closed ours from one of its tasks: no step of Trio belongs to that.
+        around = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            self._driver.finish_alone(FAREWELL)
+        finally:
+            asyncio._set_running_loop(around)
+
+
+stays_with_parent(lambda: list(_guests.values()))
 
 
 class GuestTask(Generic[T]):
@@ -156,12 +183,13 @@ class GuestTask(Generic[T]):
 
     def __init__(self, guest: Guest, main: Callable[[Boundary], Awaitable[T]]) -> None:
         self.context = copy_context()
-        self.boundary = AsyncioBoundary(guest.loop)
+        self.boundary = AsyncioBoundary(guest.loop, guest.enter)
         self.outcome: Outcome[T] | None = None
         self._guest = guest
         self._main = main
         self._scope = trio.CancelScope()
         self._waiter: asyncio.Future[None] | None = None
+        self._is_inherited = False
 
     async def run(self) -> None:
         """The session's task in the guest's nursery. Raises only the cancellation of the whole guest."""
@@ -176,6 +204,7 @@ class GuestTask(Generic[T]):
         except BaseException as failure:  # noqa: BLE001 - raised by whoever awaits this session
             outcome = Error(failure)
         self.finish(outcome)
+        del outcome  # the traceback of a failure refers to this frame
 
     def finish(self, outcome: Outcome[T]) -> None:
         """Set the outcome, wake the awaiting task."""
@@ -191,12 +220,25 @@ class GuestTask(Generic[T]):
 
     def cancel(self) -> None:
         """Cancel what runs in the guest."""
+        self._guest.enter()
         self._scope.cancel(reason="the asyncio task that awaits the session was cancelled")
 
     def host_loop_closed(self) -> None:
         """End without a loop: nothing of the user's asyncio code will run any more."""
         self._scope.cancel(reason=str(HostLoopClosed()))
         self.boundary.give_up()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: whoever awaits this copy, in a copy of the loop, is told so."""
+        self._is_inherited = True
+        self.boundary.leave_to_parent()
+        self.outcome = Error(
+            RuntimeError(
+                "this session is one of the process that this one was forked from, and cannot be awaited here"
+            )
+        )
+        if self._guest._driver.is_of_this_thread():
+            self._wake()  # in another thread's loop, which has no thread any more, nobody can be woken
 
     async def wait(self) -> T:
         """Return or raise what `main` does, once all of it has ended.
@@ -210,15 +252,17 @@ class GuestTask(Generic[T]):
                 await self._next_change()
             except asyncio.CancelledError as cancellation:
                 cancelled = cancelled or cancellation
-                self.cancel()
-        assert self.outcome is not None
-        if isinstance(self.outcome, Error):
-            failure = self.outcome.error
-            if cancelled is None or not self._was_seen(failure):
-                raise failure
-        if cancelled is not None:
-            raise cancelled
-        return self.outcome.unwrap()
+                if not self._is_inherited:
+                    self.cancel()
+        # What a traceback refers to must not refer to the exception, or only the garbage collector frees both.
+        outcome, self.outcome = self.outcome, None
+        assert outcome is not None
+        try:
+            if cancelled is not None and (not isinstance(outcome, Error) or self._was_seen(outcome.error)):
+                raise cancelled
+            return outcome.unwrap()
+        finally:
+            del outcome, cancelled
 
     def _is_settled(self) -> bool:
         return self.outcome is not None and (not self._guest.is_closing or self._guest.is_over)
@@ -235,7 +279,9 @@ class GuestTask(Generic[T]):
             self._waiter.set_result(None)
 
     def _was_seen(self, failure: BaseException) -> bool:
-        return isinstance(failure, asyncio.CancelledError) or self.boundary.was_raised_by_loop(failure)
+        if self._is_inherited or isinstance(failure, asyncio.CancelledError):
+            return True
+        return self.boundary.was_raised_by_loop(failure)
 
 
 async def run_as_guest(main: Callable[[Boundary], Awaitable[T]]) -> T:
@@ -244,6 +290,21 @@ async def run_as_guest(main: Callable[[Boundary], Awaitable[T]]) -> T:
     session = GuestTask(guest, main)
     guest.spawn(session)
     return await session.wait()
+
+
+def _why_trio_runs_here() -> str:
+    """What a session is told that cannot begin, because this thread runs Trio."""
+    if any(guest._driver.is_of_this_thread() for guest in list(_guests.values())):
+        return "another event loop of this thread has sessions that are still running"
+    if inherits_trio():
+        return (
+            "this process was forked from a thread that was running Trio, which it cannot leave: start it by "
+            "multiprocessing's spawn or forkserver method, or use another thread"
+        )
+    return (
+        "Trio runs in this thread already, and not as the guest of this event loop: await the session from the Trio "
+        "task itself, or run asyncio in another thread (trio.to_thread.run_sync)"
+    )
 
 
 def _failure_of(trio_run: Outcome[Any]) -> BaseException:

@@ -7,18 +7,53 @@ the guest, because the loop sees the descriptor itself, where otherwise it sees 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import trio
 
-_loop: trio.lowlevel.RunVar[asyncio.AbstractEventLoop | None] = trio.lowlevel.RunVar("host loop", None)
+from optio_agents.bridge.loop_reader import LoopReader
 
 
-def host_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop; `None` under plain Trio, and when the loop was closed (`Guest` then goes on without one)."""
-    loop = _loop.get()
-    return None if loop is None or loop.is_closed() else loop
+@dataclass(frozen=True)
+class _Host:
+    loop: asyncio.AbstractEventLoop
+    enter: Callable[[], None]
 
 
-def set_host_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """Called by the guest, once."""
-    _loop.set(loop)
+_host: trio.lowlevel.RunVar[_Host | None] = trio.lowlevel.RunVar("host loop", None)
+
+
+def set_host_loop(loop: asyncio.AbstractEventLoop, enter: Callable[[], None]) -> None:
+    """Called by the guest, once. `enter` is `Driver.enter`."""
+    _host.set(_Host(loop, enter))
+
+
+def forget_host_loop() -> None:
+    """Called by the guest at its end: what Trio has kept of a run is freed by the garbage collector alone."""
+    _host.set(None)
+
+
+def read_by_host_loop(descriptor: int, on_readable: Callable[[], object]) -> LoopReader | None:
+    """Have the loop call `on_readable`, which may use Trio, while `descriptor` is readable.
+
+    Returns:
+        `None` under plain Trio, when the loop was closed (`Guest` then goes on without one), and when it refuses.
+    """
+    host = _host.get()
+    if host is None or host.loop.is_closed():
+        return None
+
+    def enter_and_call() -> None:
+        try:
+            host.enter()
+        except RuntimeError:
+            reader.close()  # the guest has said so to its sessions
+        else:
+            on_readable()
+
+    try:
+        reader = LoopReader(host.loop, descriptor, enter_and_call)
+    except (OSError, RuntimeError):
+        return None
+    return reader

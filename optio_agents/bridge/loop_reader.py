@@ -15,6 +15,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context
 
 RETRY = 1.0
 """Seconds until a reader that others have removed is added once more, if the loop refuses it."""
@@ -79,14 +81,15 @@ class LoopReader:
             self._loop.call_exception_handler(
                 {"message": f"descriptor {self.descriptor} cannot be watched again", "exception": refusal}
             )
-            self._loop.call_later(RETRY, self._next_token().add_again)
+            self._loop.call_later(RETRY, self._next_token().add_again, context=Context())
 
     def _add(self) -> None:
         # The descriptor is ours alone: what the loop has under its number is left of a closed one.
-        self._loop.remove_writer(self.descriptor)
-        self._loop.remove_reader(self.descriptor)
+        for remove in (self._loop.remove_writer, self._loop.remove_reader):
+            with suppress(OSError):  # the kernel knows nothing of it any more
+                remove(self.descriptor)
         try:
-            self._loop.add_reader(self.descriptor, self._next_token().readable)
+            Context().run(self._loop.add_reader, self.descriptor, self._next_token().readable)
         except BaseException:
             self._held += 1  # the token goes without having been held
             raise

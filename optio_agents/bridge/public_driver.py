@@ -11,15 +11,17 @@ import asyncio
 import os
 import queue
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 import trio
-from outcome import Outcome
+from outcome import Error, Outcome
 
 from optio_agents.bridge.loop_reader import LoopReader
+from optio_agents.bridge.never_freed import never_free
 
 
 class PublicDriver:
@@ -42,7 +44,9 @@ class PublicDriver:
         self._on_over = on_over
         self._on_loop_closed = on_loop_closed
         self._steps: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._root: trio.lowlevel.Task | None = None
         self._bell = -1
+        self._thread = threading.get_ident()
         self._reader: LoopReader | None = None
 
     def start(self, main: Callable[[], Awaitable[None]]) -> None:
@@ -61,9 +65,27 @@ class PublicDriver:
                 done_callback=self._end,
                 host_uses_signal_set_wakeup_fd=True,
             )
+            self._root = trio.lowlevel.current_root_task()
         except BaseException:
-            self._put_away()
+            if self._reader is not None:
+                self._reader.close()
+            os.close(self._bell)
             raise
+
+    def enter(self) -> None:
+        """See `Driver.enter`."""
+        if not self.is_of_this_thread() and not self.is_over:
+            refusal = RuntimeError(
+                "this event loop was begun in another thread, and its sessions cannot go on in this one with this "
+                "version of Trio: run the loop in one thread"
+            )
+            never_free((self._root, self._steps))
+            self._stop(Error(refusal))
+            raise refusal
+
+    def is_of_this_thread(self) -> bool:
+        """See `Driver.is_of_this_thread`."""
+        return self._thread == threading.get_ident()
 
     def finish_alone(self, seconds: float) -> None:
         """Drive Trio to its end, blocking, without a loop; give it up if it takes longer than `seconds`."""
@@ -73,6 +95,7 @@ class PublicDriver:
             try:
                 step = self._steps.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
+                never_free((self._root, self._steps))
                 self.is_over = True
             else:
                 step()
@@ -95,6 +118,7 @@ class PublicDriver:
     def _make_step(self) -> None:
         if self.is_over or self._loop.is_closed():
             return
+        self.enter()
         try:
             step = self._steps.get_nowait()
         except queue.Empty:
@@ -115,11 +139,14 @@ class PublicDriver:
             self._on_loop_closed()
 
     def _end(self, result: Outcome[Any]) -> None:
-        self.is_over = True
-        self._put_away()
-        self._on_over(result)
+        self._root = None
+        if not self.is_over:
+            self._stop(result)
+            os.close(self._bell)
 
-    def _put_away(self) -> None:
+    def _stop(self, result: Outcome[Any]) -> None:
+        """Make no more steps. Trio's thread may ring yet, if the run has not ended."""
+        self.is_over = True
         if self._reader is not None:
             self._reader.close()
-        os.close(self._bell)
+        self._on_over(result)

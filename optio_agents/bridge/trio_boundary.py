@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import trio
 from outcome import Error, Outcome, Value
@@ -18,6 +18,7 @@ from optio_agents.bridge.boundary import (
 )
 from optio_agents.bridge.suspended_at import place
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -75,8 +76,13 @@ class TrioBoundary:
                     result.unwrap()  # nobody waits for it any more; what it raises is reported as late
                     return
                 on_result(index, result)
+                del result  # the traceback of a failure refers to this frame
 
         await _BoundaryCall(self, label, one_after_another).cross(grace)
+
+    def plain(self, function: Callable[P, T]) -> Callable[P, T]:
+        """See `Boundary.plain`: it is the same world."""
+        return function
 
     async def wait_flag(self, flag: Any) -> None:
         """See `Boundary.wait_flag`."""
@@ -114,8 +120,13 @@ class _BoundaryCall(Generic[T]):
                 self._boundary.on_abandoned(Abandoned(self._label, place(task.coro)))
             if self._outcome is None:
                 raise
-        assert self._outcome is not None
-        return self._outcome.unwrap()
+        # What an exception's traceback refers to must not refer to the exception, or only the collector frees both.
+        outcome, self._outcome = self._outcome, None
+        assert outcome is not None
+        try:
+            return outcome.unwrap()
+        finally:
+            del outcome
 
     async def _run(self) -> None:
         """Never raises anything but the cancellation of the whole run: a system task must not."""

@@ -47,11 +47,36 @@ Opening = Callable[[Boundary], Any]
 """Makes the context manager of the conversation (a Trio one) over a boundary."""
 
 
+class WithinTrio:
+    """Awaits coroutine functions of the Trio side, from the event loop in which it was made."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    async def __call__(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Return or raise what `await function()` does.
+
+        Raises:
+            RuntimeError: awaited in another event loop.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(
+                "this conversation belongs to another event loop: from here, call it by "
+                "asyncio.run_coroutine_threadsafe(..., loop)"
+            )
+
+        async def call(boundary: Boundary) -> T:
+            return await function()
+
+        return await run_in_trio(call)
+
+
 class AsyncioSubscription(AsyncIterator[T], Generic[T]):
     """A `Subscription` for an asyncio program. A cancelled wait loses nothing."""
 
-    def __init__(self, inner: Subscription[T]) -> None:
+    def __init__(self, inner: Subscription[T], within_trio: WithinTrio) -> None:
         self._inner = inner
+        self._within_trio = within_trio
         self._batch: deque[T] = deque()
 
     @property
@@ -69,7 +94,7 @@ class AsyncioSubscription(AsyncIterator[T], Generic[T]):
         while not (items := self._inner.take()):
             if items is None:
                 return None
-            await within_trio(self._inner.wait)
+            await self._within_trio(self._inner.wait)
         return items
 
     def __aiter__(self) -> AsyncioSubscription[T]:
@@ -94,102 +119,95 @@ class AsyncioSubscription(AsyncIterator[T], Generic[T]):
         self.close()
 
 
-async def within_trio(function: Callable[[], Awaitable[T]]) -> T:
-    """Await a coroutine function of the Trio side from asyncio."""
-
-    async def call(boundary: Boundary) -> T:
-        return await function()
-
-    return await run_in_trio(call)
-
-
 class AsyncioConversation:
     """An `AgentConversation` whose coroutines are awaited under asyncio; handlers may be asyncio coroutines.
 
-    The methods do what those of the same names do there. `end_of` is `Sent.wait`.
+    The methods do what those of the same names do there. `end_of` is `Sent.wait`. All coroutines raise
+    `RuntimeError` in any event loop but the one that has opened the conversation.
     """
 
     def __init__(self, inner: AgentConversation) -> None:
         self._inner = inner
+        self._within_trio = WithinTrio()
 
     def __repr__(self) -> str:
         return f"<AsyncioConversation over {self._inner!r}>"
 
     async def send(self, text: str, *, uuid: str | None = None) -> Sent:
         """See `AgentConversation.send`."""
-        return await within_trio(lambda: self._inner.send(text, uuid=uuid))
+        return await self._within_trio(lambda: self._inner.send(text, uuid=uuid))
 
     async def set_control(self, control_id: str, value: str | bool) -> None:
         """See `AgentConversation.set_control`."""
-        await within_trio(lambda: self._inner.set_control(control_id, value))
+        await self._within_trio(lambda: self._inner.set_control(control_id, value))
 
     async def steer(self, text: str) -> Sent:
         """See `AgentConversation.steer`."""
-        return await within_trio(lambda: self._inner.steer(text))
+        return await self._within_trio(lambda: self._inner.steer(text))
 
     async def stop_and_send(self, text: str) -> Sent:
         """See `AgentConversation.stop_and_send`."""
-        return await within_trio(lambda: self._inner.stop_and_send(text))
+        return await self._within_trio(lambda: self._inner.stop_and_send(text))
 
     async def ask(self, text: str) -> TurnResult:
         """See `AgentConversation.ask`; cancelling it interrupts its turn here, too."""
-        return await within_trio(lambda: self._inner.ask(text))
+        return await self._within_trio(lambda: self._inner.ask(text))
 
     async def end_of(self, sent: Sent) -> SendEnd:
         """Wait for the end of something that was sent."""
-        return await within_trio(sent.wait)
+        return await self._within_trio(sent.wait)
 
     async def withdraw(self, sent: Sent) -> bool:
         """See `AgentConversation.withdraw`."""
-        return await within_trio(lambda: self._inner.withdraw(sent))
+        return await self._within_trio(lambda: self._inner.withdraw(sent))
 
     async def interrupt(self, seconds: float | None = None) -> InterruptReceipt:
         """See `AgentConversation.interrupt`."""
-        return await within_trio(lambda: self._inner.interrupt(seconds))
+        return await self._within_trio(lambda: self._inner.interrupt(seconds))
 
     async def decide(self, request: PermissionRequest, decision: PermissionDecision) -> bool:
         """See `AgentConversation.decide`."""
-        return await within_trio(lambda: self._inner.decide(request, decision))
+        return await self._within_trio(lambda: self._inner.decide(request, decision))
 
     async def answer(self, question: QuestionRequest, answer: QuestionAnswer) -> bool:
         """See `AgentConversation.answer`."""
-        return await within_trio(lambda: self._inner.answer(question, answer))
+        return await self._within_trio(lambda: self._inner.answer(question, answer))
 
     async def settled(self) -> None:
         """See `AgentConversation.settled`."""
-        await within_trio(self._inner.settled)
+        await self._within_trio(self._inner.settled)
 
     async def states(self) -> AsyncGenerator[State]:
         """See `AgentConversation.states`."""
         states = self._inner.states()
         state = None
         while state is not State.CLOSED:
-            state = await within_trio(states.__anext__)
+            state = await self._within_trio(states.__anext__)
             yield state
 
     def events(self) -> AsyncioSubscription[Event]:
         """See `AgentConversation.events`."""
-        return AsyncioSubscription(self._inner.events())
+        return AsyncioSubscription(self._inner.events(), self._within_trio)
 
     def results(self) -> AsyncioSubscription[TurnResult]:
         """See `AgentConversation.results`."""
-        return AsyncioSubscription(self._inner.results())
+        return AsyncioSubscription(self._inner.results(), self._within_trio)
 
     async def wait_background_done(self) -> None:
         """See `AgentConversation.wait_background_done`."""
-        await within_trio(self._inner.wait_background_done)
+        await self._within_trio(self._inner.wait_background_done)
 
     async def wait_state(self, *states: State) -> State:
         """See `AgentConversation.wait_state`."""
-        return await within_trio(lambda: self._inner.wait_state(*states))
+        return await self._within_trio(lambda: self._inner.wait_state(*states))
 
     async def wait_closed(self) -> str:
         """See `AgentConversation.wait_closed`."""
-        return await within_trio(self._inner.wait_closed)
+        return await self._within_trio(self._inner.wait_closed)
 
     async def close(self) -> ClosingReport:
         """See `AgentConversation.close`."""
-        return await within_trio(self._inner.close)
+        return await self._within_trio(self._inner.close)
 
     def on_event(self, handler: EventHandler) -> Unsubscribe:
         """See `AgentConversation.on_event`."""

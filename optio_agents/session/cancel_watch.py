@@ -42,6 +42,7 @@ async def wait_cancelled(boundary: Boundary, ctx: Any) -> None:
     if flag is not None:
         await boundary.wait_flag(flag)
     elif should_continue is not None:
+        should_continue = boundary.plain(should_continue)
         while should_continue():  # noqa: ASYNC110 - such a ctx has no event to wait for
             await trio.sleep(POLL_INTERVAL)
     else:

@@ -44,7 +44,7 @@ class ContextCalls:
         self._boundary = boundary
         self._recorder = recorder
         self._order = order
-        self._rewrite = rewrite if keyword == "BROWSER" else None
+        self._rewrite = boundary.plain(rewrite) if rewrite and keyword == "BROWSER" else None
         self._grace = grace
 
     async def handle(self, items: list[list[str]], settle: Callable[[], None]) -> None:

@@ -102,7 +102,7 @@ async def run_log_protocol_session(
             protocol=protocol,
             keywords=keywords,
             options=options,
-            recorder=Recorder(ctx, options.on_event),
+            recorder=Recorder(ctx, options.on_event, boundary.plain),
         )
         return await SessionDriver(plan).run()
 

@@ -34,13 +34,19 @@ class Recorder:
     Args:
         ctx: where progress goes.
         observe: the observer of `SessionOptions.on_event`, if any.
+        plain: makes both callable from Trio (see `Boundary.plain`).
     """
 
-    def __init__(self, ctx: Any, observe: Callable[[SessionEvent], None] | None) -> None:
-        self._report_progress = ctx.report_progress
+    def __init__(
+        self,
+        ctx: Any,
+        observe: Callable[[SessionEvent], None] | None,
+        plain: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function,
+    ) -> None:
+        self._report_progress = plain(ctx.report_progress)
         self._takes_level = _takes_level(ctx.report_progress)
         self._log = SessionLog(getattr(ctx, "process_id", None))
-        self._observe = observe
+        self._observe = None if observe is None else plain(observe)
         self._first_records: list[DeliverableRecord] = []
         self._last_records: deque[DeliverableRecord] = deque(maxlen=RECORDS_KEPT)
         self._problems: list[str] = []
@@ -163,6 +169,11 @@ class Recorder:
     def time(self, **seconds: float) -> None:
         """Note how long a phase took."""
         self._timings.update(seconds)
+
+    def forget(self) -> None:
+        """Keep no record any more: the outcome has them, with the exceptions of callbacks."""
+        self._first_records.clear()
+        self._last_records.clear()
 
     def outcome(self, ending: Ending, message: str | None) -> SessionOutcome:
         """The outcome, as things stand now."""

@@ -14,7 +14,6 @@ woken.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -25,7 +24,8 @@ from typing import Final
 
 import trio
 
-from optio_agents.bridge.host_loop import host_loop
+from optio_agents.bridge.host_loop import read_by_host_loop
+from optio_agents.bridge.loop_reader import LoopReader
 from optio_agents.hosts.log.inotify_descriptor import Descriptor, leave_to_loop, put_away, take
 
 POLL_INTERVAL = 0.25
@@ -204,7 +204,7 @@ class _Hub:
         self.events = 0
         self._users = 0
         self._descriptor = descriptor
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._reader: LoopReader | None = None
         self._scope = trio.CancelScope()
 
     def join(self) -> None:
@@ -212,18 +212,16 @@ class _Hub:
 
     def start(self) -> None:
         """Begin to dispatch, from now on."""
-        self._loop = host_loop()
-        if self._loop is None:
+        self._reader = read_by_host_loop(self._descriptor.number, self._dispatch_once)
+        if self._reader is None:
             trio.lowlevel.spawn_system_task(self._dispatch, name="inotify dispatcher")
-        else:
-            self._loop.add_reader(self._descriptor.number, self._dispatch_once)
 
     def leave(self) -> None:
         """The last user to leave ends the dispatcher, which puts the descriptor away."""
         self._users -= 1
         if self._users or _current.get(None) is not self:
             return
-        if self._loop is None:
+        if self._reader is None:
             _current.set(None)
             self._scope.cancel(reason="the last watch was closed")
         else:
@@ -256,8 +254,8 @@ class _Hub:
         """The loop's callback: see `_dispatch`."""
         if not trio.lowlevel.in_trio_run() or _current.get(None) is not self:
             # Trio has crashed, and nobody was told to leave.
-            assert self._loop is not None
-            self._loop.remove_reader(self._descriptor.number)
+            assert self._reader is not None
+            self._reader.close()
             self._descriptor.close()
             return
         try:
@@ -303,8 +301,8 @@ class _Hub:
         self.watched.clear()
         if _current.get(None) is self:
             _current.set(None)
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_reader(self._descriptor.number)
+        if self._reader is not None:
+            self._reader.close()
 
     def _deliver(self, records: bytes) -> None:
         for number, mask, name in parse_events(records):

@@ -14,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
+import functools
 import os
 import threading
 import weakref
 from contextlib import suppress
+from contextvars import Context
 
 import trio
 
@@ -36,7 +38,7 @@ class Descriptor:
     """
 
     def __init__(self) -> None:
-        self._libc = _Libc()
+        self._libc = _libc()
         self._process = os.getpid()
         self._unwanted: set[int] = set()
         self.turns = 0  # how often it was taken
@@ -56,7 +58,7 @@ class Descriptor:
 
     def end_unwanted(self) -> None:
         """End the watches that nobody wants. Those that have ended with their inode are no error."""
-        for watch in self._unwanted:
+        for watch in self._unwanted if self.is_ours else ():
             with suppress(OSError):
                 self._libc.remove(self.number, watch)
         self._unwanted.clear()
@@ -131,14 +133,14 @@ def leave_to_loop(descriptor: Descriptor) -> None:
     except RuntimeError:
         _close(descriptor, descriptor.turns)
     else:
-        loop.call_later(LINGER, _end_unwanted, loop, descriptor, descriptor.turns)
+        loop.call_later(LINGER, _end_unwanted, loop, descriptor, descriptor.turns, context=Context())
         _spare.descriptor, _spare.keeper = weakref.ref(descriptor), None
 
 
 def _end_unwanted(loop: asyncio.AbstractEventLoop, descriptor: Descriptor, turns: int) -> None:
     if descriptor.turns == turns:
         descriptor.end_unwanted()
-        loop.call_later(LINGER, _close, descriptor, turns)
+        loop.call_later(LINGER, _close, descriptor, turns, context=Context())
 
 
 def _close(descriptor: Descriptor, turns: int) -> None:
@@ -176,3 +178,9 @@ class _Libc:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
         return result
+
+
+@functools.cache
+def _libc() -> _Libc:
+    """One for all: `CDLL` makes classes of its own, which only the garbage collector frees."""
+    return _Libc()

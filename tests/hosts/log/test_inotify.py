@@ -265,7 +265,7 @@ async def test_300_idle_readers_do_nothing_for_an_hour(tmp_path: Path, autojump_
         while ready < 300:
             await wait_all_tasks_blocked()
         assert len(os.listdir("/proc/self/fd")) <= descriptors + 300 + 1, "one each, and one for all"
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads  # one of an earlier test may end meanwhile
         before = inotify.statistics()
         steps = Steps()
         trio.lowlevel.add_instrument(steps)
