@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 PUBLISHED_PATHS = (
     "optio_agents/browser_shims.py",
     "optio_agents/conversation/session.py",
+    "optio_agents/conversation/task_streams.py",
     "optio_agents/protocol/session.py",
 )
 """Modules that only re-export names from the place where they live now, for those who import the published path."""
@@ -41,7 +42,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.protocol",
         "optio_agents.session",
     },
-    "optio_agents.model_probe": set(),
+    "optio_agents.model_probe": {"optio_agents.conversation"},
     "optio_agents.seeds": set(),
     "optio_agents.steering": {"optio_agents.conversation"},
     "optio_agents.todos": {"optio_agents.hosts"},
@@ -52,6 +53,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.hosts",
         "optio_agents.protocol",
         "optio_agents.session",
+        "optio_agents.todos",
     },
     "optio_agents.cli": {
         "actors",

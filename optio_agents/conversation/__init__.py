@@ -13,7 +13,7 @@ client.py       the conversation as its owner holds it, over intake.py (its mail
 opening.py      the block that owns it
 agents.py       how each agent is started
 agent_body.py   an agent that is talked to and writes optio.log, as the body of a session
-from_asyncio.py, task_streams.py    the same for asyncio programs, and over the streams of an optio task's agent
+from_asyncio.py, stream_transport.py    the same for asyncio programs, and over the streams of an optio task's agent
 ```
 """
 

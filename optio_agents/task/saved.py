@@ -21,12 +21,12 @@ async def save(ctx: Any, host: Any) -> None:
         async for piece in host.archive_workdir(None):
             await blob.write(piece)
     await ctx.mark_has_saved_state()
-    await _remove_all_but(ctx, blob.file_id)
+    await remove_blobs(ctx, BLOB, but=blob.file_id)
 
 
 async def restore(ctx: Any, host: Any) -> bool:
     """Fill the host's (fresh) workdir with what was kept. Returns False when nothing was."""
-    newest = next(iter(await _blobs(ctx)), None)
+    newest = next(iter(await blobs_of(ctx, BLOB)), None)
     if newest is None:
         return False
 
@@ -42,17 +42,18 @@ async def restore(ctx: Any, host: Any) -> bool:
 async def forget(ctx: Any) -> None:
     """The task is done: there is nothing to resume."""
     await ctx.clear_has_saved_state()
-    await _remove_all_but(ctx, None)
+    await remove_blobs(ctx, BLOB)
 
 
-async def _remove_all_but(ctx: Any, kept: Any) -> None:
-    for blob in await _blobs(ctx):
-        if blob != kept:
+async def remove_blobs(ctx: Any, name: str, *, but: Any = None) -> None:
+    """Delete the blobs of that name that this process has kept, all but one."""
+    for blob in await blobs_of(ctx, name):
+        if blob != but:
             await ctx.delete_blob(blob)
 
 
-async def _blobs(ctx: Any) -> list[Any]:
-    """Ids of what this process has kept, newest first."""
-    query = {"metadata.processId": str(ctx._process_oid), "metadata.name": BLOB}
+async def blobs_of(ctx: Any, name: str) -> list[Any]:
+    """Ids of the blobs of that name that this process has kept, newest first."""
+    query = {"metadata.processId": str(ctx._process_oid), "metadata.name": name}
     found = ctx._db["fs.files"].find(query, {"_id": 1}).sort([("uploadDate", -1), ("_id", -1)])
     return [each["_id"] async for each in found]

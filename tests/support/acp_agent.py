@@ -1,14 +1,16 @@
 """A program that speaks the Agent Client Protocol on its stdio and does what its prompts say.
 
 `log:LINE` appends a line to optio.log (with spaces for underscores), `file:PATH` writes a file, `say:WORD`
-prints text, `ask:TOOL` asks for permission, `hang` waits to be cancelled, `crash` exits with status 3. Of a prompt with
-the documentation of the log protocol, only what follows `## Your task` is done. With the argument `--usage` it prints a
-usage text instead. Standard library only.
+prints text, `todo:a=completed,b=pending` shows a plan, `ask:TOOL` asks for permission, `hang` waits to be cancelled,
+`once` does so the first time in a directory, `crash` exits with status 3. Of a prompt with the documentation of the log
+protocol, only what follows `## Your task` is done. With the argument `--usage` it prints a usage text instead. Standard
+library only.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -62,13 +64,22 @@ def turn(text: str) -> str:
             if answer == "cancelled":
                 return "cancelled"
             update(f"{rest}-{answer} ")
+        elif kind == "todo":
+            rows = [row.partition("=") for row in rest.split(",")]
+            entries = [{"content": text, "priority": "medium", "status": status} for text, _, status in rows]
+            body = {"sessionUpdate": "plan", "entries": entries}
+            say({"method": "session/update", "params": {"sessionId": "s", "update": body}})
         elif kind == "log":
             with open("optio.log", "a") as log:
                 log.write(rest.replace("_", " ") + "\n")
         elif kind == "file":
             with open(rest, "w") as file:
                 file.write("content\n")
-        elif kind == "hang":
+        elif kind == "once" and os.path.exists("once"):
+            continue
+        elif kind in ("hang", "once"):
+            if kind == "once":
+                open("once", "w").close()
             while hear().get("method") != "session/cancel":
                 pass
             return "cancelled"

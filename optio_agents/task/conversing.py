@@ -1,0 +1,172 @@
+"""A conversation over the streams of an agent that an optio task has started, on whatever host it runs.
+
+`conversing(...)` is what `create_agent_task(conversation=...)` takes, for commands that speak a language we
+know:
+
+    create_agent_task(shlex.join(claude().command), ..., conversation=conversing(claude(), prompt))
+
+The agent's checklist shows as progress and in the dashboard, and survives a resume; so do messages that waited for the
+agent when a run ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import trio
+
+from optio_agents.bridge import Boundary
+from optio_agents.context import SYSTEM_MESSAGE_PREFIX, AgentSender, HookContext
+from optio_agents.conversation.agent_body import deliver
+from optio_agents.conversation.agents import Agent
+from optio_agents.conversation.from_asyncio import AsyncioConversation, converse_from_asyncio
+from optio_agents.conversation.opening import open_conversation_over
+from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
+from optio_agents.conversation.stream_transport import AgentStreams, StreamTransport
+from optio_agents.conversation.surface import PermissionHandler
+from optio_agents.task import waiting_messages
+from optio_agents.todos import TodoTracker
+from optio_agents.todos.backends import extract_todo
+from optio_agents.todos.publisher import Publisher
+
+SAVE_SECONDS = 1.0
+"""For the checklist, and for the messages that wait, at the end: both have to fit into optio's grace."""
+
+_logger = logging.getLogger("optio_agents.task")
+
+
+def conversing(
+    agent: Agent,
+    prompt: str,
+    *,
+    on_permission_request: PermissionHandler | None = None,
+    publish: bool = True,
+    options: ConversationOptions = DEFAULT_OPTIONS,
+    todos: bool = True,
+    keep_messages: bool = True,
+) -> Callable[[AgentStreams, HookContext], AbstractAsyncContextManager[AgentSender]]:
+    """How an optio task talks to an agent whose language we know.
+
+    Args:
+        agent: The recipe; its language counts here, its command is what the task runs.
+        prompt: The first message.
+        on_permission_request: Who decides its permission requests; an asyncio coroutine function will do.
+        publish: Publish the conversation as the run's result (`ctx.publish_result`) before the prompt is sent, so that
+            whoever launched the task in this worker can follow it and talk to the agent. A run has one result: a task
+            whose hooks publish their own says `False`.
+        options: Deadlines.
+        todos: Show the checklist that the agent keeps (its todo tool, its plan), and keep it for a resumed run.
+        keep_messages: Keep the messages that wait for the agent in the database, and send them again after a resume.
+    """
+
+    @asynccontextmanager
+    async def converse(streams: AgentStreams, hook_context: HookContext) -> AsyncGenerator[AgentSender]:
+        def opening(boundary: Boundary) -> Any:
+            async def connect(nursery: trio.Nursery) -> StreamTransport:
+                await trio.lowlevel.checkpoint()
+                return StreamTransport(streams, boundary, options)
+
+            codec = agent.codec(hook_context._host.workdir)
+            return open_conversation_over(connect, codec, name=agent.name, options=options, boundary=boundary)
+
+        resume = bool(getattr(hook_context, "resume", False))
+        async with (
+            _checklist(hook_context, resume=resume, wanted=todos) as follow,
+            converse_from_asyncio(opening) as conversation,
+        ):
+            follow(conversation)
+            if on_permission_request is not None:
+                conversation.on_permission_request(on_permission_request)
+            publish_result = getattr(hook_context, "publish_result", None)
+            if publish and publish_result is not None:
+                publish_result(conversation)
+
+            async def sender(message: str) -> None:
+                await deliver(conversation, message)
+
+            async with _messages(conversation, hook_context, prompt, resume=resume, wanted=keep_messages):
+                yield sender
+
+    return converse
+
+
+@asynccontextmanager
+async def _checklist(
+    hook_context: HookContext, *, resume: bool, wanted: bool
+) -> AsyncIterator[Callable[[AsyncioConversation], None]]:
+    """The agent's checklist; yields what makes it follow a conversation."""
+    if not wanted:
+        yield lambda _: None
+        return
+    tracker = TodoTracker(extract_todo, hook_context)
+    await _make_room_for_todos(hook_context._ctx)
+    if resume:
+        await tracker.restore(hook_context._host)
+    try:
+        yield tracker.arm
+    finally:
+        tracker.disarm()
+        await _within_grace(tracker.save(hook_context._host), "the todo list")
+
+
+async def _make_room_for_todos(ctx: Any) -> None:
+    """optio-core adds rows to widget data that are there, and to no others."""
+    if not hasattr(ctx, "set_widget_data") or not hasattr(ctx, "_db"):
+        return
+    row = await ctx._db[f"{ctx._prefix}_processes"].find_one({"_id": ctx._process_oid}, {"widgetData": 1})
+    if row is not None and not isinstance(row.get("widgetData"), dict):
+        await ctx.set_widget_data({})
+
+
+@asynccontextmanager
+async def _messages(
+    conversation: AsyncioConversation, hook_context: HookContext, prompt: str, *, resume: bool, wanted: bool
+) -> AsyncIterator[None]:
+    """Send the prompt, then what an earlier run left unsent; keep what waits, also for a worker that dies."""
+    ctx = hook_context._ctx
+    if not wanted or not hasattr(ctx, "store_blob") or not hasattr(ctx, "_db"):
+        await conversation.send(prompt)
+        yield
+        return
+    if not resume:
+        await waiting_messages.store(ctx, ())
+    earlier = await waiting_messages.load(ctx) if resume else []
+    kept = tuple(earlier)
+
+    def users(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(each for each in texts if each != prompt and not each.startswith(SYSTEM_MESSAGE_PREFIX))
+
+    async def keep() -> None:
+        nonlocal kept
+        waiting = users((await conversation.close()).unsent if conversation.closed else conversation.queued)
+        if waiting != kept:
+            await waiting_messages.store(ctx, waiting)
+            kept = waiting
+
+    keeper = Publisher(keep, "list of waiting messages")
+
+    def observe(_: object) -> None:
+        if conversation.closed or users(conversation.queued) != kept:
+            keeper.changed()
+
+    unsubscribe = conversation.on_event(observe)
+    try:
+        for text in (prompt, *earlier):
+            await conversation.send(text)
+        yield
+    finally:
+        unsubscribe()
+        keeper.changed()
+        await _within_grace(keeper.settle(), "the messages that wait")
+
+
+async def _within_grace(saving: Any, what: str) -> None:
+    try:
+        async with asyncio.timeout(SAVE_SECONDS):
+            await saving
+    except TimeoutError:
+        _logger.warning("%s could not be saved in time", what)
