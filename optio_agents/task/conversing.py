@@ -28,13 +28,17 @@ from optio_agents.conversation.opening import open_conversation_over
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.stream_transport import AgentStreams, StreamTransport
 from optio_agents.conversation.surface import PermissionHandler
+from optio_agents.session.cancel_watch import grace_left
 from optio_agents.task import waiting_messages
-from optio_agents.todos import TodoTracker
+from optio_agents.todos import TodoTracker, TodoUpdate
 from optio_agents.todos.backends import extract_todo
 from optio_agents.todos.publisher import Publisher
 
-SAVE_SECONDS = 1.0
-"""For the checklist, and for the messages that wait, at the end: both have to fit into optio's grace."""
+SAVE_SECONDS = 10.0
+"""For the checklist, and for the messages that wait, at the end."""
+
+GRACE_SHARE = 0.15
+"""Of what is left of optio's grace after a cancellation: what each of them gets. The workdir needs the most of it."""
 
 _logger = logging.getLogger("optio_agents.task")
 
@@ -102,7 +106,16 @@ async def _checklist(
     if not wanted:
         yield lambda _: None
         return
-    tracker = TodoTracker(extract_todo, hook_context)
+
+    def extract(event: dict[str, Any]) -> TodoUpdate | None:
+        update = extract_todo(event)
+        if update is not None:
+            saver.changed()
+        return update
+
+    tracker = TodoTracker(extract, hook_context)
+    # With each update, so that there is little left to do at the end, when time is short.
+    saver = Publisher(lambda: tracker.save(hook_context._host), "file of the todo list")
     await _make_room_for_todos(hook_context._ctx)
     if resume:
         await tracker.restore(hook_context._host)
@@ -110,7 +123,7 @@ async def _checklist(
         yield tracker.arm
     finally:
         tracker.disarm()
-        await _within_grace(tracker.save(hook_context._host), "the todo list")
+        await _within_grace(hook_context._ctx, saver.settle(), "the todo list")
 
 
 async def _make_room_for_todos(ctx: Any) -> None:
@@ -161,12 +174,13 @@ async def _messages(
     finally:
         unsubscribe()
         keeper.changed()
-        await _within_grace(keeper.settle(), "the messages that wait")
+        await _within_grace(ctx, keeper.settle(), "the messages that wait")
 
 
-async def _within_grace(saving: Any, what: str) -> None:
+async def _within_grace(ctx: Any, saving: Any, what: str) -> None:
+    left = grace_left(ctx)
     try:
-        async with asyncio.timeout(SAVE_SECONDS):
+        async with asyncio.timeout(SAVE_SECONDS if left is None else GRACE_SHARE * left):
             await saving
     except TimeoutError:
         _logger.warning("%s could not be saved in time", what)

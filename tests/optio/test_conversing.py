@@ -75,7 +75,8 @@ def test_a_checklist_and_waiting_messages_survive_a_resume(
         assert BLOB not in await worker.blobs("talker")
         await until_todos(worker, ["a=completed", "b=in_progress"])
 
-    in_worker(database, [task(tmp_path, prompt, ssh=ssh if remote else None)], scenario)
+    talker = task(tmp_path, prompt, ssh=ssh if remote else None)
+    in_worker(database, [talker], scenario, cancel_grace_seconds=60.0)
 
 
 def test_a_fresh_start_has_neither(database: str, tmp_path: Path) -> None:
