@@ -119,11 +119,19 @@ class HookContext:
         self._agent_sender: AgentSender | None = None
         self._run_command: Callable[..., Awaitable[Any]] | None = None
         """Runs commands in place of the host's own method."""
+        self._host_method: Callable[[Any, str], Any] = getattr
+        """Finds a method of the host. A session may have a safer one than the host's own."""
 
     def __getattr__(self, name: str) -> Any:
         # Called for what is missing only. copy and pickle ask an empty instance for dunders and for our own fields:
         # these must not be looked up in a ctx that is not there yet.
-        if name.startswith("__") or name in ("_ctx", "_host", "_agent_sender", "_run_command"):
+        if name.startswith("__") or name in (
+            "_ctx",
+            "_host",
+            "_agent_sender",
+            "_run_command",
+            "_host_method",
+        ):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         try:
             return getattr(self._ctx, name)
@@ -195,7 +203,7 @@ class HookContext:
         Raises:
             HostCommandError: the exit code is not zero (and `check` is true).
         """
-        run = self._host.run_command if self._run_command is None else self._run_command
+        run = self._run_command or self._host_method(self._host, "run_command")
         result = await run(command, cwd=cwd)
         if not check:
             return result
@@ -231,12 +239,12 @@ class HookContext:
 
         self._ctx.report_progress(None, f"{'Verifying' if skip_if_unchanged else 'Copying'} {name}...")
         if not _is_blob(source):
-            await self._host.put_file_to_host(
+            await self._host_method(self._host, "put_file_to_host")(
                 source, path, skip_if_unchanged=skip_if_unchanged, progress_cb=progress
             )
             return
         async with aclosing(self._blob_chunks(source)) as chunks:
-            await self._host.put_file_to_host(
+            await self._host_method(self._host, "put_file_to_host")(
                 chunks,
                 path,
                 expected_sha256=await self._blob_digest(source) if skip_if_unchanged else None,
@@ -257,7 +265,7 @@ class HookContext:
         absolute = await self._resolve(path)
         if not silent:
             self._ctx.report_progress(None, f"Reading {os.path.basename(absolute)}...")
-        data: bytes = await self._host.fetch_bytes_from_host(
+        data: bytes = await self._host_method(self._host, "fetch_bytes_from_host")(
             absolute, progress_cb=lambda percent, message=None: self._ctx.report_progress(percent, message)
         )
         return data

@@ -20,6 +20,7 @@ import trio
 from optio_agents.hosts.base import LogPosition, LogReader, OpenDeliverable
 from optio_agents.hosts.files.archive import archive, restore
 from optio_agents.hosts.files.beneath import replacing, write_all
+from optio_agents.hosts.files.deadline import DeadlineThreads
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.files.page_cache import PIECE, read_piece
 from optio_agents.hosts.files.removal import empty_directory, remove_tree
@@ -55,6 +56,7 @@ class LocalHost:
         self._directories = (self.files.directory, Directory(self.taskdir))
         self._paths = TaskPaths(self._directories)
         self._launched = Launched()
+        self._threads = DeadlineThreads()
 
     @classmethod
     def within(cls, workdir: str, *, fresh: bool = False) -> LocalHost:
@@ -146,9 +148,7 @@ class LocalHost:
         Raises:
             OSError: it cannot be written there (`LeavesDirectory` if the path leads out).
         """
-        with self.files.directory.open() as workdir, replacing(workdir, relpath) as descriptor:
-            write_all(descriptor, content.encode())
-        await trio.lowlevel.checkpoint()
+        await self._threads.run(self._write_text, relpath, content)
 
     async def put_file_to_host(
         self,
@@ -173,7 +173,7 @@ class LocalHost:
                 if progress_cb is not None:
                     progress_cb(None, "already up to date")
                 return
-        with self._paths.replacing(absolute_target) as descriptor:
+        async with self._threads.entered(self._paths.replacing(absolute_target)) as descriptor:
             await write_source(source, descriptor)
         if progress_cb is not None:
             progress_cb(100.0, None)
@@ -187,9 +187,9 @@ class LocalHost:
             OSError: it cannot be read, or is not a regular file.
         """
         pieces = []
-        with self._paths.reading(absolute_path) as descriptor:
+        async with self._threads.entered(self._paths.reading(absolute_path)) as descriptor:
             offset = 0
-            while piece := await read_piece(descriptor, PIECE, offset):
+            while piece := await read_piece(descriptor, PIECE, offset, self._threads):
                 offset += len(piece)
                 pieces.append(piece)
         if progress_cb is not None:
@@ -204,8 +204,7 @@ class LocalHost:
                 directories).
         """
         with suppress(FileNotFoundError):
-            self._paths.remove(path)
-        await trio.lowlevel.checkpoint()
+            await self._threads.run(self._paths.remove, path)
 
     async def glob(self, pattern: str) -> list[str]:
         """The paths that match a shell pattern, sorted."""
@@ -294,6 +293,10 @@ class LocalHost:
         process: Any = handle.pid_like
         await self._launched.end(process, deadlines=replace(LAUNCHED, term=0) if aggressive else LAUNCHED)
 
+    def _write_text(self, relpath: str, content: str) -> None:
+        with self.files.directory.open() as workdir, replacing(workdir, relpath) as descriptor:
+            write_all(descriptor, content.encode())
+
     def _make_taskdir(self) -> None:
         os.makedirs(self.taskdir, exist_ok=True)
         if self._owned:
@@ -301,7 +304,7 @@ class LocalHost:
 
     async def _target_digest(self, path: str) -> str | None:
         try:
-            with self._paths.reading(path) as descriptor:
+            async with self._threads.entered(self._paths.reading(path)) as descriptor:
                 return await file_digest(descriptor)
         except FileNotFoundError:
             return None

@@ -6,12 +6,13 @@ import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import trio
 
 from optio_agents.hosts.base import LogPosition, LogReader, OpenDeliverable
 from optio_agents.hosts.files.beneath import LeavesDirectory, open_file, replacing, write_all
+from optio_agents.hosts.files.deadline import DeadlineThreads
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.files.page_cache import PIECE, read_piece
 from optio_agents.hosts.log.local_reader import open_log_reader
@@ -37,6 +38,7 @@ class LocalFiles:
 
     def __init__(self, workdir: str) -> None:
         self.directory = Directory(workdir)
+        self._threads = DeadlineThreads()
 
     async def prepare_channel(self) -> None:
         """Make `deliverables/` and an empty `optio.log`. What stands in their way (a symlink, too) is
@@ -47,6 +49,9 @@ class LocalFiles:
         Raises:
             OSError: there is no workdir, it cannot be written to, or a directory is called `optio.log`.
         """
+        await self._threads.run(self._prepare_channel)
+
+    def _prepare_channel(self) -> None:
         with self.directory.open() as workdir:
             try:
                 os.mkdir(DELIVERABLES, dir_fd=workdir)
@@ -59,7 +64,6 @@ class LocalFiles:
             except FileExistsError:
                 with replacing(workdir, LOG_NAME):
                     pass
-        await trio.lowlevel.checkpoint_if_cancelled()  # `setup_workdir` has just let others run
 
     @asynccontextmanager
     async def open_log(
@@ -76,26 +80,28 @@ class LocalFiles:
         Symlinks that stay beneath `deliverables/` are followed; any other is refused (`OUTSIDE`), even one
         that leads elsewhere in the workdir.
         """
-        with _blaming_agent(relative_path):
-            descriptor = self._open_deliverable(relative_path)
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise DeliverableRejected(RejectionKind.NOT_REGULAR, f"it is a {_file_type(status.st_mode)}")
-            if status.st_size > limit:
-                detail = f"{status.st_size:,} bytes, where at most {limit:,} are taken"
-                raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
-            yield LocalDeliverable(descriptor, status)
+            opened = await self._threads.run(
+                self._open_deliverable, relative_path, limit, discard=_Opened.close
+            )
+        except TimeoutError as error:  # ETIMEDOUT
+            raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
+        try:
+            yield LocalDeliverable(opened, self._threads)
         finally:
-            os.close(descriptor)
+            if opened.descriptor is not None:
+                with trio.CancelScope(shield=True), suppress(OSError):
+                    await self._threads.run(opened.close)
 
     async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
         """See `hosts.base.SessionHost.install_scripts`."""
+        return await self._threads.run(self._install_scripts, directory, dict(scripts))
+
+    def _install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
         with self.directory.open() as workdir:
             for name, text in scripts.items():
                 with replacing(workdir, f"{directory}/{name}", mode=0o777) as descriptor:
                     write_all(descriptor, text.encode("utf-8", "surrogateescape"))
-        await trio.lowlevel.checkpoint()
         return os.path.join(self.directory.path, directory)
 
     async def search_path(self) -> str:
@@ -103,7 +109,25 @@ class LocalFiles:
         await trio.lowlevel.checkpoint()
         return os.environ.get("PATH", "")
 
-    def _open_deliverable(self, path: str) -> int:
+    def _open_deliverable(self, path: str, limit: int) -> _Opened:
+        """Open and check a deliverable, and read it if it is small: all in one visit to a thread."""
+        with _blaming_agent(path):
+            opened = _Opened(self._open(path))
+        try:
+            status = opened.status
+            if not stat.S_ISREG(status.st_mode):
+                raise DeliverableRejected(RejectionKind.NOT_REGULAR, f"it is a {_file_type(status.st_mode)}")
+            if status.st_size > limit:
+                detail = f"{status.st_size:,} bytes, where at most {limit:,} are taken"
+                raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
+            if status.st_size <= PIECE:
+                opened.read_whole()
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _open(self, path: str) -> int:
         with self.directory.open() as workdir:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
@@ -118,21 +142,67 @@ class LocalFiles:
             os.close(root)
 
 
+class _Opened:
+    """An open file, and its content once it was read."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor: int | None = descriptor
+        self.status = os.fstat(descriptor)
+        self.content: bytes | None = None
+
+    def read_whole(self) -> None:
+        """Read a small file and close it."""
+        assert self.descriptor is not None
+        try:
+            self.content = os.pread(self.descriptor, self.status.st_size, 0)
+        except OSError as error:
+            raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
+        self.check_read(len(self.content))
+        self.check_unchanged()
+        self.close()
+
+    def check_read(self, size: int) -> None:
+        """Refuse a file that ended too early."""
+        if size < self.status.st_size:
+            detail = f"it shrank from {self.status.st_size:,} to {size:,} bytes"
+            raise DeliverableRejected(RejectionKind.CHANGED, detail)
+
+    def check_unchanged(self) -> None:
+        """Refuse a mixture of two versions. A write within one tick of the file system's clock (4 ms, less on newer
+        kernels) of the check is not seen.
+        """
+        assert self.descriptor is not None
+        now = os.fstat(self.descriptor)
+        if now.st_size != self.status.st_size:
+            detail = f"it changed its size from {self.status.st_size:,} to {now.st_size:,} bytes"
+        elif now.st_mtime_ns != self.status.st_mtime_ns:
+            detail = "it was written to"
+        else:
+            return
+        raise DeliverableRejected(RejectionKind.CHANGED, detail)
+
+    def close(self) -> None:
+        """Close it. Idempotent."""
+        descriptor, self.descriptor = self.descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 class LocalDeliverable:
     """A deliverable that is open. Implements `hosts.base.OpenDeliverable`."""
 
-    def __init__(self, descriptor: int, status: os.stat_result) -> None:
-        self._descriptor = descriptor
-        self._status = status
+    def __init__(self, opened: _Opened, threads: DeadlineThreads) -> None:
+        self._opened = opened
+        self._threads = threads
 
     @property
     def size(self) -> int:
         """Bytes, as of the check."""
-        return self._status.st_size
+        return self._opened.status.st_size
 
     def chunks(self) -> AsyncIterator[bytes]:
         """See `hosts.base.OpenDeliverable.chunks`. May be called again; each call begins at the beginning."""
-        return _Chunks(self._descriptor, self._status)
+        return _Chunks(self._opened, self._threads)
 
 
 class _Chunks:
@@ -140,43 +210,35 @@ class _Chunks:
     cleanup.
     """
 
-    def __init__(self, descriptor: int, status: os.stat_result) -> None:
-        self._descriptor = descriptor
-        self._status = status
-        self._size = status.st_size
+    def __init__(self, opened: _Opened, threads: DeadlineThreads) -> None:
+        self._opened = opened
+        self._threads = threads
         self._offset = 0
 
     def __aiter__(self) -> _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
-        left = self._size - self._offset
+        opened, offset = self._opened, self._offset
+        left = opened.status.st_size - offset
         if not left:
-            self._check_unchanged()
-            await trio.lowlevel.checkpoint()
+            if opened.content is None:
+                await self._threads.run(opened.check_unchanged)
+            else:
+                await trio.lowlevel.checkpoint()
             raise StopAsyncIteration
-        try:
-            piece = await read_piece(self._descriptor, min(PIECE, left), self._offset)
-        except OSError as error:
-            raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
+        if opened.content is not None:
+            piece = opened.content
+        else:
+            assert opened.descriptor is not None
+            try:
+                piece = await read_piece(opened.descriptor, min(PIECE, left), offset, self._threads)
+            except OSError as error:
+                raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
         if not piece:
-            detail = f"it shrank from {self._size:,} to {self._offset:,} bytes"
-            raise DeliverableRejected(RejectionKind.CHANGED, detail)
+            opened.check_read(offset)
         self._offset += len(piece)
         return piece
-
-    def _check_unchanged(self) -> None:
-        """Refuse a mixture of two versions. A write within one tick of the file system's clock (4 ms, less on newer
-        kernels) of the check is not seen.
-        """
-        now = os.fstat(self._descriptor)
-        if now.st_size != self._size:
-            detail = f"it grew from {self._size:,} to {now.st_size:,} bytes"
-        elif now.st_mtime_ns != self._status.st_mtime_ns:
-            detail = "it was written to"
-        else:
-            return
-        raise DeliverableRejected(RejectionKind.CHANGED, detail)
 
 
 @contextmanager

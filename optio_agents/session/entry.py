@@ -90,6 +90,10 @@ async def run_log_protocol_session(
     hook_context = HookContext(ctx, host)
     hook_context._agent_sender = agent_sender
     hook_context._run_command = _command_runner(host)
+    if not hasattr(host, "open_log"):
+        from optio_agents.hosts.contained import contained
+
+        hook_context._host_method = contained
 
     async def main(boundary: Boundary) -> SessionOutcome:
         plan = Plan(

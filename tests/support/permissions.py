@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from trio._core._thread_cache import THREAD_CACHE
+
 from tests.support.servers import missing
 
 _VERSION = 0x20080522
@@ -31,7 +33,8 @@ class _Capabilities(ctypes.Structure):
 def file_modes_count() -> Iterator[None]:
     """Within the block, this thread and the programs that it starts may only do what file modes allow their user.
 
-    Nothing changes for an ordinary user. Of root, the rights to pass modes by are put away and taken back.
+    Nothing changes for an ordinary user. Of root, the rights to pass modes by are put away and taken back. Trio's
+    idle threads have them, so that new threads are started in the block, which inherit what this one has.
     """
     if os.geteuid() != 0:
         yield
@@ -47,9 +50,11 @@ def file_modes_count() -> Iterator[None]:
         all_of_them = held[0].effective
         held[0].effective &= ~(1 << _DAC_OVERRIDE | 1 << _DAC_READ_SEARCH)
         assert libc.capset(ctypes.byref(header), held) == 0
+        idle, THREAD_CACHE._idle_workers = THREAD_CACHE._idle_workers, {}
         try:
             yield
         finally:
+            THREAD_CACHE._idle_workers = idle
             held[0].effective = all_of_them
             assert libc.capset(ctypes.byref(header), held) == 0
     finally:

@@ -7,18 +7,25 @@ import os
 
 import trio
 
+from optio_agents.hosts.files.deadline import DeadlineThreads
+
 PIECE = 256 * 1024
 """Bytes that are read at a time."""
 
 _NOWAIT = getattr(os, "RWF_NOWAIT", None)  # Linux 4.14
 
 
-async def read_piece(descriptor: int, size: int, offset: int) -> bytes:
+async def read_piece(
+    descriptor: int, size: int, offset: int, threads: DeadlineThreads | None = None
+) -> bytes:
     """At most `size` bytes at `offset`, at least one unless the file ends there.
 
     What is in the page cache is read inline: that takes about 30 µs for 256 KiB, and a hop to a thread and
     back costs more. What is not, is left to a thread: a slow disk or a hanging network mount must not hold up
     every session. A cancelled call leaves the thread behind with a descriptor of its own.
+
+    Args:
+        threads: where to read what is not in the page cache, under a deadline.
 
     Raises:
         OSError: as the system says.
@@ -35,6 +42,8 @@ async def read_piece(descriptor: int, size: int, offset: int) -> bytes:
             return bytes(memoryview(buffer)[:count])
     await trio.lowlevel.checkpoint_if_cancelled()
     own = os.dup(descriptor)
+    if threads is not None:
+        return await threads.run(_read_and_close, own, size, offset)
     return await trio.to_thread.run_sync(_read_and_close, own, size, offset, abandon_on_cancel=True)
 
 

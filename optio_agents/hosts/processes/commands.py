@@ -5,16 +5,21 @@ Each gets a session of its own, and is ended with everything that it started (`h
 
 from __future__ import annotations
 
+import fcntl
 import os
+import termios
+from array import array
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from subprocess import DEVNULL, PIPE, STDOUT
+from typing import Any
 
 import trio
 
 from optio_agents.hosts.processes.deadlines import Deadlines
+from optio_agents.hosts.processes.excerpt import Excerpt
 from optio_agents.hosts.processes.owned import OwnedProcess
 
 LAUNCHED = Deadlines(ask=0)
@@ -22,6 +27,10 @@ LAUNCHED = Deadlines(ask=0)
 
 CANCELLED = Deadlines(ask=0, term=2.0)
 """For a command that was cancelled while it ran."""
+
+
+REST = 1.0
+"""Seconds in which the rest of a command's output is read, once it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +46,25 @@ async def run(command: list[str], *, cwd: str, env: Mapping[str, str] | None = N
     """Run a command to its end and collect what it prints (decoded with replacement). Its stdin is empty.
 
     Cancelling ends it and every process that it started, within `CANCELLED`. What a command leaves running in the
-    background when it ends by itself is left alone.
+    background when it ends by itself is left alone, and not waited for, though it may hold the output open. Of more
+    output than `Excerpt` keeps, the head and the tail are returned.
 
     Raises:
         OSError: it cannot be started.
     """
-    stdout, stderr = bytearray(), bytearray()
+    stdout, stderr = Excerpt(), Excerpt()
     async with running(command, cwd=cwd, env=env, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_collect, process.stdout, stdout)
             nursery.start_soon(_collect, process.stderr, stderr)
-        code = await process.wait()
-    return Completed(code, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+            code = await process.wait()
+            with trio.move_on_after(REST):
+                for each in (process.stdout, process.stderr):
+                    await _caught_up(each)
+            nursery.cancel_scope.cancel(reason="the command has ended")
+    return Completed(code, stdout.text(), stderr.text())
 
 
 @asynccontextmanager
@@ -146,6 +160,13 @@ class Launched:
             await owned.close_streams()
 
 
-async def _collect(stream: trio.abc.ReceiveStream, into: bytearray) -> None:
+async def _collect(stream: trio.abc.ReceiveStream, into: Excerpt) -> None:
     async for data in stream:
-        into += data
+        into.add(bytes(data))
+
+
+async def _caught_up(stream: Any) -> None:
+    """Wait until what is in a pipe now has been read by the task that reads it."""
+    unread = array("i", [0])
+    while fcntl.ioctl(stream.fileno(), termios.FIONREAD, unread) == 0 and unread[0] > 0:
+        await trio.lowlevel.checkpoint()

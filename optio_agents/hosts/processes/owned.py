@@ -6,6 +6,8 @@ commands and `run_on_host` differ in what they write to the program and in their
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from subprocess import DEVNULL
 from typing import Self
@@ -74,7 +76,18 @@ class OwnedProcess:
             env={**environment, **marker},
             start_new_session=True,
         )
-        return cls(process, ProcessTree(process.pid, marker), deadlines or Deadlines())
+        try:
+            tree = ProcessTree(process.pid, marker)
+        except OSError as error:
+            with trio.CancelScope(shield=True):
+                process.kill()
+                await process.wait()
+            if os.path.exists("/proc/self/stat"):  # noqa: ASYNC240 - no file system that could hang
+                raise
+            raise OSError(
+                errno.ENOSYS, "/proc cannot be read here, so that the processes it starts could not be ended"
+            ) from error
+        return cls(process, tree, deadlines or Deadlines())
 
     @property
     def pid(self) -> int:

@@ -15,6 +15,7 @@ import trio
 from optio_agents.hosts.local import LocalHost
 from optio_agents.hosts.processes import commands
 from optio_agents.hosts.processes.deadlines import Deadlines
+from optio_agents.hosts.processes.excerpt import HEAD, TAIL
 from tests.support.processes import alive
 
 ODD_NAME = "task 'dir\"; touch pwned #$(touch pwned)"
@@ -52,6 +53,30 @@ async def test_a_large_output_on_both_streams_does_not_block(host: LocalHost) ->
     with trio.fail_after(60):
         result = await host.run_command("head -c 3000000 /dev/zero >&2; head -c 3000000 /dev/zero")
     assert (len(result.stdout), len(result.stderr)) == (3_000_000, 3_000_000)
+
+
+async def test_a_child_in_the_background_that_holds_the_output_is_not_waited_for(host: LocalHost) -> None:
+    with trio.fail_after(60):
+        result = await host.run_command("sleep 1000 & echo $!; echo err >&2")
+    os.kill(int(result.stdout), signal.SIGKILL)
+    assert (result.stderr, result.exit_code) == ("err\n", 0)
+
+
+async def test_all_that_was_printed_before_the_end_is_returned(host: LocalHost) -> None:
+    """The pipe may be full when the command ends."""
+    for _ in range(20):
+        result = await host.run_command("sleep 1000 & echo $!; head -c 60000 /dev/zero | tr '\\0' x")
+        child, rest = result.stdout.split("\n")
+        os.kill(int(child), signal.SIGKILL)
+        assert len(rest) == 60000
+
+
+async def test_output_without_end_is_kept_in_part(host: LocalHost) -> None:
+    result = await host.run_command("echo first; head -c 30000000 /dev/zero | tr '\\0' x; echo last")
+    assert result.stdout.startswith("first\nxxx")
+    assert result.stdout.endswith("xxxlast\n")
+    assert "bytes left out ...]" in result.stdout
+    assert len(result.stdout) < HEAD + TAIL + 1_000_000
 
 
 async def test_cancelling_a_command_ends_it_and_what_it_started(
