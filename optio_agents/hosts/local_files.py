@@ -14,6 +14,7 @@ from optio_agents.hosts.base import LogPosition, LogReader, OpenDeliverable
 from optio_agents.hosts.files.beneath import LeavesDirectory, open_file, replacing, write_all
 from optio_agents.hosts.files.deadline import DeadlineThreads
 from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.files.openat2 import open_near
 from optio_agents.hosts.files.page_cache import PIECE, read_piece
 from optio_agents.hosts.log.local_reader import open_log_reader
 from optio_agents.protocol.paths import LOG_NAME
@@ -21,6 +22,9 @@ from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
 DELIVERABLES = "deliverables"
 """The directory, in the workdir, from which an agent delivers."""
+
+SMALL = 16 * 1024
+"""Bytes up to which a deliverable is read as soon as it is open."""
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
@@ -49,9 +53,6 @@ class LocalFiles:
         Raises:
             OSError: there is no workdir, it cannot be written to, or a directory is called `optio.log`.
         """
-        await self._threads.run(self._prepare_channel)
-
-    def _prepare_channel(self) -> None:
         with self.directory.open() as workdir:
             try:
                 os.mkdir(DELIVERABLES, dir_fd=workdir)
@@ -64,6 +65,7 @@ class LocalFiles:
             except FileExistsError:
                 with replacing(workdir, LOG_NAME):
                     pass
+        await trio.lowlevel.checkpoint_if_cancelled()  # `setup_workdir` has just let others run
 
     @asynccontextmanager
     async def open_log(
@@ -80,12 +82,16 @@ class LocalFiles:
         Symlinks that stay beneath `deliverables/` are followed; any other is refused (`OUTSIDE`), even one
         that leads elsewhere in the workdir.
         """
-        try:
-            opened = await self._threads.run(
-                self._open_deliverable, relative_path, limit, discard=_Opened.close
-            )
-        except TimeoutError as error:  # ETIMEDOUT
-            raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
+        opened = self._open_near(relative_path, limit)
+        if opened is None:
+            try:
+                opened = await self._threads.run(
+                    self._open_deliverable, relative_path, limit, discard=_Opened.close
+                )
+            except TimeoutError as error:  # ETIMEDOUT
+                raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error
+        else:
+            await trio.lowlevel.checkpoint()
         try:
             yield LocalDeliverable(opened, self._threads)
         finally:
@@ -95,13 +101,11 @@ class LocalFiles:
 
     async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
         """See `hosts.base.SessionHost.install_scripts`."""
-        return await self._threads.run(self._install_scripts, directory, dict(scripts))
-
-    def _install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
         with self.directory.open() as workdir:
             for name, text in scripts.items():
                 with replacing(workdir, f"{directory}/{name}", mode=0o777) as descriptor:
                     write_all(descriptor, text.encode("utf-8", "surrogateescape"))
+        await trio.lowlevel.checkpoint()
         return os.path.join(self.directory.path, directory)
 
     async def search_path(self) -> str:
@@ -109,23 +113,26 @@ class LocalFiles:
         await trio.lowlevel.checkpoint()
         return os.environ.get("PATH", "")
 
+    def _open_near(self, path: str, limit: int) -> _Opened | None:
+        """Open and check a deliverable at once, if it lies on the workdir's own file system."""
+        try:
+            with self.directory.open() as workdir:
+                descriptor = open_near(workdir, DELIVERABLES.encode())
+                if descriptor is None:
+                    return None
+                try:
+                    file = open_near(descriptor, path.encode())
+                finally:
+                    os.close(descriptor)
+        except (OSError, UnicodeEncodeError):
+            return None  # what follows says what is wrong
+        return None if file is None else _checked(_Opened(file), limit)
+
     def _open_deliverable(self, path: str, limit: int) -> _Opened:
-        """Open and check a deliverable, and read it if it is small: all in one visit to a thread."""
+        """Open and check a deliverable, wherever it lies: in a thread."""
         with _blaming_agent(path):
             opened = _Opened(self._open(path))
-        try:
-            status = opened.status
-            if not stat.S_ISREG(status.st_mode):
-                raise DeliverableRejected(RejectionKind.NOT_REGULAR, f"it is a {_file_type(status.st_mode)}")
-            if status.st_size > limit:
-                detail = f"{status.st_size:,} bytes, where at most {limit:,} are taken"
-                raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
-            if status.st_size <= PIECE:
-                opened.read_whole()
-        except BaseException:
-            opened.close()
-            raise
-        return opened
+        return _checked(opened, limit)
 
     def _open(self, path: str) -> int:
         with self.directory.open() as workdir:
@@ -186,6 +193,23 @@ class _Opened:
         descriptor, self.descriptor = self.descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _checked(opened: _Opened, limit: int) -> _Opened:
+    """Refuse what is no regular file or too large; read what is small."""
+    try:
+        status = opened.status
+        if not stat.S_ISREG(status.st_mode):
+            raise DeliverableRejected(RejectionKind.NOT_REGULAR, f"it is a {_file_type(status.st_mode)}")
+        if status.st_size > limit:
+            detail = f"{status.st_size:,} bytes, where at most {limit:,} are taken"
+            raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
+        if status.st_size <= SMALL:
+            opened.read_whole()
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 class LocalDeliverable:
