@@ -9,10 +9,13 @@ from typing import Any
 import trio
 
 from optio_agents.bridge.boundary import Boundary
-from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed
+from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
 
 _FAREWELL = 2.0
 """Seconds that the other side gets to confirm that a channel is closed."""
+
+REPEATS = 5
+"""How often a step is repeated in turn because the connection was lost during it."""
 
 OUTPUT_LIMIT = 1 << 20
 """Bytes that one of our own small programs may answer."""
@@ -83,12 +86,22 @@ class RemoteConnection:
                 await self._boundary.call(command.wait_closed, label="the end of a channel", grace=0.5)
 
     async def run(self, program: str, label: str = "session") -> bytes:
-        """Run a command line to its end and return its output.
+        """Run a command line to its end and return its output; again, if the connection is lost meanwhile.
 
         Raises:
             ConnectionGone: no connection could be made, or it was lost meanwhile.
             HostFailed: the command failed, with its standard error as the text; or it printed too much.
         """
+        for _ in range(REPEATS):
+            try:
+                return await self._run(program, label)
+            except HostGone:
+                raise
+            except ConnectionGone:
+                continue
+        return await self._run(program, label)
+
+    async def _run(self, program: str, label: str) -> bytes:
         async with self.start(program, label) as process:
             output = b""
             while data := await process.receive(64 * 1024):

@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import trio
@@ -100,8 +100,10 @@ class DeliverableFile:
             partial.unlink(missing_ok=True)
             raise
 
-    async def fill(self, source: OpenDeliverable) -> None:
-        """Copy `source` (Trio side, before the callback gets it).
+    async def fill(
+        self, source: OpenDeliverable, on_received: Callable[[int], None] = lambda size: None
+    ) -> None:
+        """Copy `source` (Trio side, before the callback gets it). `on_received` hears the size of each piece.
 
         Raises:
             CopyFailed: there is no room for the copy.
@@ -110,6 +112,7 @@ class DeliverableFile:
         pieces = source.chunks()
         async with consuming(pieces):
             async for piece in pieces:
+                on_received(len(piece))
                 try:
                     if self.size + len(piece) <= IN_MEMORY:
                         self._copy.write(piece)

@@ -89,7 +89,7 @@ class SessionDriver:
                 name="watch",
                 restart=actors.TRANSIENT,
             )
-            self._topology = Topology(plan, supervisor, self._resolver.hear)
+            self._topology = Topology(plan, supervisor, self._resolver.hear, self._resolver.received)
             if plan.keywords:
                 self._resolver.finish_log = self._topology.cursor.finish
             try:

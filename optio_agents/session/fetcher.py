@@ -50,6 +50,7 @@ class Fetcher:
         on_text: `on_deliverable(hook_ctx, relative_path, text)`, for UTF-8 text.
         on_file: `on_deliverable_file(hook_ctx, file)`, for any content. At most one of the two is given.
         sender: takes the replies.
+        on_received: called with the number of bytes of each piece of a file that arrives.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Fetcher:
         sender: actors.Ref[str],
         options: SessionOptions,
         *,
+        on_received: Callable[[int], None] = lambda size: None,
         on_text: Any = None,
         on_file: Any = None,
     ) -> None:
@@ -70,6 +72,7 @@ class Fetcher:
         self._recorder = recorder
         self._sender = sender
         self._options = options
+        self._on_received = on_received
         self._on_text = on_text
         self._on_file = on_file
 
@@ -108,12 +111,16 @@ class Fetcher:
             if self._on_file is not None:
                 file = DeliverableFile(path)
                 try:
-                    await file.fill(source)
+                    await file.fill(source, self._on_received)
                 except BaseException:
                     file.close()
                     raise
                 return Fetched(path, file, file.size, file.digest)
-            data = b"".join([piece async for piece in source.chunks()])
+            pieces = []
+            async for piece in source.chunks():
+                self._on_received(len(piece))
+                pieces.append(piece)
+            data = b"".join(pieces)
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:

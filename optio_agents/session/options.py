@@ -32,7 +32,8 @@ class SessionOptions:
     """The largest deliverable that is handed over as text (`on_deliverable`), whole in memory."""
 
     drain_timeout: float = 30.0
-    """How long what was announced before the end may take to be fetched, handed over and answered."""
+    """How long what was announced before the end may take to be fetched, handed over and answered. What arrives puts it
+    off (see `resolver.SLOWEST_LINK`), so that a link that is slow but steady is not late."""
 
     cancel_grace: float = 5.0
     """How long user code may take to end once it is cancelled, before it is reported by name and left behind."""

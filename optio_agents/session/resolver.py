@@ -8,6 +8,10 @@ import trio
 
 from optio_agents.session.verdict import CancelAsked, Fact, Judge, LogEnded, Phase
 
+SLOWEST_LINK = 16 * 1024
+"""Bytes per second: each byte that arrives while a session drains puts its deadline off by the time that such a link
+takes for it. Slower ones count as standing still, so that a host cannot hold up the end for ever."""
+
 
 class Resolver:
     """Lets the judge hear facts and acts upon where the judge stands. One per session.
@@ -29,6 +33,10 @@ class Resolver:
         """The drain: cancelled when optio asks for the end."""
         self.finish_log: Callable[[], None] | None = None
         """Has the log read to its end, after which somebody says `LogEnded`. Without a log there is nothing to read."""
+
+    def received(self, size: int) -> None:
+        """More of an announced file has arrived: a drain over a slow link that is steady is not late."""
+        self.draining.deadline += size / SLOWEST_LINK
 
     def hear(self, fact: Fact) -> None:
         """Take a fact into account."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Never
 
@@ -47,12 +48,20 @@ class Topology:
         plan: what the session runs with.
         supervisor: owns the actors.
         tell: lets the resolver hear a fact; never waits.
+        received: hears how many bytes of an announced file have arrived.
     """
 
-    def __init__(self, plan: Plan, supervisor: actors.Supervisor, tell: Callable[[Fact], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        supervisor: actors.Supervisor,
+        tell: Callable[[Fact], None],
+        received: Callable[[int], None],
+    ) -> None:
         self._plan = plan
         self._supervisor = supervisor
         self._tell = tell
+        self._received = received
         self.cursor = Cursor()
         self._deliverables: WorkQueue[str] = WorkQueue()
         self._callers: WorkQueue[tuple[str, list[str]]] = WorkQueue()
@@ -139,6 +148,7 @@ class Topology:
                 plan.recorder,
                 await self._channel(),
                 plan.options,
+                on_received=self._received,
                 on_text=plan.hooks.on_deliverable,
                 on_file=plan.hooks.on_deliverable_file,
             )
@@ -166,7 +176,11 @@ class Topology:
             plan = self._plan
             sender = Sender(plan.boundary, plan.hook_context, plan.recorder, plan.options.cancel_grace)
             self._sender = await self._supervisor.start(
-                actors.actor(send, sender, self._tell), name="sender", capacity=64, restart=actors.TRANSIENT
+                actors.actor(send, sender, self._tell),
+                name="sender",
+                capacity=64,
+                restart=actors.TRANSIENT,
+                stop_timeout=math.inf,
             )
         return self._sender
 
@@ -177,6 +191,7 @@ class Topology:
                 name=name,
                 capacity=1,
                 restart=actors.TRANSIENT,
+                stop_timeout=math.inf,  # `drain` is limited by its caller, who knows what still arrives
             )
         )
 

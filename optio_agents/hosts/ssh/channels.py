@@ -17,7 +17,7 @@ import asyncssh
 
 from optio_agents.hosts.ssh.command import CommandSession, Output, RemoteCommand
 from optio_agents.hosts.ssh.connecting import HostKeyRefused, LoginRefused
-from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed
+from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
 from optio_agents.hosts.ssh.framing import Ending, Framed, to_the_end
 
 CONNECTIONS = 8
@@ -40,6 +40,9 @@ FAREWELL = 2.0
 ROOM_SECONDS = 5.0
 """After which a full connection is asked again: sshd frees a session only when its process has ended, and does not say
 so."""
+
+REPEATS = 5
+"""How often a step is repeated in turn because the connection was lost during it."""
 
 OUTPUT_LIMIT = 16 << 20
 """Bytes of output, and of standard error, that are kept of one command that is run to its end."""
@@ -123,6 +126,21 @@ class Channels:
             command.close()
             raise
         return command
+
+    async def repeat(self, command: str, label: str) -> tuple[int, bytes, bytes]:
+        """`run` for a command that may be run again when the connection is lost, up to `REPEATS` times.
+
+        Raises:
+            OSError: see `run`.
+        """
+        for _ in range(REPEATS):
+            try:
+                return await self.run(command, label)
+            except HostGone:
+                raise
+            except ConnectionGone:
+                continue
+        return await self.run(command, label)
 
     async def run(
         self,
@@ -247,12 +265,12 @@ class Channels:
                 async with asyncio.timeout_at(deadline):
                     connection = await self._connect()
             except (HostKeyRefused, LoginRefused) as error:
-                raise ConnectionGone(f"the connection to {self.name} was lost, and then: {error}") from error
+                raise HostGone(f"the connection to {self.name} was lost, and then: {error}") from error
             except (*SSH_TROUBLE, TimeoutError) as error:
                 if loop.time() + pause > deadline:
                     self._gone = True
                     why = str(error) or "no answer"
-                    raise ConnectionGone(
+                    raise HostGone(
                         f"the connection to {self.name} was lost, and no SSH connection could be made within "
                         f"{RECONNECT:g} seconds: {why}"
                     ) from error

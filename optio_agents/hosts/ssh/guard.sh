@@ -16,7 +16,9 @@ beats=6
 # launch DIRECTORY GRACE REMOVE MARK NONCE COMMAND TEXT: start the guard; TEXT is what it runs.
 launch() {
     umask 077
-    mkdir -p -- "$1" && cd -- "$1" || exit
+    # It is there already when the connection was lost over it, and we are asked again.
+    mkdir -- "$1" || { [ -d "$1" ] && exit 0; exit 1; }
+    cd -- "$1" || exit
     printf '%s\n' "$6" >command && printf '%s\n' "$7" >guard && mkfifo wake && : >out.1 && : >beat || exit
     printf '%s' "$4" >mark
     detach=

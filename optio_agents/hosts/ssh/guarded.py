@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from optio_agents.hosts import shell
-from optio_agents.hosts.ssh.channels import Channels
+from optio_agents.hosts.ssh.channels import REPEATS, Channels
 from optio_agents.hosts.ssh.command import Output, RemoteCommand
-from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed
+from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
 from optio_agents.hosts.ssh.framing import excerpt
 from optio_agents.hosts.ssh.settings import ORPHAN_GRACE
 
@@ -223,10 +223,7 @@ class GuardedProcess:
         """
         try:
             tenths = str(max(1, round(seconds * 10)))
-            try:
-                await self._call("end", self._directory, tenths, label="end the agent")
-            except ConnectionGone:
-                await self._call("end", self._directory, tenths, label="end the agent")
+            await self._call("end", self._directory, tenths, label="end the agent")
         except HostFailed as left:
             return str(left)
         finally:
@@ -248,7 +245,7 @@ class GuardedProcess:
 
     async def _call(self, function: str, *arguments: str, label: str) -> None:
         program = f"{GUARD}\n{shlex.join([function, *arguments])}\n"
-        status, _, errors = await self._channels.run(program, label)
+        status, _, errors = await self._channels.repeat(program, label)
         if status:
             raise HostFailed(excerpt(errors) or f"{label}: exit status {status}")
 
@@ -263,20 +260,30 @@ class GuardedProcess:
         return data
 
     async def _stay_attached(self) -> None:
+        lost = 0
         try:
             while True:
                 arguments = (self._directory, self._nonce, str(self._segment), str(self._offset))
                 program = f"{GUARD}\n{shlex.join(['attach', *arguments])}\n"
-                command = await self._channels.open(program, "attach to the agent")
                 try:
-                    await self._pass_on(command)
+                    await self._attach(program)
+                except HostGone:
+                    raise
                 except ConnectionGone:
-                    continue
+                    lost = 0 if self._attached is not None else lost + 1
+                    if lost > REPEATS:
+                        raise
                 finally:
                     self._attached = None
-                    command.close()
         except OSError as error:
             await self._finish(error)
+
+    async def _attach(self, program: str) -> None:
+        command = await self._channels.open(program, "attach to the agent")
+        try:
+            await self._pass_on(command)
+        finally:
+            command.close()
 
     async def _pass_on(self, command: RemoteCommand) -> None:
         """Pass output on, and signs of life, until the connection is lost."""

@@ -135,7 +135,7 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
 
     async def end_leftovers(self, variable: str, value: str, seconds: float) -> None:
         """End what earlier programs in the task's directory have left: what carries a mark, and their guards."""
-        await self.channels.run(end_leftovers(self.taskdir, variable, value, seconds), "end leftovers")
+        await self.channels.repeat(end_leftovers(self.taskdir, variable, value, seconds), "end leftovers")
 
     async def write_text(self, relpath: str, content: str) -> None:
         """See `RemoteHost.write_text`."""
@@ -144,7 +144,7 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
         await super().write_text(relpath, content)
 
     async def _run(self, script: str, label: str) -> None:
-        status, _, errors = await self.channels.run(script, label)
+        status, _, errors = await self.channels.repeat(script, label)
         if status:
             raise HostFailed(excerpt(errors) or f"exit status {status}")
 

@@ -178,18 +178,26 @@ def test_the_timeout_is_124(ssh: Ssh, tmp_path: Path) -> None:
     assert result.ended["exit_code"] == 124
 
 
-def test_a_cut_connection_is_outlived_by_the_cleaning_up(ssh: Ssh, tmp_path: Path) -> None:
+def test_an_agent_outlives_a_connection_that_is_cut_and_is_heard_and_spoken_to_again(
+    ssh: Ssh, tmp_path: Path
+) -> None:
     code = """
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-say(f"STATUS: 50% {os.getpid()}"); time.sleep(600)
+print("before", flush=True); say(f"STATUS: 50% {os.getpid()}")
+while not os.path.exists("go"): time.sleep(0.05)
+print("after", flush=True)
+os.makedirs("deliverables", exist_ok=True); open("deliverables/late", "w").write("late")
+say("DELIVERABLE: deliverables/late"); say("STATUS: 60% " + heard()); say("DONE: after the cut")
 """
-    with running(*over(ssh), *agent(code), cwd=tmp_path) as it:
-        pid = int(it.wait_for("progress", percent=50)["message"])
+    with running(*over(ssh), "--output", "log", *agent(code), cwd=tmp_path) as it:
+        it.wait_for("progress", percent=50)
         assert ssh.cut() > 0
-        assert it.finish() == 74
-        assert "was lost" in it.events[-1]["reason"]
-        assert not alive(pid)
+        (Path(it.events[0]["workdir"]) / "go").touch()
+        assert it.finish() == 0, it.events[-1]
+        assert it.events[-1]["reason"] == "after the cut"
+        assert any("late: accepted" in str(event.get("message")) for event in it.events)
         assert is_gone(it.events[0]["workdir"])
+    assert (tmp_path / "log").read_text() == "before\nafter\n"
+    assert (tmp_path / "deliverables" / "late").read_text() == "late"
 
 
 def test_a_refused_connection_is_one_clear_line(ssh: Ssh, tmp_path: Path) -> None:
