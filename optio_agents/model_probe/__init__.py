@@ -4,6 +4,7 @@
 probing.py      ask each model a question
 child.py        do that as a child process, with a conversation of its own
 cache.py        the answers in the database
+own.py          ask the agents that this package brings, each in a conversation of its own
 verdicts.py     the answers in a list of models
 ```
 """

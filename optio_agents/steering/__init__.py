@@ -5,6 +5,7 @@ busy_send.py    what an agent does with a message that comes while it works
 events.py       what the transcript is told
 message_queue.py    which message is sent when, sans-IO: a plain value
 steering.py     the queue, connected to a conversation
+own.py          the same for the conversations that this package brings
 ```
 """
 
