@@ -95,7 +95,9 @@ class LocalFiles:
         try:
             yield LocalDeliverable(opened, self._threads)
         finally:
-            if opened.descriptor is not None:
+            if opened.is_near:
+                opened.close()
+            elif opened.descriptor is not None:
                 with trio.CancelScope(shield=True), suppress(OSError):
                     await self._threads.run(opened.close)
 
@@ -117,7 +119,7 @@ class LocalFiles:
         """Open and check a deliverable at once, if it lies on the workdir's own file system."""
         try:
             with self.directory.open() as workdir:
-                descriptor = open_near(workdir, DELIVERABLES.encode())
+                descriptor = open_near(workdir, DELIVERABLES.encode(), os.O_DIRECTORY | os.O_NOFOLLOW)
                 if descriptor is None:
                     return None
                 try:
@@ -126,7 +128,7 @@ class LocalFiles:
                     os.close(descriptor)
         except (OSError, UnicodeEncodeError):
             return None  # what follows says what is wrong
-        return None if file is None else _checked(_Opened(file), limit)
+        return None if file is None else _checked(_Opened(file, is_near=True), limit)
 
     def _open_deliverable(self, path: str, limit: int) -> _Opened:
         """Open and check a deliverable, wherever it lies: in a thread."""
@@ -152,7 +154,9 @@ class LocalFiles:
 class _Opened:
     """An open file, and its content once it was read."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, is_near: bool = False) -> None:
+        self.is_near = is_near
+        """It lies on the workdir's own file system: looking at it does not wait for a mount of the agent's."""
         self.descriptor: int | None = descriptor
         self.status = os.fstat(descriptor)
         self.content: bytes | None = None
@@ -246,9 +250,11 @@ class _Chunks:
         opened, offset = self._opened, self._offset
         left = opened.status.st_size - offset
         if not left:
-            if opened.content is None:
+            if opened.content is None and not opened.is_near:
                 await self._threads.run(opened.check_unchanged)
             else:
+                if opened.content is None:
+                    opened.check_unchanged()
                 await trio.lowlevel.checkpoint()
             raise StopAsyncIteration
         if opened.content is not None:

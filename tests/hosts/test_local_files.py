@@ -383,3 +383,13 @@ async def test_nothing_is_left_open(files: LocalFiles, deliverables: Path) -> No
         for path in ("fifo", "gone", "../optio.log", "x/y"):
             await rejection(files, path)
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_deliverables_directory_that_is_a_link_within_the_workdir_is_refused(
+    files: LocalFiles, deliverables: Path
+) -> None:
+    deliverables.rmdir()
+    (deliverables.parent / "other").mkdir()
+    (deliverables.parent / "other" / "x").write_bytes(b"content")
+    deliverables.symlink_to("other")
+    assert (await rejection(files, "x")).kind is RejectionKind.OUTSIDE

@@ -22,20 +22,21 @@ class _How(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-_how = _How(os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0, _NO_XDEV | _NO_MAGICLINKS | _BENEATH)
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def open_near(root: int, path: bytes) -> int | None:
+def open_near(root: int, path: bytes, flags: int = 0) -> int | None:
     """Open an existing file for reading; `None` if that takes more than this call.
 
-    Links that stay beneath `root` are followed. A FIFO or a device does not block.
+    Links that stay beneath `root` are followed. A FIFO or a device does not block. `flags` are further ones of open(2).
     """
     global _NUMBER
     if _NUMBER is None or b"\0" in path:
         return None
+    how = _How(_FLAGS | flags, 0, _NO_XDEV | _NO_MAGICLINKS | _BENEATH)
     descriptor: int = _libc.syscall(
-        ctypes.c_long(_NUMBER), root, path, ctypes.byref(_how), ctypes.c_size_t(ctypes.sizeof(_how))
+        ctypes.c_long(_NUMBER), root, path, ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how))
     )
     if descriptor >= 0:
         return descriptor
