@@ -6,27 +6,34 @@ one. So every backend is steered as one that queues to the end.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from optio_agents.conversation.from_asyncio import AsyncioConversation
+from optio_agents.conversation.promises import Sent
 from optio_agents.conversation.surface import Unsubscribe
 from optio_agents.steering.events import Event
 from optio_agents.steering.steering import TURN_END_TIMEOUT_S, Steering
 
-TURN_ENDED = "x-optio-turn-ended"
-"""The event that `Steered` adds: the backends' own events differ in how they tell that a turn has ended."""
+ANSWERED = "x-optio-answered"
+"""The event that `Steered` adds when a message's turn has ended: each backend has a way of its own to tell that."""
 
 
 class Steered:
-    """An `AsyncioConversation` with an event at the end of each turn."""
+    """An `AsyncioConversation` with an event at the end of each message that it was sent."""
 
     def __init__(self, conversation: AsyncioConversation) -> None:
         self._conversation = conversation
+        self._handlers: list[Callable[[Event], Any]] = []
+        self._following: set[asyncio.Task[None]] = set()
 
-    async def send(self, text: str, *, uuid: str | None = None) -> object:
+    async def send(self, text: str, *, uuid: str | None = None) -> None:
         """See `AsyncioConversation.send`."""
-        return await self._conversation.send(text, uuid=uuid)
+        sent = await self._conversation.send(text, uuid=uuid)
+        following = asyncio.ensure_future(self._follow(sent, uuid))
+        self._following.add(following)
+        following.add_done_callback(self._following.discard)
 
     async def interrupt(self) -> object:
         """See `AsyncioConversation.interrupt`."""
@@ -42,15 +49,24 @@ class Steered:
         return self._conversation.closed
 
     def on_event(self, handler: Callable[[Event], Any]) -> Unsubscribe:
-        """Call `handler` with each event, and with one at the end of each turn."""
+        """Call `handler` with each event, and at the end of each message."""
         unsubscribe = self._conversation.on_event(handler)
-        without_turns = self._conversation.on_message(lambda _: handler({"type": TURN_ENDED}))
+        self._handlers.append(handler)
 
         def both() -> None:
             unsubscribe()
-            without_turns()
+            self._handlers.remove(handler)
+            if not self._handlers:
+                for following in self._following:
+                    following.cancel()
 
         return both
+
+    async def _follow(self, sent: Sent, uuid: str | None) -> None:
+        """Wait for the end of one message: by now the conversation does not count it as pending any more."""
+        await self._conversation.end_of(sent)
+        for handler in list(self._handlers):
+            handler({"type": ANSWERED, "id": uuid})
 
 
 def steer(
@@ -66,10 +82,16 @@ def steer(
         emit: Takes the transcript's events, see `events.py`.
         turn_end_timeout_s: Seconds that the end of an interrupted turn is waited for.
     """
+
+    def lifecycle(event: Event) -> tuple[str, str] | None:
+        answered = event.get("type") == ANSWERED and event["id"] is not None
+        return (event["id"], "completed") if answered else None
+
     return Steering(
         Steered(conversation),
         busy_send=lambda: "queues-to-end",
         emit=emit,
-        is_turn_end=lambda event: event.get("type") == TURN_ENDED,
+        is_turn_end=lambda event: event.get("type") == ANSWERED,
         turn_end_timeout_s=turn_end_timeout_s,
+        command_lifecycle=lifecycle,
     )

@@ -16,8 +16,7 @@ def agent_for(model: str) -> Agent:
     """The model is what the agent does: `hang`, `crash`, `say:Budapest`; `missing` is a program that is not there."""
     if model == "missing":
         return acp("missing", ["/nonexistent/agent"])
-    source = f"open({SCRIPT!r}).read().replace('text.split()', {str([model])!r})"
-    return acp(model, [sys.executable, "-c", f"exec({source})"])
+    return acp(model, [sys.executable, SCRIPT, "--do", model])
 
 
 def test_each_model_answers_for_itself(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 `log:LINE` appends a line to optio.log (with spaces for underscores), `file:PATH` writes a file, `say:WORD`
 prints text, `todo:a=completed,b=pending` shows a plan, `ask:TOOL` asks for permission, `hang` waits to be cancelled,
 `once` does so the first time in a directory, `crash` exits with status 3. Of a prompt with the documentation of the log
-protocol, only what follows `## Your task` is done. With the argument `--usage` it prints a usage text instead. Standard
+protocol, only what follows `## Your task` is done. With the arguments `--do WORDS` it does these
+whatever it is told; with `--usage` it prints a usage text instead. Standard
 library only.
 """
 
@@ -104,6 +105,8 @@ def main() -> None:
             text = heard["params"]["prompt"][0]["text"]
             if text.startswith("System: deliverable"):
                 text = "log:DONE:_answered"
+            if "--do" in sys.argv:
+                text = sys.argv[sys.argv.index("--do") + 1]
             say({"id": number, "result": {"stopReason": turn(text)}})
 
 
