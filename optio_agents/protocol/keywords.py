@@ -24,7 +24,7 @@ from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.payload import read_json
 
 Reader = Callable[[str], LogEvent | None]
-"""Reads what stands behind the colon (stripped at both ends); `None` means that the line does not fit."""
+"""Reads what follows the colon (stripped at both ends); `None` means that the line does not fit."""
 
 _PERCENT_DIGITS = 3
 
@@ -143,10 +143,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         name="DONE",
         read=_read_done,
         forms=("DONE", "DONE: <summary>"),
-        meaning=(
-            "All of the work is finished and nothing is left to say. The session ends well; no later"
-            " line is read."
-        ),
+        meaning=("All of the work is finished. The session ends as a success; no later line is read."),
         examples=(
             Example("DONE", DoneEvent(None), "ends the session"),
             Example(
@@ -181,7 +178,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_browser,
         forms=("BROWSER: <url>",),
         meaning=(
-            "Somebody should open this address in a browser of their own, for instance to sign in."
+            "A person should open this address in a browser of their own, for instance to sign in."
             " Programs that try to launch a browser here write this line for you."
         ),
         examples=(
@@ -215,8 +212,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_message(ClientMessageEvent),
         forms=("CLIENT_MESSAGE: <key> <json>",),
         meaning=(
-            "Data for the user interface of this task. The key is one word; behind it stands one JSON"
-            " value, all of it on the same line. Use only the keys that your task names."
+            "Data for the user interface of this task: a one-word key, then one JSON value on the same line."
+            " Use only the keys that your task names."
         ),
         examples=(
             Example(
@@ -233,9 +230,9 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_message(CallerMessageEvent),
         forms=("CALLER_MESSAGE: <key> <json>",),
         meaning=(
-            "Data for the program that started you. The key is one word; behind it stands one JSON value,"
-            " all of it on the same line. Use only the keys that your task names. An answer, if there is"
-            " one, comes as a message from the harness."
+            "Data for the program that started you: a one-word key, then one JSON value on the same line."
+            " Use only the keys that your task names. If there is an answer, it comes as a message from the"
+            " harness."
         ),
         examples=(
             Example(

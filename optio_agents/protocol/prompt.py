@@ -16,51 +16,52 @@ _WIDTH = 110
 _LOG_CHANNEL = """\
 ## Log channel
 
-A harness runs you and follows the file `./optio.log` in the directory in which you were started. It is how
-you report on your work, while you work. The file exists already: append lines to it, and never truncate,
-rewrite, move or delete it.
+A harness started you and follows the file `./optio.log` in the directory in which you were started. Report your
+progress there while you work. The file exists already. Append lines to it; never truncate, rewrite, move or delete
+it.
 
-- One line says one thing. Behind the last character of each line stands a newline, or the line is not read
-  yet: `echo "..." >> ./optio.log` and `printf '%s\\n' "..." >> ./optio.log` write it, most file-editing
-  tools do not. To check, run `tail -c 1 ./optio.log`. If that prints anything but an empty line, the
-  newline is missing, and `echo >> ./optio.log` adds it.
-- A keyword counts only at the very beginning of a line, in capitals, exactly as it is spelled here: no
-  indentation, no quotes, no list mark, no bold type and no time stamp before it.
+- Write one message per line and end every line with a newline. An unterminated line is not read.
+  `echo "..." >> ./optio.log` and `printf '%s\\n' "..." >> ./optio.log` write the newline; most file-editing tools do
+  not. To check, run `tail -c 1 ./optio.log`. If it prints anything but an empty line, the newline is missing:
+  run `echo >> ./optio.log` to add it.
+- A keyword counts only at the very beginning of a line, in capitals, exactly as it is spelled here. Write no
+  indentation, quotes, list mark, bold type or time stamp before it.
 - A line without a keyword is shown as plain progress. Empty lines are ignored.
 
 These are the keywords:
 """
 
 _NO_BROWSER = """
-It is impossible to launch a browser here: every attempt is ignored, and nobody would see the window. Where a
-page must be opened, put its address into your report or ask for help with ATTENTION.
+It is impossible to launch a browser here: every attempt is ignored, and no person would see the window. If a page
+must be opened, put its address into your report or ask for help with ATTENTION.
 """
 
 _DELIVERABLES = """
 ## Deliverables
 
-Files that somebody is to receive from you go into the directory `./deliverables/`, which exists already.
+Put the files you deliver into the directory `./deliverables/`, which exists already.
 
-1. Write the file completely: a regular file of UTF-8 text, in `./deliverables/` or in a directory beneath
-   it, not a link to some other place.
-2. Announce it with a DELIVERABLE line. Announce only what is finished, and announce it once.
-3. Wait for the reply. There is exactly one for each announcement; it names the file, and says either that the
-   file is accepted or what is wrong with it.
-4. If something is wrong, put it right and announce the file again. That announcement gets its own reply.
+1. Write the complete file, in `./deliverables/` or in a directory beneath it. It must be a regular file, not a link
+   to another place. Write text as UTF-8. Any other content (an image, a PDF, an archive) may be delivered if your
+   task asks for it.
+2. Announce it with a DELIVERABLE line. Announce only finished files, and announce each one once.
+3. Wait for the reply. There is exactly one reply to each announcement. It names the file, and says that the file is
+   accepted or what is wrong with it.
+4. If something is wrong, correct it and announce the file again. You get a reply to that announcement, too.
 
-Write DONE only when you have the reply to each deliverable and none of them asks for anything more.
+Write DONE only when you have the reply to each deliverable and no reply asks for anything more.
 """
 
 _MESSAGES = f"""
 ## Messages from the harness
 
-A message on your input channel that begins with `System:` comes from the harness, not from the person you
-work for. `System: deliverable report.md: accepted`, for instance, is the reply to a deliverable. Do what
-such a message asks, in its order of arrival, and then go on with your work; it needs no answer.
+A message on your input channel that begins with `System:` comes from the harness, not from the person you work
+for. `System: deliverable report.md: accepted`, for instance, is the reply to a deliverable. Do what these messages ask,
+in the order in which they arrive, and then go on with your work. They need no answer.
 
-If such a message says that {RESUME_NOTICE}, your session was interrupted and now goes on in the same
-directory. The log starts afresh, so look at what you have, announce again each deliverable whose acceptance
-you have not seen, and continue where you stopped.
+If such a message says that {RESUME_NOTICE}, your session was interrupted and now goes on in the same directory. The
+log is empty again. Look at what you have, announce again each deliverable whose acceptance you have not seen, and
+continue where you stopped.
 """
 
 
