@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate" if os.environ.
 # starts inherits that. Some tests are about these signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# What the command line keeps of its runs does not go to the home of the person who runs the tests.
+_STATE = tempfile.TemporaryDirectory(prefix="optio-agents-tests-")
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 SLOW = ("every_step", "every_call", "histories", "large_logs", "model", "models", "cancellation")
 """Endings of the names of test modules that try very many cases: they are not part of the quick tier."""

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import UsageError
@@ -48,7 +49,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Say what each line of a log means to a session. Lines that are probably slips get a hint.",
         epilog="exit codes: 0 no slips, 1 at least one line is probably a slip, 2 the log cannot be read",
     )
-    parser.add_argument("log", type=Path, metavar="LOGFILE", help="the log, usually optio.log; - reads stdin")
+    parser.add_argument(
+        "log",
+        type=Path,
+        metavar="LOGFILE",
+        help="usually optio.log; or the id of a run; - is stdin",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     add_feature_options(parser)
 
@@ -76,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         UsageError: the log cannot be read.
     """
     slips = 0
-    for line in checked_lines(args.log, features_of(args)):
+    for line in checked_lines(_log_of(args.log), features_of(args)):
         slips += line.hint is not None
         if args.json:
             print(json.dumps(asdict(line)))
@@ -113,6 +119,29 @@ def checked_lines(log: Path, features: ProtocolFeatures) -> Iterator[CheckedLine
             if isinstance(event, DoneEvent | ErrorEvent):
                 ended_at = number
         yield CheckedLine(number, _shown(line), meaning, keyword, hint, terminated)
+
+
+def _log_of(name: Path) -> Path:
+    """The log that was named: a file, or an earlier run."""
+    if str(name) == "-" or name.exists() or len(name.parts) != 1:
+        return name
+    from optio_agents.cli.runs_directory import LOG, find_run
+
+    try:
+        return find_run(str(name)).directory / LOG
+    except UsageError:
+        return name  # The error about the file says more to most users.
+
+
+def slips_of(log: Path, features: ProtocolFeatures, limit: int = 20) -> list[str]:
+    """The hints for the probable slips in `log`, each with its line; at most `limit`."""
+    found = (
+        f"line {line.number}: {line.hint}" for line in checked_lines(log, features) if line.hint is not None
+    )
+    try:
+        return list(islice(found, limit))
+    except UsageError:
+        return []  # It cannot be read: the run has said so already.
 
 
 def _hint(line: str, event: LogEvent, workdir: str, features: ProtocolFeatures) -> str | None:

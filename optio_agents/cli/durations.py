@@ -37,3 +37,10 @@ def duration_text(seconds: float) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g} {unit}{'' if seconds == size else 's'}"
     return f"{seconds:g} second{'' if seconds == 1 else 's'}"
+
+
+def clock(seconds: float) -> str:
+    """`seconds` as `0:07`, `12:34` or `1:02:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

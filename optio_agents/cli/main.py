@@ -22,6 +22,9 @@ COMMANDS = {
     "chat": "optio_agents.cli.chat.command",
     "prompt": "optio_agents.cli.prompt",
     "check": "optio_agents.cli.check",
+    "runs": "optio_agents.cli.runs",
+    "show": "optio_agents.cli.show",
+    "replay": "optio_agents.cli.replay",
     "worker": "optio_agents.cli.worker.command",
 }
 """Each command and the module that does it: `add_parser(subparsers)` and `run(args) -> int`."""

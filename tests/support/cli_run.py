@@ -81,7 +81,8 @@ def environment_for(cwd: Path, more: dict[str, str]) -> dict[str, str]:
     """Our environment, with a temporary directory of the run's own: what is left there can be seen."""
     temporary = cwd / "tmp"
     temporary.mkdir(exist_ok=True)
-    return {**os.environ, "TMPDIR": str(temporary), "COLUMNS": "100", **more}
+    state = str(cwd / "state")
+    return {**os.environ, "TMPDIR": str(temporary), "XDG_STATE_HOME": state, "COLUMNS": "100", **more}
 
 
 class Running:

@@ -135,14 +135,14 @@ class ConversationRun(LocalRun):
         """Show whole lines: where no terminal is, a piece of a line is of no use."""
         *lines, self._text = (self._text + delta).split("\n")
         for line in lines:
-            self._output.show(AgentSaid(line))
+            self._show_event(AgentSaid(line))
         while len(self._text) > TEXT_LINE_LIMIT:
-            self._output.show(AgentSaid(self._text[:TEXT_LINE_LIMIT]))
+            self._show_event(AgentSaid(self._text[:TEXT_LINE_LIMIT]))
             self._text = self._text[TEXT_LINE_LIMIT:]
 
     def _flush_text(self) -> None:
         if self._text:
-            self._output.show(AgentSaid(self._text))
+            self._show_event(AgentSaid(self._text))
             self._text = ""
 
     async def _permission(self, request: PermissionRequest) -> PermissionDecision:

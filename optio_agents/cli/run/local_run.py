@@ -7,11 +7,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import trio
 
 import actors
+from optio_agents.cli.check import slips_of
 from optio_agents.cli.complain import complain
 from optio_agents.cli.durations import duration_text
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
@@ -28,6 +30,7 @@ from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import Workspace
 from optio_agents.hosts.local import LocalHost
 from optio_agents.hosts.processes.exit_status import exit_text
+from optio_agents.protocol.paths import LOG_NAME
 from optio_agents.protocol.protocol import get_protocol
 from optio_agents.protocol.session import run_log_protocol_session
 from optio_agents.session.deliverable import DeliverableFile
@@ -80,6 +83,9 @@ def run_agent(settings: RunSettings, start: Start = run_here) -> int:
             ended = start(settings, workspace, store)
         finally:
             store.close()
+    except CommandFailure:
+        workspace.evidence.discard()
+        raise
     finally:
         left = workspace.close(keep_output=ended is not None and ended.output is not None)
     if left is not None:
@@ -113,7 +119,7 @@ class LocalRun:
         self._began = trio.current_time()
         self._context = context
         self._output = self._choose_output()
-        store.on_replaced = lambda path: self._output.show(FileReplaced(path))
+        store.on_replaced = lambda path: self._show_event(FileReplaced(path))
         self._output_scope = trio.CancelScope()
         self._session_over = False
         self._agent: RunningAgent | None = None
@@ -125,6 +131,10 @@ class LocalRun:
         """The problem that was shown last."""
         self._early: list[RunEvent] = []
         """What the log held before we knew that the agent had started: it is shown after that."""
+
+    def _show_event(self, event: RunEvent) -> None:
+        self._workspace.evidence.note(event)
+        self._output.show(event)
 
     def _choose_output(self) -> Output:
         return choose_output(self._settings)
@@ -140,7 +150,7 @@ class LocalRun:
             with shown_diagnostics(self._observe):
                 ended = await self._session()
             self._session_over = True
-            self._output.show(ended)
+            self._show_event(ended)
             await shown.wait()
             nursery.cancel_scope.cancel("the run is over")
         return ended
@@ -149,7 +159,7 @@ class LocalRun:
         """Let the session end for the reason given. Only the first reason counts."""
         if self._stop is None and not self._session_over:
             self._stop = stop
-            self._output.show(RunInterrupted(stop.reason))
+            self._show_event(RunInterrupted(stop.reason))
             self._context.cancellation_flag.set()
 
     def hurry(self) -> None:
@@ -195,11 +205,11 @@ class LocalRun:
         if self._agent is None:
             self._early.append(event)
         else:
-            self._output.show(event)
+            self._show_event(event)
 
     def _show_early(self) -> None:
         for event in self._early:
-            self._output.show(event)
+            self._show_event(event)
         self._early.clear()
 
     async def _session(self) -> RunEnded:
@@ -247,8 +257,11 @@ class LocalRun:
         self._show_early()
         failed = verdict.code is not ExitCode.DONE
         hints = [*self._survivors]
+        log = self._keep_log()
         if verdict.code is ExitCode.ENDED_EARLY:
             hints += self._path_hints()
+        if failed and log is not None:
+            hints += slips_of(log, self._settings.features)
         return RunEnded(
             code=verdict.code,
             reason=verdict.reason,
@@ -259,9 +272,17 @@ class LocalRun:
             unsaved=dict(self._store.unsaved),
             tail=self._workspace.tail() if failed else (),
             output=self._workspace.output if failed and self._workspace.has_output else None,
+            log=log if failed else None,
+            run_id=self._workspace.evidence.id,
             hints=tuple(hints),
             trace=trace,
         )
+
+    def _keep_log(self) -> Path | None:
+        """Where the log is kept; a log on another host is not."""
+        if self._settings.ssh is not None:
+            return None
+        return self._workspace.evidence.keep_log(self._workspace.workdir / LOG_NAME)
 
     def _path_hints(self) -> list[str]:
         return [
@@ -292,7 +313,7 @@ class LocalRun:
         self._agent = agent
         if self._hurried:
             agent.hurry()
-        self._output.show(started)
+        self._show_event(started)
         self._show_early()
 
     async def _send(self, message: str) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
+from optio_agents.cli.run.evidence import Evidence
 from optio_agents.cli.run.settings import RunSettings
 from optio_agents.hosts.files.removal import remove_tree
 from optio_agents.protocol.display import display_text
@@ -31,6 +32,7 @@ class Workspace:
         temporary: whether the workdir was made for this run, and goes with it.
         output: the file that keeps COMMAND's stdout and stderr.
         descriptor: `output`, open for appending.
+        evidence: what is kept of the run.
     """
 
     def __init__(self, settings: RunSettings) -> None:
@@ -41,12 +43,15 @@ class Workspace:
             CommandFailure: the system's temporary directory cannot be used.
         """
         self.temporary = settings.workdir is None
-        self._own_output = settings.output is None
-        if settings.output is not None:
-            self.output = settings.output
+        self.evidence = Evidence(settings)
+        output = settings.output or self.evidence.output
+        self._own_output = output is None
+        if output is not None:
+            self.output = output
             try:
-                self.descriptor = os.open(self.output, _KEEP, 0o666)
+                self.descriptor = os.open(self.output, _KEEP, 0o666 if settings.output else 0o600)
             except OSError as error:
+                self.evidence.discard()
                 raise UsageError(f"cannot keep the output in {self.output}: {error.strerror}") from error
         else:
             try:
@@ -58,6 +63,7 @@ class Workspace:
             self.workdir = settings.workdir or Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
         except OSError as error:
             self._close_output(keep=False)
+            self.evidence.discard()
             raise CommandFailure(ExitCode.IO_ERROR, f"no temporary directory: {error.strerror}") from error
 
     @property
@@ -86,6 +92,7 @@ class Workspace:
             The workdir, if it was to be removed and could not be.
         """
         self._close_output(keep=keep_output)
+        self.evidence.close()
         return self.workdir if self.temporary and not remove_workdir(self.workdir) else None
 
     def _close_output(self, *, keep: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
@@ -61,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     settings = read_settings(args, os.environ)
     _set_task_roots(settings)
     definitions = checked(args.tasks, find_function(args.tasks))
+    import asyncio
+
     asyncio.run(_work(args.tasks, settings, definitions))
     return 0
 
@@ -164,6 +165,8 @@ async def _until_shut_down(optio: Optio, lease: Lease) -> None:
     Raises:
         CommandFailure: the lease is lost.
     """
+    import asyncio
+
     running = asyncio.create_task(optio.run(), name="optio worker")
     losing = asyncio.create_task(lease.lost.wait(), name="loss of the lease")
     try:

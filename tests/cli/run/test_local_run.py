@@ -26,7 +26,7 @@ def test_done_is_zero_and_nothing_is_left(tmp_path: Path) -> None:
     assert " 40% half way" in result.out.splitlines()
     assert result.out.splitlines()[-1].startswith("done after 0:0")
     assert "noise" not in result.out
-    assert sorted(os.listdir(tmp_path)) == ["tmp"]
+    assert sorted(os.listdir(tmp_path)) == ["state", "tmp"]
     assert left_in_tmp(tmp_path) == []
 
 
@@ -99,9 +99,10 @@ def test_an_agent_that_ends_early_is_three_with_the_end_of_its_output(tmp_path: 
     assert result.code == 3
     assert "ended before DONE (exit status 1)" in result.err
     assert "  | red\n  | it broke\n" in result.err
-    [kept] = left_in_tmp(tmp_path)
-    assert f"its whole output: {tmp_path / 'tmp' / kept}" in result.err
-    assert (tmp_path / "tmp" / kept).read_text() == "so far\n\x1b[31mred\nit broke\n"
+    [kept] = (tmp_path / "state" / "optio-agents" / "runs").iterdir()
+    assert f"its whole output: {kept / 'output.log'}" in result.err
+    assert (kept / "output.log").read_text() == "so far\n\x1b[31mred\nit broke\n"
+    assert left_in_tmp(tmp_path) == []
 
 
 def test_an_agent_killed_by_a_signal_says_which(tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ def test_the_output_stays_when_it_is_wanted(settings: RunSettings, tmp_path: Pat
     workspace = Workspace(settings)
     os.write(workspace.descriptor, b"hello")
     workspace.close(keep_output=True)
-    assert temporary(tmp_path) == [workspace.output]
+    assert temporary(tmp_path) == []
+    assert workspace.output.read_bytes() == b"hello"
+    assert workspace.evidence.directory == workspace.output.parent
     assert workspace.output.read_bytes() == b"hello"
 
 

@@ -66,6 +66,10 @@ class RunEnded:
     """The last lines of the agent's own output, harmless for a terminal; only when the run failed."""
     output: Path | None = None
     """Where the agent's whole output is kept, if it is."""
+    log: Path | None = None
+    """Where the log of a failed run is kept, if it is."""
+    run_id: str | None = None
+    """The name under which `optio-agents show` finds the run."""
     hints: tuple[str, ...] = ()
     """What the user could look at."""
     trace: str = ""

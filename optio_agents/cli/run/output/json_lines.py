@@ -109,6 +109,8 @@ def _ended(ended: RunEnded, store: Path) -> dict[str, Any]:
         "unsaved": dict(ended.unsaved),
         "tail": list(ended.tail),
         "output": str(ended.output) if ended.output else None,
+        "log": str(ended.log) if ended.log else None,
+        "run_id": ended.run_id,
         "hints": list(ended.hints),
         "trace": ended.trace,
     }

@@ -8,10 +8,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from optio_agents.cli.durations import clock
 from optio_agents.cli.exit_codes import ExitCode
 from optio_agents.cli.run.output.events import RunEnded
 from optio_agents.cli.run.output.live_view import RunView
-from optio_agents.cli.run.output.plain_text import clock, headline
+from optio_agents.cli.run.output.plain_text import headline
 
 BAR_WIDTH = 48
 """The widest that the bar gets, in columns."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from optio_agents.cli.durations import clock
 from optio_agents.cli.exit_codes import ExitCode
 from optio_agents.cli.run.output.events import (
     AgentSaid,
@@ -62,13 +63,6 @@ def size_text(size: int | None) -> str:
     while value >= _UNIT and unit < len(_UNITS) - 1:
         value, unit = value / _UNIT, unit + 1
     return f"{value:.1f} {_UNITS[unit]}"
-
-
-def clock(seconds: float) -> str:
-    """`seconds` as `0:07`, `12:34` or `1:02:03`."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def verdict(record: DeliverableRecord) -> str:
@@ -153,6 +147,10 @@ def failure_lines(ended: RunEnded) -> list[str]:
         lines += ["the end of its output:", *(f"  | {line}" for line in ended.tail)]
     if ended.output is not None:
         lines.append(f"its whole output: {ended.output}")
+    if ended.log is not None:
+        lines.append(f"its log: {ended.log}")
     lines += [f"hint: {hint}" for hint in ended.hints]
+    if ended.run_id is not None:
+        lines.append(f"the whole story: optio-agents show {ended.run_id}")
     lines += ended.trace.splitlines()
     return lines

@@ -1,8 +1,8 @@
 import pytest
 
+from optio_agents.cli.durations import clock
 from optio_agents.cli.run.output.events import RunEnded, RunEvent
 from optio_agents.cli.run.output.plain_text import (
-    clock,
     event_line,
     failure_lines,
     headline,
