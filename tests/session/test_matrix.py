@@ -1,0 +1,166 @@
+"""Sessions over both local hosts, in every kind of asyncio loop, by every kind of end: one outcome, nothing left."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import uvloop
+from optio_host.host import LocalHost as OptioLocalHost
+
+from optio_agents import Ending, SessionFailed, SessionOptions, SessionOutcome, run_log_protocol_session
+from optio_agents.hosts.local import LocalHost
+from optio_agents.session.events import Ended, SessionEvent
+from tests.support.asyncio_trials import AsyncioCtx
+from tests.support.descriptors import open_descriptors
+
+HANG = 60.0
+
+hosts = pytest.mark.parametrize("make_host", [LocalHost, OptioLocalHost], ids=["ours", "optio-host"])
+
+
+def eager_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
+    return loop
+
+
+def debug_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_debug(True)
+    return loop
+
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop, "debug": debug_loop}
+if sys.version_info >= (3, 12):
+    LOOPS["eager"] = eager_loop
+loops = pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS.keys())
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.sleep(0))  # libuv keeps a pipe for signals
+    descriptors, threads = set(open_descriptors()), set(threading.enumerate())
+    yield
+    gc.collect()
+    trio.run(trio.lowlevel.checkpoint)
+    assert {each for each in threading.enumerate() if not each.name.startswith("Trio thread")} <= threads
+    assert set(open_descriptors()) <= descriptors
+
+
+class Program:
+    """One session; its body says what `lines` has, and waits."""
+
+    def __init__(self, host: Any, lines: str) -> None:
+        self.host = host
+        self.lines = lines
+        self.ctx = AsyncioCtx()
+        self.events: list[SessionEvent] = []
+        self.waiting = False
+        self.body_ended = 0
+
+    async def body(self, host: Any, hook_ctx: Any) -> None:
+        with open(os.path.join(host.workdir, "optio.log"), "a") as log:
+            log.write(f"STATUS: 10% begun\n{self.lines}")
+        self.waiting = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.body_ended += 1
+
+    async def run(self) -> SessionOutcome:
+        return await run_log_protocol_session(
+            self.host, self.ctx, body=self.body, options=SessionOptions(on_event=self.events.append)
+        )
+
+    async def begin(self) -> asyncio.Task[SessionOutcome]:
+        async def whole() -> SessionOutcome:
+            return await self.run()
+
+        task = asyncio.ensure_future(whole())
+        async with asyncio.timeout(HANG):
+            while not self.waiting:
+                await asyncio.sleep(0.001)
+        return task
+
+    @property
+    def endings(self) -> list[Ending]:
+        return [event.outcome.ending for event in self.events if isinstance(event, Ended)]
+
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+HostFactory = Callable[[str], Any]
+
+
+@hosts
+@loops
+@pytest.mark.parametrize("lines", ["DONE: ok\n", "ERROR: no\n"], ids=["DONE", "ERROR"])
+def test_an_end_by_the_log(
+    make_host: HostFactory, make_loop: LoopFactory, lines: str, tmp_path: Path
+) -> None:
+    program = Program(make_host(str(tmp_path)), lines)
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        if lines.startswith("DONE"):
+            assert runner.run(program.run()).ending is Ending.DONE
+        else:
+            with pytest.raises(SessionFailed, match="no"):
+                runner.run(program.run())
+    assert program.endings == [Ending.DONE if lines.startswith("DONE") else Ending.ERROR]
+    assert program.body_ended == 1
+
+
+@hosts
+@loops
+@pytest.mark.parametrize("by", ["optio", "the caller"])
+def test_a_cancellation(make_host: HostFactory, make_loop: LoopFactory, by: str, tmp_path: Path) -> None:
+    program = Program(make_host(str(tmp_path)), "")
+
+    async def cancel() -> Ending | None:
+        task = await program.begin()
+        if by == "optio":
+            program.ctx.cancellation_flag.set()
+        else:
+            task.cancel()
+        await asyncio.wait([task])
+        return None if task.cancelled() else task.result().ending
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        assert runner.run(cancel()) == (Ending.CANCELLED if by == "optio" else None)
+    assert program.endings == [Ending.CANCELLED]
+    assert program.body_ended == 1
+
+
+@hosts
+@loops
+@pytest.mark.parametrize("where", ["the same thread", "another thread"])
+def test_a_loop_that_is_closed(
+    make_host: HostFactory, make_loop: LoopFactory, where: str, tmp_path: Path
+) -> None:
+    if where == "another thread" and os.environ.get("OPTIO_AGENTS_TRIO_DRIVER") == "public":
+        pytest.skip("what the public guest mode of Trio cannot do")
+    program = Program(make_host(str(tmp_path)), "")
+    loop = make_loop()
+    tasks: list[Any] = []
+
+    def begin() -> None:
+        tasks.append(loop.run_until_complete(program.begin()))
+
+    if where == "another thread":
+        thread = threading.Thread(target=begin)
+        thread.start()
+        thread.join(HANG)
+    else:
+        begin()
+    tasks[0]._log_destroy_pending = False
+    loop.close()
+    assert program.endings == [Ending.CANCELLED]
+    tasks.clear()
