@@ -282,7 +282,7 @@ def parse_header(line: bytes) -> Header:
     """
     verdict, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
     first, _, second = rest.partition(" ")
-    if verdict == "ok" and first.isdecimal():
+    if verdict == "ok" and first.isascii() and first.isdigit():
         return Header(int(first), second)
     if verdict == "no" and first == "trouble":
         raise OSError(second)

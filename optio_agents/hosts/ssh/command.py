@@ -80,6 +80,7 @@ class CommandSession(asyncssh.SSHClientSession):  # type: ignore[misc]
         else:
             self.output += self._opening.feed(data)
             if self._opening.size > GREETING_LIMIT and not self._opening.found:
+                self.ended = True
                 self.channel.abort()
             elif len(self.output) > BUFFER:
                 self._paused = True

@@ -1,0 +1,144 @@
+"""Whole sessions on hosts with other login shells and other userlands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from optio_agents.hosts.ssh import command
+from optio_agents.hosts.ssh.errors import HostFailed
+from tests.support.remote_task import (
+    AGENT,
+    PLAIN,
+    BentHost,
+    Ctx,
+    Delivered,
+    bent_host,
+    processes,
+    remote_task,
+    run,
+)
+from tests.support.servers import missing
+
+pytestmark = pytest.mark.servers
+
+SHELLS = {
+    "sh": PLAIN,
+    "bash with a greeting": "echo 'Please read the policy'; echo 'motd' >&2; "
+    'exec bash -c "$SSH_ORIGINAL_COMMAND"',
+    "csh": 'exec csh -f -c "$SSH_ORIGINAL_COMMAND"',
+    "fish": 'exec fish -c "$SSH_ORIGINAL_COMMAND"',
+}
+
+OLD_PYTHON = """#!/bin/sh
+case " $* " in *" -V "*|*--version*) echo Python 3.6.8; exit 0;; esac
+printf '  File "<string>", line 20\\nSyntaxError: future feature annotations is not defined\\n' >&2; exit 1
+"""
+
+BARE = ("stat", "grep", "readlink", "setsid", "awk")
+"""Tools that fail as those of other systems do, on the host without Python."""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BentHost]:
+    with bent_host(tmp_path_factory.mktemp("bent")) as bent:
+        yield bent
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """For each userland, the directories in which its programs are."""
+    root = tmp_path_factory.mktemp("userlands")
+    (root / "old").mkdir()
+    write(root / "old" / "python3", OLD_PYTHON)
+    (root / "busybox").mkdir()
+    if (busybox := shutil.which("busybox")) is not None:
+        names = subprocess.run([busybox, "--list"], capture_output=True, text=True, timeout=60, check=True)
+        for name in names.stdout.split():
+            (root / "busybox" / name).symlink_to(busybox)
+    (root / "bare").mkdir()
+    for directory in ("/usr/bin", "/bin"):
+        for program in Path(directory).iterdir():
+            link = root / "bare" / program.name
+            if not program.name.startswith("python") and not link.is_symlink():
+                link.symlink_to(program)
+    for name in BARE:
+        (root / "bare" / name).unlink(missing_ok=True)
+    write(root / "bare" / "stat", "#!/bin/sh\necho 'stat: illegal option -- c' >&2; exit 1\n")
+    grep, readlink = shutil.which("grep"), shutil.which("readlink")
+    write(root / "bare" / "grep", f'#!/bin/sh\ncase $1 in -*z*) exit 2;; esac\nexec {grep} "$@"\n')
+    write(root / "bare" / "readlink", f'#!/bin/sh\n[ "$1" != -f ] || exit 1\nexec {readlink} "$@"\n')
+    return {
+        "debian": "/usr/bin:/bin",
+        "busybox": str(root / "busybox"),
+        "no python": str(root / "bare"),
+        "old python": f"{root}/old:/usr/bin:/bin",
+    }
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+USERLANDS = ("debian", "busybox", "no python", "old python")
+EVERYTHING = [(shell, userland) for shell in SHELLS for userland in USERLANDS]
+SOME = [(shell, userland) for shell, userland in EVERYTHING if shell == "sh" or userland == "debian"]
+
+
+@pytest.mark.parametrize(("shell", "userland"), EVERYTHING if os.environ.get("CI") else SOME)
+def test_a_session_comes_through_and_leaves_nothing(
+    host: BentHost, paths: dict[str, str], tmp_path: Path, userland: str, shell: str
+) -> None:
+    for program in {"csh", "fish"} & {shell} | {"busybox"} & {userland}:
+        if shutil.which(program) is None:
+            missing(program)
+    words = SHELLS[shell]
+    for program in ("bash", "csh", "fish"):  # they are not part of every userland
+        words = words.replace(f"exec {program} ", f"exec {shutil.which(program)} ")
+    host.bend(f"PATH='{paths[userland]}'; CDPATH=.:/srv; export PATH CDPATH; {words}")
+    ctx, delivered = Ctx(), Delivered()
+    run(remote_task(host.ssh, tmp_path / "task", AGENT, on_deliverable_file=delivered).execute(ctx))
+    assert delivered == {"sub/report.txt": b"the content"}
+    assert any("report.txt: accepted" in each for each in ctx.said), ctx.said
+    assert not (tmp_path / "task").exists()
+    assert processes(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [
+        ("echo 'This account is currently not available.'; exit 1", "currently not available"),
+        ("head -c 3000000 /dev/zero | tr '\\000' x; exec sleep 60", "did not run our command"),
+        ("head -c 4000000 /dev/zero | tr '\\000' x >&2; echo no >&2; exit 1", "xxxx"),
+        ("echo 'only backups here'; exec sleep 60", "within 0.5 s; the host printed: only backups here"),
+    ],
+    ids=["nologin", "endless output", "endless complaints", "another program"],
+)
+def test_an_account_that_runs_no_commands_is_one_error_with_its_own_words(
+    host: BentHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: str, words: str
+) -> None:
+    if "sleep" in login:
+        monkeypatch.setattr(command, "SHELL_SECONDS", 0.5)
+    host.bend(login)
+    with pytest.raises(HostFailed, match=words):
+        run(remote_task(host.ssh, tmp_path / "task", AGENT).execute(Ctx()))
+
+
+def test_much_on_standard_error_of_the_login_shell_does_not_stop_the_output(
+    host: BentHost, tmp_path: Path
+) -> None:
+    host.bend(f"head -c 4000000 /dev/zero | tr '\\000' x >&2; {PLAIN}")
+    run(remote_task(host.ssh, tmp_path / "task", "echo DONE >> optio.log; sleep 60").execute(Ctx()))
+
+
+def test_the_hosts_own_words_say_why_there_is_no_workdir(host: BentHost, tmp_path: Path) -> None:
+    write(tmp_path / "mkdir", "#!/bin/sh\necho 'mkdir: No space left on device' >&2; exit 1\n")
+    host.bend(f"PATH='{tmp_path}':$PATH; {PLAIN}")
+    with pytest.raises(OSError, match="No space left on device"):
+        run(remote_task(host.ssh, tmp_path / "task", AGENT).execute(Ctx()))
