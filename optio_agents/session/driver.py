@@ -131,10 +131,14 @@ class SessionDriver:
         started = trio.current_time()
         topology.stop_reading()
         if topology.is_working:
-            draining = self._resolver.draining
-            draining.deadline = started + self._plan.options.drain_timeout
+            draining, timeout = self._resolver.draining, self._plan.options.drain_timeout
+
+            def extend() -> None:
+                draining.deadline = max(draining.deadline, trio.current_time() + timeout)
+
+            draining.deadline = started + timeout
             with draining:
-                await topology.drain()
+                await topology.drain(extend)
         self._recorder.time(drain=trio.current_time() - started)
 
     async def _after_execute(self) -> BaseException | None:

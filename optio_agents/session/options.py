@@ -32,8 +32,9 @@ class SessionOptions:
     """The largest deliverable that is handed over as text (`on_deliverable`), whole in memory."""
 
     drain_timeout: float = 30.0
-    """How long what was announced before the end may take to be fetched, handed over and answered. What arrives puts it
-    off (see `resolver.SLOWEST_LINK`), so that a link that is slow but steady is not late."""
+    """How long the session waits, at its end, for the next thing that was announced before to be fetched, handed over
+    and answered. Progress puts it off: thousands of deliverables may take as long as they need, and so may a file over
+    a link that is slow but steady (see `resolver.SLOWEST_LINK`)."""
 
     cancel_grace: float = 5.0
     """How long user code may take to end once it is cancelled, before it is reported by name and left behind."""

@@ -58,6 +58,8 @@ class Recorder:
         self.unsettled = 0
         self.unsaid = 0
         """Messages to the agent that were handed in, and have neither been delivered nor given up."""
+        self.on_sent: Callable[[], None] | None = None
+        """Called whenever one of those has been."""
         self.abandoned: list[str] = []
         self._timings: dict[str, float] = {}
         self.refused: set[str] = set()
@@ -164,6 +166,8 @@ class Recorder:
     def sent(self, text: str, delivered: bool) -> None:
         """Something was said to the agent, or could not be."""
         self.unsaid -= 1
+        if self.on_sent is not None:
+            self.on_sent()
         self.emit(MessageSent(text, delivered))
 
     def time(self, **seconds: float) -> None:

@@ -116,8 +116,15 @@ class Topology:
         """Whether there is anybody who may have something to deal with yet."""
         return self._sender is not None or any(queue.ref is not None for queue in self._queues)
 
-    async def drain(self) -> None:
-        """Let the queues finish, and then the sender. It is the caller who limits the time."""
+    async def drain(self, on_settled: Callable[[], None]) -> None:
+        """Let the queues finish, and then the sender. The caller limits the time.
+
+        Args:
+            on_settled: called whenever a queue has dealt with an item, or the sender with a message.
+        """
+        for queue in self._queues:
+            queue.on_settled = on_settled
+        self._plan.recorder.on_sent = on_settled
         manned = [queue.ref for queue in self._queues if queue.ref is not None]
         for ref in manned:
             ref.stop("the outcome is decided")

@@ -46,6 +46,8 @@ class WorkQueue(Generic[T]):
         """How much the actor is working on."""
         self.ref: actors.Ref[Wake] | None = None
         """The actor. A queue has none until there is something in it: see `WorkQueues.man`."""
+        self.on_settled: Callable[[], None] | None = None
+        """Called whenever an item has been dealt with."""
         self._dropped = 0
         self._woken = False
         self._stuck = False
@@ -108,6 +110,8 @@ class WorkQueue(Generic[T]):
     def settle(self) -> None:
         """One of the items in hand has been dealt with."""
         self.in_hand -= 1
+        if self.on_settled is not None:
+            self.on_settled()
 
     @property
     def unsettled(self) -> int:

@@ -480,6 +480,28 @@ def ignoring(release: trio.Event) -> Any:
     return stubborn
 
 
+async def test_progress_extends_the_drain(autojump_clock: Clock) -> None:
+    """A thousand good deliverables, then DONE: each takes a second, the drain deadline is 30 s."""
+    host, told = MemoryHost(), []
+
+    async def on_deliverable(hook_ctx: HookContext, path: str, text: str) -> None:
+        await trio.sleep(1)
+
+    async def sender(message: str) -> None:
+        told.append(message)
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        for number in range(1000):
+            host.deliver(str(number), "x")
+        host.write("DONE")
+        await trio.sleep_forever()
+
+    outcome = await run_log_protocol_session(
+        host, RecordingCtx(), body=body, on_deliverable=on_deliverable, agent_sender=sender
+    )
+    assert (outcome.deliverable_count, outcome.unsettled, len(told)) == (1000, 0, 1000)
+
+
 @pytest.mark.parametrize("stuck", ["on_deliverable", "agent_sender", "ctx.need_attention", "body"])
 @pytest.mark.parametrize("way", ["optio", "caller"])
 async def test_user_code_that_ignores_its_cancellation_is_named_and_does_not_hold_the_session(
@@ -900,7 +922,7 @@ async def test_copies_of_deliverables_are_freed_when_a_later_one_cannot_be_read(
         real(self, path)
         opened.append(self)
         if path == "b":
-            raise OSError(24, "too many open files")
+            raise OSError(5, "Input/output error")
 
     async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
         host.deliver("a", "x")
@@ -910,7 +932,7 @@ async def test_copies_of_deliverables_are_freed_when_a_later_one_cannot_be_read(
     async def on_file(hook_ctx: HookContext, file: DeliverableFile) -> None:
         pass
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SessionFailed, match="too many open files"):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SessionFailed, match="Input/output error"):
         patch.setattr(DeliverableFile, "__init__", noting)
         await run_log_protocol_session(host, RecordingCtx(), body=body, on_deliverable_file=on_file)
     with pytest.raises(ValueError, match="closed"):
@@ -1067,7 +1089,7 @@ async def test_a_flood_leaves_no_file_behind_when_it_is_cancelled(autojump_clock
     async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
         host.write(*[f'CALLER_MESSAGE: k "{"x" * 8000}"'] * 200)
         await trio.sleep(10)
-        assert len(os.listdir("/proc/self/fd")) == before + 1, "the queue goes on in a file"
+        assert before < len(os.listdir("/proc/self/fd")) < before + 4, "the queue goes on in files"
         ctx.cancellation_flag.set()
         await trio.sleep_forever()
 

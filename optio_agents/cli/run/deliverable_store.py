@@ -7,6 +7,7 @@ component at a time, following no link.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
@@ -33,6 +34,10 @@ REMEMBERED = 10_000
 
 FileIdentity: TypeAlias = tuple[int, int]
 """Device and inode."""
+
+
+BATCH = 256
+"""Files after which what was saved is brought to the disk."""
 
 
 class Incoming(Protocol):
@@ -73,6 +78,7 @@ class DeliverableStore:
         """
         self.root = root
         self.saves = 0
+        self._unsynced = 0
         self.unsaved: dict[str, str] = {}
         self._overwrite_hidden = overwrite_hidden
         self.on_replaced: Callable[[Path], object] = lambda path: None
@@ -92,6 +98,7 @@ class DeliverableStore:
 
     def close(self) -> None:
         """Let go of the directory; remove it again if it was made here and nothing was saved."""
+        self._sync()
         os.close(self._descriptor)
         if self._made and not self.saves:
             with suppress(OSError):  # something else lies in it, or it is gone: not ours to remove
@@ -113,6 +120,9 @@ class DeliverableStore:
             raise Unsaved(f"{file.path} could not be saved: {why}") from error
         self.unsaved.pop(file.path, None)
         self.saves += 1
+        self._unsynced += 1
+        if self._unsynced >= BATCH:
+            await trio.to_thread.run_sync(self._sync)
         return self.root / file.path
 
     async def _save(self, file: Incoming) -> None:
@@ -135,7 +145,6 @@ class DeliverableStore:
                     async with aclosing(file.chunks()) as chunks:
                         async for chunk in chunks:
                             await trio.to_thread.run_sync(write_all, target, chunk)
-                    await trio.to_thread.run_sync(os.fsync, target)
                 finally:
                     os.close(target)
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -146,6 +155,12 @@ class DeliverableStore:
                 raise
         finally:
             os.close(directory)
+
+    def _sync(self) -> None:
+        """Bring what was saved to the disk: once for many files, as each time costs as much as one."""
+        if self._unsynced:
+            self._unsynced = 0
+            _sync_file_system(self._descriptor)
 
     def _note_saved(self, path: str, earlier: FileIdentity | None, ours: FileIdentity) -> None:
         """Tell of a file that was there before this run. Past `REMEMBERED` files of ours, none is told of."""
@@ -168,6 +183,13 @@ class DeliverableStore:
                 os.close(current)
             current = inner
         return current
+
+
+def _sync_file_system(descriptor: int) -> None:
+    """`syncfs(2)`, which Python has no function for; all file systems where libc has none."""
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
+    if syncfs is None or syncfs(descriptor) != 0:
+        os.sync()
 
 
 def _components(path: str) -> list[bytes]:
