@@ -7,7 +7,7 @@ A backend that speaks a language we know is one function here; one that speaks a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optio_agents.conversation.codecs.acp import AcpCodec
@@ -27,6 +27,8 @@ class Agent:
     command: tuple[str, ...]
     codec: Callable[[str], Codec]
     environment: Mapping[str, str] = field(default_factory=dict)
+    resumed: Callable[[str], Agent] | None = field(default=None, compare=False)
+    """The recipe that takes up a session by its name. Its command begins with this one's."""
 
 
 def claude(
@@ -48,7 +50,12 @@ def claude(
     options += ["--model", model] if model else []
     # Its updater would replace the binary under a running conversation.
     environment = {"DISABLE_AUTOUPDATER": "1"}
-    return Agent("claude", (*command, *options, *arguments), lambda cwd: ClaudeCodec(), environment)
+    agent = Agent("claude", (*command, *options, *arguments), lambda cwd: ClaudeCodec(), environment)
+
+    def resumed(session: str) -> Agent:
+        return replace(agent, command=(*agent.command, "--resume", session))
+
+    return replace(agent, resumed=resumed)
 
 
 def codex(
@@ -61,10 +68,13 @@ def codex(
 ) -> Agent:
     """Codex. `resume` is the `session` (its thread) of an earlier conversation with the same CODEX_HOME."""
 
-    def codec(cwd: str) -> Codec:
-        return CodexCodec(cwd=cwd, thread=resume, approval_policy=approval_policy, sandbox=sandbox)
+    def recipe(thread: str | None) -> Agent:
+        def codec(cwd: str) -> Codec:
+            return CodexCodec(cwd=cwd, thread=thread, approval_policy=approval_policy, sandbox=sandbox)
 
-    return Agent("codex", (*command, "app-server", *arguments), codec)
+        return Agent("codex", (*command, "app-server", *arguments), codec, resumed=recipe)
+
+    return recipe(resume)
 
 
 def acp(
@@ -81,10 +91,13 @@ def acp(
     protocol forbids), and then lists its commands.
     """
 
-    def codec(cwd: str) -> Codec:
-        return AcpCodec(cwd=cwd, session=resume, replays_late=replays_late)
+    def recipe(session: str | None) -> Agent:
+        def codec(cwd: str) -> Codec:
+            return AcpCodec(cwd=cwd, session=session, replays_late=replays_late)
 
-    return Agent(name, tuple(command), codec, dict(environment or {}))
+        return Agent(name, tuple(command), codec, dict(environment or {}), recipe)
+
+    return recipe(resume)
 
 
 def gemini(

@@ -16,6 +16,7 @@ from optio_agents.hosts.processes.deadlines import Deadlines
 from optio_agents.hosts.processes.process_tree import MARKER_VARIABLE, ProcessTree, end_tree
 from optio_agents.hosts.ssh.guarded import GuardedProcess
 from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost
+from optio_agents.task.memory import ConversationMemory
 from optio_agents.task.output import OutputTail, RecordedReader
 
 OUTPUT_BYTES = 64 * 1024
@@ -49,8 +50,7 @@ class AgentProcess:
 
     def __init__(self, host: Any, command: str, *, output_bytes: int = OUTPUT_BYTES) -> None:
         self._host = host
-        # A shell of its own: the host puts things before and after its command.
-        self._command = f"exec {shlex.join(['sh', '-c', command])}"
+        self._command = command
         self._handle: Any = None
         self._tree: ProcessTree | None = None
         self._is_stuck = False
@@ -58,6 +58,8 @@ class AgentProcess:
         self._ending: asyncio.Task[str | None] | None = None
         self.output = OutputTail(output_bytes)
         """The end of what it has printed, as far as that was read."""
+        self.memory: ConversationMemory | None = None
+        """What the task remembers of its conversation, for agents that are talked to."""
 
     @property
     def stdin(self) -> Any:
@@ -82,17 +84,24 @@ class AgentProcess:
         else:
             await self._host.run_command(end_marked_command(taskdir), cwd="/")
 
-    async def start(self, environment: Mapping[str, str], *, without: Sequence[str] = ()) -> None:
-        """Start it.
+    async def start(
+        self, environment: Mapping[str, str], *, without: Sequence[str] = (), arguments: Sequence[str] = ()
+    ) -> None:
+        """Start it, or start it again after its end.
 
         Args:
             environment: added to the host's own environment.
             without: names of variables of the host's own environment that it does not get.
+            arguments: added to its command.
         """
+        self._exit, self._ending, self._tree, self._is_stuck = asyncio.Event(), None, None, False
+        self.output.ended.clear()
+        command = " ".join((self._command, *map(shlex.quote, arguments)))
         marked = {**environment, MARKER_VARIABLE: mark_of(self._host.taskdir)}
         launching = asyncio.ensure_future(
             self._host.launch_subprocess(
-                self._command,
+                # A shell of its own: the host puts things before and after its command.
+                f"exec {shlex.join(['sh', '-c', command])}",
                 env=marked,
                 env_remove=[glob.escape(name) for name in without] or None,
                 cwd=self._host.workdir,
@@ -193,13 +202,15 @@ class AgentProcess:
             await asyncio.wait(waiting)
 
     async def wait(self) -> None:
-        """Wait until it has exited.
+        """Wait until it has exited, and for a moment until what it has printed last is read.
 
         Raises:
             AgentExited: with a status that is not 0.
         """
         process = self._handle.pid_like
         await self.exited()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.output.ended.wait(), OUTPUT_SECONDS)
         if isinstance(process, GuardedProcess) and process.failure is not None:
             raise process.failure
         if process.returncode != 0:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import trio
@@ -30,6 +31,7 @@ from optio_agents.conversation.stream_transport import AgentStreams, StreamTrans
 from optio_agents.conversation.surface import PermissionHandler
 from optio_agents.session.cancel_watch import grace_left
 from optio_agents.task import waiting_messages
+from optio_agents.task.memory import ConversationMemory
 from optio_agents.todos import TodoTracker, TodoUpdate
 from optio_agents.todos.backends import extract_todo
 from optio_agents.todos.publisher import Publisher
@@ -43,32 +45,36 @@ GRACE_SHARE = 0.15
 _logger = logging.getLogger("optio_agents.task")
 
 
-def conversing(
-    agent: Agent,
-    prompt: str,
-    *,
-    on_permission_request: PermissionHandler | None = None,
-    publish: bool = True,
-    options: ConversationOptions = DEFAULT_OPTIONS,
-    todos: bool = True,
-    keep_messages: bool = True,
-) -> Callable[[AgentStreams, HookContext], AbstractAsyncContextManager[AgentSender]]:
-    """How an optio task talks to an agent whose language we know.
+@dataclass(frozen=True, kw_only=True)
+class TaskConversation:
+    """How an optio task talks to an agent whose language we know. Made by `conversing`."""
 
-    Args:
-        agent: The recipe; its language counts here, its command is what the task runs.
-        prompt: The first message.
-        on_permission_request: Who decides its permission requests; an asyncio coroutine function will do.
-        publish: Publish the conversation as the run's result (`ctx.publish_result`) before the prompt is sent, so that
-            whoever launched the task in this worker can follow it and talk to the agent. A run has one result: a task
-            whose hooks publish their own says `False`.
-        options: Deadlines.
-        todos: Show the checklist that the agent keeps (its todo tool, its plan), and keep it for a resumed run.
-        keep_messages: Keep the messages that wait for the agent in the database, and send them again after a resume.
-    """
+    agent: Agent
+    prompt: str
+    on_permission_request: PermissionHandler | None
+    publish: bool
+    options: ConversationOptions
+    todos: bool
+    keep_messages: bool
+
+    def resume_arguments(self, session: str) -> tuple[str, ...] | None:
+        """What is added to the agent's command so that it takes up a session; `None` if it cannot."""
+        if self.agent.resumed is None:
+            return None
+        return self.agent.resumed(session).command[len(self.agent.command) :]
 
     @asynccontextmanager
-    async def converse(streams: AgentStreams, hook_context: HookContext) -> AsyncGenerator[AgentSender]:
+    async def __call__(self, streams: AgentStreams, hook_context: HookContext) -> AsyncGenerator[AgentSender]:
+        """Converse over the streams of a running agent, for the length of the block.
+
+        Raises:
+            AgentNotStarted: it was not ready, or it cannot take up its session.
+        """
+        memory: ConversationMemory = getattr(streams, "memory", None) or ConversationMemory(hook_context._ctx)
+        agent, options = self.agent, self.options
+        if memory.continues and agent.resumed is not None and memory.session is not None:
+            agent = agent.resumed(memory.session)
+
         def opening(boundary: Boundary) -> Any:
             async def connect(nursery: trio.Nursery) -> StreamTransport:
                 await trio.lowlevel.checkpoint()
@@ -79,23 +85,89 @@ def conversing(
 
         resume = bool(getattr(hook_context, "resume", False))
         async with (
-            _checklist(hook_context, resume=resume, wanted=todos) as follow,
+            _checklist(hook_context, resume=resume, wanted=self.todos) as follow,
             converse_from_asyncio(opening) as conversation,
         ):
             follow(conversation)
-            if on_permission_request is not None:
-                conversation.on_permission_request(on_permission_request)
+            if self.on_permission_request is not None:
+                conversation.on_permission_request(self.on_permission_request)
             publish_result = getattr(hook_context, "publish_result", None)
-            if publish and publish_result is not None:
+            if self.publish and publish_result is not None:
                 publish_result(conversation)
 
             async def sender(message: str) -> None:
                 await deliver(conversation, message)
 
-            async with _messages(conversation, hook_context, prompt, resume=resume, wanted=keep_messages):
+            first = memory.first_words(self.prompt)
+            async with (
+                _remembered(conversation, memory, hook_context, first) as note,
+                _messages(conversation, hook_context, first, resume=resume, wanted=self.keep_messages),
+            ):
+                note()
                 yield sender
 
-    return converse
+
+def conversing(
+    agent: Agent,
+    prompt: str,
+    *,
+    on_permission_request: PermissionHandler | None = None,
+    publish: bool = True,
+    options: ConversationOptions = DEFAULT_OPTIONS,
+    todos: bool = True,
+    keep_messages: bool = True,
+) -> TaskConversation:
+    """How an optio task talks to an agent whose language we know: for `create_agent_task(conversation=...)`.
+
+    A resumed task goes on with the same conversation, if the agent can take up its session: the first message is not
+    repeated. Where the agent keeps its sessions is its own business (usually its HOME, on the machine where it ran). If
+    it cannot take it up, the process's log says so, and the agent is given its task once more, with that reason.
+
+    Args:
+        agent: The recipe; its language counts here, its command is what the task runs.
+        prompt: The first message.
+        on_permission_request: Who decides its permission requests; an asyncio coroutine function will do.
+        publish: Publish the conversation as the run's result (`ctx.publish_result`) before the prompt is sent, so that
+            the code that launched the task in this worker can follow it and talk to the agent. A run has one result: a
+            task whose hooks publish their own says `False`.
+        options: Deadlines.
+        todos: Show the checklist that the agent keeps (its todo tool, its plan), and keep it for a resumed run.
+        keep_messages: Keep the messages that wait for the agent in the database, and send them again after a resume.
+    """
+    return TaskConversation(
+        agent=agent,
+        prompt=prompt,
+        on_permission_request=on_permission_request,
+        publish=publish,
+        options=options,
+        todos=todos,
+        keep_messages=keep_messages,
+    )
+
+
+@asynccontextmanager
+async def _remembered(
+    conversation: AsyncioConversation, memory: ConversationMemory, hook_context: HookContext, first: str
+) -> AsyncIterator[Callable[[], None]]:
+    """Keep the agent's session, as soon as it is told, and what is said; yields what has a look at both."""
+    is_kept = getattr(hook_context._ctx, "store_blob", None) is not None
+
+    def note() -> None:
+        if is_kept:
+            reached = not conversation.closed and first not in conversation.queued
+            memory.note(conversation.session, prompted=reached)
+
+    def observe(event: dict[str, Any]) -> None:
+        memory.transcript.add(event)
+        note()
+
+    unsubscribe = conversation.on_event(observe)
+    try:
+        yield note
+    finally:
+        unsubscribe()
+        note()
+        await _within_grace(hook_context._ctx, memory.settle(), "the session of the agent")
 
 
 @asynccontextmanager
@@ -137,12 +209,12 @@ async def _make_room_for_todos(ctx: Any) -> None:
 
 @asynccontextmanager
 async def _messages(
-    conversation: AsyncioConversation, hook_context: HookContext, prompt: str, *, resume: bool, wanted: bool
+    conversation: AsyncioConversation, hook_context: HookContext, first: str, *, resume: bool, wanted: bool
 ) -> AsyncIterator[None]:
-    """Send the prompt, then what an earlier run left unsent; keep what waits, also for a worker that dies."""
+    """Send the first words, then what an earlier run left unsent; keep what waits, also for a worker that dies."""
     ctx = hook_context._ctx
     if not wanted or not hasattr(ctx, "store_blob") or not hasattr(ctx, "_db"):
-        await conversation.send(prompt)
+        await conversation.send(first)
         yield
         return
     if not resume:
@@ -151,7 +223,7 @@ async def _messages(
     kept = tuple(earlier)
 
     def users(texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(each for each in texts if each != prompt and not each.startswith(SYSTEM_MESSAGE_PREFIX))
+        return tuple(each for each in texts if each != first and not each.startswith(SYSTEM_MESSAGE_PREFIX))
 
     async def keep() -> None:
         nonlocal kept
@@ -168,7 +240,7 @@ async def _messages(
 
     unsubscribe = conversation.on_event(observe)
     try:
-        for text in (prompt, *earlier):
+        for text in (first, *earlier):
             await conversation.send(text)
         yield
     finally:

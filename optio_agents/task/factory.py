@@ -25,7 +25,9 @@ from optio_agents.session.callbacks import (
 )
 from optio_agents.session.options import SessionOptions
 from optio_agents.task.agent import OUTPUT_BYTES
+from optio_agents.task.conversing import TaskConversation
 from optio_agents.task.environment import InheritEnv, check_inherit
+from optio_agents.task.memory import read_conversation
 from optio_agents.task.orphans import end_local_orphans
 from optio_agents.task.run import TASK_OPTIONS, AgentRun, Conversing
 
@@ -37,7 +39,7 @@ def create_agent_task(
     process_id: str,
     name: str,
     *,
-    command: str | Sequence[str],
+    command: str | Sequence[str] | None = None,
     ssh: SSHConfig | None = None,
     known_hosts: str | os.PathLike[str] | None = None,
     accept_new_host_key: bool = False,
@@ -75,7 +77,8 @@ def create_agent_task(
     Args:
         process_id: optio's id of the process; letters, digits, `.`, `_` and `-`.
         name: what users see.
-        command: a shell command line, or the words of a command.
+        command: a shell command line, or the words of a command. By default that of the conversation's agent. For a
+            resumed conversation, what the agent needs to take up its session is added at its end.
         ssh: the machine on which it runs; `None` is the worker's own. ~/.ssh/config and ssh-agent are honoured.
         known_hosts: the file against which that machine's key is checked, by default ~/.ssh/known_hosts.
         accept_new_host_key: add the key of a machine that no such file names; a changed key is always refused.
@@ -97,7 +100,8 @@ def create_agent_task(
         after_execute: as there; the agent has ended by then. After a cancellation the work is saved before it runs, and
             it has what is left of optio's grace.
         protocol: as there.
-        conversation: opens a conversation over the agent's streams, for agents that speak a language of their own.
+        conversation: opens a conversation over the agent's streams, for agents that speak a language of their own:
+            what `optio_agents.conversation.task_streams.conversing` returns, or a function like it.
         options: the session's limits. Deadlines should fit into optio's grace for cancelled tasks.
         result: a shell pattern for the path of the deliverable that is the result of the process, which the dashboard
             offers for download. By default the only one, if there is exactly one.
@@ -117,7 +121,7 @@ def create_agent_task(
 
     Raises:
         TypeError: `inherit_env` is a single string; a field that `TaskInstance` does not have.
-        ValueError: `process_id` cannot name a directory.
+        ValueError: `process_id` cannot name a directory; there is no command.
     """
     check_inherit(inherit_env)
     directory = taskdir or task_dir(ssh=ssh, process_id=process_id, consumer_name=CONSUMER)
@@ -134,7 +138,7 @@ def create_agent_task(
     if ssh is None:
         end_local_orphans(directory)
     run = AgentRun(
-        command=command if isinstance(command, str) else shlex.join(command),
+        command=_command_line(command, conversation),
         make_host=make_host,
         prepare=prepare,
         before_execute=before_execute,
@@ -160,5 +164,14 @@ def create_agent_task(
         supports_resume=supports_resume,
         auto_resume=auto_resume,
         resurrect=run.resurrect if supports_resume else None,
+        **({"read_conversation": read_conversation} if isinstance(conversation, TaskConversation) else {}),
         **fields,
     )
+
+
+def _command_line(command: str | Sequence[str] | None, conversation: Conversing | None) -> str:
+    if command is None:
+        if not isinstance(conversation, TaskConversation):
+            raise ValueError("a task needs a command, or a conversation with an agent that has one")
+        command = conversation.agent.command
+    return command if isinstance(command, str) else shlex.join(command)

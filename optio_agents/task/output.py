@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Any
 
@@ -20,6 +21,8 @@ class OutputTail:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self.ended = asyncio.Event()
+        """The output has ended."""
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self.dropped = 0
@@ -59,4 +62,6 @@ class RecordedReader:
         data = await self._reader.read(limit)
         data = data.encode() if isinstance(data, str) else bytes(data)
         self._tail.add(data)
+        if not data:
+            self._tail.ended.set()
         return data

@@ -8,13 +8,16 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from optio_core.exceptions import NothingToResurrect
 from optio_host.host import LocalHost
 
 from optio_agents.context import AgentSender, HookContext
+from optio_agents.conversation.values import AgentNotStarted
 from optio_agents.hosts import shell
+from optio_agents.protocol.display import display_text
 from optio_agents.protocol.prompt import RESUME_NOTICE
 from optio_agents.protocol.protocol import Protocol
 from optio_agents.session.callbacks import (
@@ -30,8 +33,10 @@ from optio_agents.session.outcome import Ending, SessionOutcome
 from optio_agents.task import saved
 from optio_agents.task.agent import OUTPUT_BYTES, AgentProcess
 from optio_agents.task.claim import DirectoryClaim, Disposition, RunRecord, claimed
+from optio_agents.task.conversing import TaskConversation
 from optio_agents.task.deliverables import Deliverables
 from optio_agents.task.environment import InheritEnv, withheld
+from optio_agents.task.memory import ConversationMemory
 from optio_agents.task.process_log import ProcessLog
 from optio_agents.task.work import Work
 
@@ -124,7 +129,9 @@ class AgentRun:
     async def _run_in(self, claim: DirectoryClaim, host: Any, ctx: Any) -> None:
         agent = AgentProcess(host, self.command, output_bytes=self.output_bytes)
         await agent.end_leftovers()
-        work = Work(ctx, host, claim, resumable=self.supports_resume)
+        memory = self._memory(ctx)
+        agent.memory = memory
+        work = Work(ctx, host, claim, memory, resumable=self.supports_resume)
         log = ProcessLog(ctx, self.options.on_event)
         deliverables = Deliverables(self.result)
         if claim.previous is not None:
@@ -209,26 +216,59 @@ class AgentRun:
             options=replace(self.options, on_event=log),
         )
 
+    def _memory(self, ctx: Any) -> ConversationMemory | None:
+        can_be_kept = self.supports_resume and hasattr(ctx, "store_blob")
+        return (
+            ConversationMemory(ctx)
+            if isinstance(self.conversation, TaskConversation) and can_be_kept
+            else None
+        )
+
     async def _run_agent(
         self, agent: AgentProcess, channel: _Channel, hook_context: HookContext, *, resumed: bool
     ) -> None:
-        converse = self.conversation or _lines
         is_local = isinstance(hook_context._host, LocalHost)
+        own = self.conversation.agent.environment if isinstance(self.conversation, TaskConversation) else {}
+        start = partial(
+            agent.start,
+            {**own, **self.env, **(hook_context.browser_launch_env or {})},
+            without=withheld(os.environ, self.inherit_env) if is_local else (),
+        )
         try:
-            await agent.start(
-                {**self.env, **(hook_context.browser_launch_env or {})},
-                without=withheld(os.environ, self.inherit_env) if is_local else (),
-            )
-            async with converse(agent, hook_context) as sender:
-                channel.open(sender)
-                if resumed:
-                    await hook_context.send_to_agent(RESUME_NOTICE)
-                if self.conversation is None:
-                    await agent.read_output()
-                await agent.wait()
+            if (arguments := self._resume_arguments(agent.memory)) is not None:
+                assert agent.memory is not None
+                agent.memory.continues = True
+                await start(arguments=arguments)
+                try:
+                    return await self._converse(agent, channel, hook_context, resumed=resumed)
+                except AgentNotStarted as error:
+                    await agent.end()
+                    agent.memory.continues, agent.memory.trouble = False, display_text(str(error), 300)
+                    trouble = f"The agent could not take up its conversation: {agent.memory.trouble}"
+                    hook_context.report_progress(None, f"{trouble}. It begins a new one")
+            await start()
+            await self._converse(agent, channel, hook_context, resumed=resumed)
         finally:
             channel.close()
             await agent.end()
+
+    def _resume_arguments(self, memory: ConversationMemory | None) -> tuple[str, ...] | None:
+        """What is added to the command of an agent that takes up its session; `None` for one that has none."""
+        if not isinstance(self.conversation, TaskConversation) or memory is None or not memory.can_continue:
+            return None
+        return self.conversation.resume_arguments(memory.session or "")
+
+    async def _converse(
+        self, agent: AgentProcess, channel: _Channel, hook_context: HookContext, *, resumed: bool
+    ) -> None:
+        converse = self.conversation or _lines
+        async with converse(agent, hook_context) as sender:
+            channel.open(sender)
+            if resumed and not isinstance(converse, TaskConversation):
+                await hook_context.send_to_agent(RESUME_NOTICE)
+            if self.conversation is None:
+                await agent.read_output()
+            await agent.wait()
 
     async def _store_output(self, ctx: Any, agent: AgentProcess) -> None:
         """Keep the end of the agent's output; trouble with that changes nothing about how the run ended."""

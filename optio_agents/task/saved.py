@@ -39,10 +39,28 @@ async def restore(ctx: Any, host: Any) -> bool:
     return True
 
 
-async def forget(ctx: Any) -> None:
-    """The task is done: there is nothing to resume."""
+async def forget(ctx: Any, *names: str) -> None:
+    """The task is done: there is nothing to resume, and the blobs of these names are not needed either."""
     await ctx.clear_has_saved_state()
-    await remove_blobs(ctx, BLOB)
+    for name in (BLOB, *names):
+        await remove_blobs(ctx, name)
+
+
+async def write_only(ctx: Any, name: str, content: bytes) -> None:
+    """Keep a small blob in place of the one of that name that was kept before."""
+    async with ctx.store_blob(name) as blob:
+        await blob.write(content)
+    await remove_blobs(ctx, name, but=blob.file_id)
+
+
+async def read_newest(ctx: Any, name: str) -> bytes | None:
+    """The newest blob of that name; `None` when there is none."""
+    newest = next(iter(await blobs_of(ctx, name)), None)
+    if newest is None:
+        return None
+    async with ctx.load_blob(newest) as blob:
+        content: bytes = await blob.read()
+    return content
 
 
 async def remove_blobs(ctx: Any, name: str, *, but: Any = None) -> None:
@@ -54,6 +72,13 @@ async def remove_blobs(ctx: Any, name: str, *, but: Any = None) -> None:
 
 async def blobs_of(ctx: Any, name: str) -> list[Any]:
     """Ids of the blobs of that name that this process has kept, newest first."""
-    query = {"metadata.processId": str(ctx._process_oid), "metadata.name": name}
+    # The context of a read-only hook does not tell the id of the record.
+    oid = getattr(ctx, "_process_oid", None) or await _process_oid(ctx)
+    query = {"metadata.processId": str(oid), "metadata.name": name}
     found = ctx._db["fs.files"].find(query, {"_id": 1}).sort([("uploadDate", -1), ("_id", -1)])
     return [each["_id"] async for each in found]
+
+
+async def _process_oid(ctx: Any) -> Any:
+    row = await ctx._db[f"{ctx._prefix}_processes"].find_one({"processId": ctx.process_id}, {"_id": 1})
+    return None if row is None else row["_id"]

@@ -12,8 +12,9 @@ import logging
 from typing import Any
 
 from optio_agents.session.cancel_watch import grace_left
-from optio_agents.task import saved
+from optio_agents.task import saved, waiting_messages
 from optio_agents.task.claim import DirectoryClaim, Disposition
+from optio_agents.task.memory import SESSION_BLOB, TRANSCRIPT_BLOB, ConversationMemory
 
 SAVE_SECONDS = 60.0
 """How long saving the workdir may take after a failure."""
@@ -37,13 +38,23 @@ class Work:
         ctx: the process context.
         host: optio-host's, connected.
         claim: on the task directory.
+        memory: of the agent's conversation, if it has one.
         resumable: whether the work is worth keeping.
     """
 
-    def __init__(self, ctx: Any, host: Any, claim: DirectoryClaim, *, resumable: bool) -> None:
+    def __init__(
+        self,
+        ctx: Any,
+        host: Any,
+        claim: DirectoryClaim,
+        memory: ConversationMemory | None,
+        *,
+        resumable: bool,
+    ) -> None:
         self._ctx = ctx
         self._host = host
         self._claim = claim
+        self._memory = memory
         self._resumable = resumable
         self._begun = False
         self._is_saved = False
@@ -51,7 +62,11 @@ class Work:
             claim.disposition = Disposition.REMOVE
 
     async def restore(self) -> bool:
-        """Fill the fresh workdir with what an earlier run has saved. Returns False when nothing was."""
+        """Fill the fresh workdir with what an earlier run has saved, and recall its conversation. Returns False when
+        nothing was saved.
+        """
+        if self._memory is not None:
+            await self._memory.load()
         return await saved.restore(self._ctx, self._host)
 
     async def begin(self) -> None:
@@ -79,6 +94,8 @@ class Work:
             return
         try:
             async with asyncio.timeout(seconds):
+                if self._memory is not None:
+                    await self._memory.save()
                 await saved.save(self._ctx, self._host)
         except Exception as error:  # noqa: BLE001 - whatever it is, the work stays on the host
             reason = f"it took more than {seconds:.1f} s" if isinstance(error, TimeoutError) else repr(error)
@@ -98,7 +115,7 @@ class Work:
         """The agent is done: there is nothing to resume."""
         self._claim.disposition = Disposition.REMOVE
         if self._resumable:
-            await saved.forget(self._ctx)
+            await saved.forget(self._ctx, SESSION_BLOB, TRANSCRIPT_BLOB, waiting_messages.BLOB)
             await self._mark("clear_unsaved_work")
 
     def end(self, *, keep: bool) -> None:

@@ -3,9 +3,9 @@
 `log:LINE` appends a line to optio.log (with spaces for underscores), `file:PATH` writes a file, `say:WORD`
 prints text, `todo:a=completed,b=pending` shows a plan, `ask:TOOL` asks for permission, `hang` waits to be cancelled,
 `once` does so the first time in a directory, `crash` exits with status 3. Of a prompt with the documentation of the log
-protocol, only what follows `## Your task` is done. With the arguments `--do WORDS` it does these
-whatever it is told; with `--usage` it prints a usage text instead. Standard
-library only.
+protocol, only what follows `## Your task` is done. With the arguments `--do WORDS` it does these whatever it is told;
+with `--usage` it prints a usage text instead. Each prompt, and each session that is taken up, becomes a line of the
+file $SEEN, if that is set. With $FORGETFUL it takes up no session. Standard library only.
 """
 
 from __future__ import annotations
@@ -90,6 +90,12 @@ def turn(text: str) -> str:
     return "end_turn"
 
 
+def note(kind: str, text: str) -> None:
+    if "SEEN" in os.environ:
+        with open(os.environ["SEEN"], "a") as file:
+            file.write(json.dumps([kind, text]) + "\n")
+
+
 def main() -> None:
     if "--usage" in sys.argv:
         print("usage: acp_agent [--acp]", file=sys.stderr)
@@ -101,8 +107,14 @@ def main() -> None:
             say({"id": number, "result": {"protocolVersion": 1, "agentCapabilities": {}}})
         elif method == "session/new":
             say({"id": number, "result": {"sessionId": "s"}})
+        elif method == "session/load" and "FORGETFUL" in os.environ:
+            say({"id": number, "error": {"code": -32000, "message": "no such session"}})
+        elif method == "session/load":
+            note("session", heard["params"]["sessionId"])
+            say({"id": number, "result": {}})
         elif method == "session/prompt":
             text = heard["params"]["prompt"][0]["text"]
+            note("prompt", text)
             if text.startswith("System: deliverable"):
                 text = "log:DONE:_answered"
             if "--do" in sys.argv:
