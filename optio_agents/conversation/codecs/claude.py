@@ -193,7 +193,8 @@ class ClaudeCodec(Codec):
                 self._background(record, out)
             return
         signals: Out = []
-        self._turns_open.note_init(record, signals)
+        if not self._initialize:  # One that comes before it takes prompts begins no turn.
+            self._turns_open.note_init(record, signals)
         out.append(Event(record, self._turn_of(record)))
         session = record.get("session_id")
         if isinstance(session, str):

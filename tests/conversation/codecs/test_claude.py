@@ -126,6 +126,12 @@ def test_an_init_that_crosses_our_first_message_is_not_that_of_our_turn() -> Non
     assert peer.lifecycle("m1", "started") == [TurnBegan(1)]
 
 
+def test_an_init_before_it_takes_prompts_begins_no_turn() -> None:
+    peer = Peer()
+    peer.codec.start()
+    assert not any(isinstance(each, AgentTurnBegan) for each in peer.init())
+
+
 def test_a_result_of_its_own_whose_beginning_was_not_told_is_a_turn_of_its_own() -> None:
     peer = Peer()
     peer.running()
