@@ -28,6 +28,12 @@ class AgentInput:
         self._rest = b""
         self._deaf = False
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode of the pipe; it must be open."""
+        status = os.fstat(self._writer)
+        return status.st_dev, status.st_ino
+
     def close_reader(self) -> None:
         """Close our copy of the reading end: once the agent runs, it must be the only one. Idempotent."""
         if self.reader >= 0:

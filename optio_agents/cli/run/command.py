@@ -106,6 +106,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="end COMMAND after DURATION: 90, 90s, 10m, 1h30m (exit code 124)",
     )
     parser.add_argument(
+        "--stdin",
+        choices=("messages", "null", "inherit"),
+        default="messages",
+        help="what COMMAND reads on its stdin: the harness's messages, nothing, or ours (default: %(default)s)",
+    )
+    parser.add_argument(
         "--strict", action="store_true", help="DONE is a failure when a deliverable stayed rejected"
     )
     parser.add_argument(
@@ -183,6 +189,7 @@ def settings(args: argparse.Namespace) -> RunSettings:
         workdir=workdir,
         deliverables=args.deliverables.absolute(),
         output=None if args.output is None else args.output.absolute(),
+        stdin=args.stdin,
         timeout=args.timeout,
         strict=args.strict,
         overwrite_hidden=args.overwrite_hidden,
@@ -232,6 +239,8 @@ def ssh_target(args: argparse.Namespace) -> SshSettings | None:
             if given is not None:
                 raise UsageError(f"{option} requires --ssh")
         return None
+    if args.stdin != "messages":
+        raise UsageError("--stdin works on this machine, not with --ssh")
     if args.workdir is not None:
         raise UsageError("--workdir is a directory here; with --ssh the workdir is a fresh one on the host")
     return parse_target(args.ssh, args.identity, HostKeyPolicy(args.known_hosts, args.accept_new_host_key))

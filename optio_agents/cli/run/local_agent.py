@@ -11,13 +11,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Self
 
 import trio
 
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.run.agent_input import AgentInput, AgentNotListening
+from optio_agents.cli.run.settings import StdinOfAgent
 from optio_agents.context import SYSTEM_MESSAGE_PREFIX
+from optio_agents.hosts.processes.blocked import reads_stdin
 from optio_agents.hosts.processes.deadlines import Deadlines
 from optio_agents.hosts.processes.owned import OwnedProcess
 from optio_agents.hosts.processes.process_tree import TreeEnd
@@ -54,9 +57,10 @@ class LocalAgent:
     Its input is a pipe of ours (`AgentInput`); how it ends is described at `OwnedProcess`.
     """
 
-    def __init__(self, process: OwnedProcess, inbox: AgentInput) -> None:
+    def __init__(self, process: OwnedProcess, inbox: AgentInput | None) -> None:
         self._process = process
         self._input = inbox
+        self._pipe = None if inbox is None else inbox.identity
 
     @classmethod
     async def start(
@@ -66,6 +70,7 @@ class LocalAgent:
         workdir: Path,
         environment: Mapping[str, str],
         output: int,
+        stdin: StdinOfAgent = "messages",
         patience: Patience | None = None,
     ) -> Self:
         """Start `command` in `workdir`; `output` is the descriptor that gets its stdout and stderr.
@@ -74,11 +79,11 @@ class LocalAgent:
             UsageError: the kernel refuses to run it.
         """
         patience = patience or Patience()
-        inbox = AgentInput(patience=patience.send)
+        inbox = AgentInput(patience=patience.send) if stdin == "messages" else None
         try:
             process = await OwnedProcess.start(
                 command,
-                stdin=inbox.reader,
+                stdin=inbox.reader if inbox is not None else None if stdin == "inherit" else DEVNULL,
                 stdout=output,
                 stderr=output,
                 cwd=str(workdir),
@@ -86,12 +91,14 @@ class LocalAgent:
                 deadlines=patience.end,
             )
         except BaseException as error:
-            with trio.move_on_after(patience.end.kill, shield=True):
-                await inbox.close()
+            if inbox is not None:
+                with trio.move_on_after(patience.end.kill, shield=True):
+                    await inbox.close()
             if isinstance(error, OSError):
                 raise UsageError(f"cannot run {command[0]}: {_start_trouble(error)}") from error
             raise
-        inbox.close_reader()
+        if inbox is not None:
+            inbox.close_reader()
         return cls(process, inbox)
 
     @property
@@ -109,7 +116,15 @@ class LocalAgent:
         Raises:
             AgentNotListening: see `AgentInput.send`.
         """
+        if self._input is None:
+            raise AgentNotListening("it was started without an input for messages (--stdin)")
         await self._input.send(message)
+
+    def waits_for_input(self) -> bool:
+        """Whether a process of the agent is reading our pipe now, as far as Linux tells."""
+        return self._pipe is not None and any(
+            reads_stdin(entry.pid, self._pipe) for entry in self._process.tree.members()
+        )
 
     def hurry(self) -> None:
         """Let an `end` that is going on, or yet to come, kill at once instead of waiting."""
@@ -121,12 +136,16 @@ class LocalAgent:
         While COMMAND runs it is asked first: `farewell` sends it `FAREWELL`, and its input is closed.
         """
 
+        inbox = self._input
+
         async def ask() -> None:
+            assert inbox is not None
             if farewell:
                 with suppress(AgentNotListening):  # The end of its input, and then TERM, say the same.
-                    await self._input.send(FAREWELL)
-            await self._input.close()
+                    await inbox.send(FAREWELL)
+            await inbox.close()
 
-        end = await self._process.end(ask=ask)
-        await self._input.close()
+        end = await self._process.end(ask=None if inbox is None else ask)
+        if inbox is not None:
+            await inbox.close()
         return end

@@ -28,6 +28,7 @@ from optio_agents.cli.run.output.writers import Output, choose_output
 from optio_agents.cli.run.settings import RunSettings, Show, relative_files
 from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import Workspace
+from optio_agents.hosts.background import running_in_background
 from optio_agents.hosts.local import LocalHost
 from optio_agents.hosts.processes.exit_status import exit_text
 from optio_agents.protocol.paths import LOG_NAME
@@ -40,6 +41,16 @@ from optio_agents.session.outcome import SessionFailed, SessionOutcome
 
 GRACE_SLACK = 2.0
 """Seconds that the body gets on top of the longest ending of its process."""
+
+
+STDIN_SECONDS = 4.0
+STDIN_LOOKS = 2
+"""An agent that waits for input at so many looks in a row, so many seconds apart, gets the hint."""
+
+STDIN_HINT = (
+    "the agent waits for input on its stdin, where only the harness writes: --stdin null gives it an empty input, "
+    "--stdin inherit gives it yours"
+)
 
 
 class RunningAgent(Protocol):
@@ -191,8 +202,11 @@ class LocalRun:
             with self._output_scope:
                 await output.run()
         except OSError as error:
-            # In a pipeline, Ctrl-C ends our reader, too: then the agent is being ended already.
-            self.stop(Stop(ExitCode.INTERRUPTED, f"nobody reads our output: {error.strerror}"))
+            if isinstance(error, BrokenPipeError):
+                # In a pipeline, Ctrl-C ends our reader, too: then the agent is being ended already.
+                self.stop(Stop(ExitCode.INTERRUPTED, f"no program reads our output: {error.strerror}"))
+            else:
+                self.stop(Stop(ExitCode.IO_ERROR, f"cannot write our output: {error.strerror}"))
         finally:
             shown.set()
 
@@ -298,16 +312,26 @@ class LocalRun:
             workdir=self._workspace.workdir,
             environment={**os.environ, **environment},
             output=self._workspace.descriptor,
+            stdin=self._settings.stdin,
             patience=self._patience,
         )
         try:
             self._agent_runs(agent, AgentStarted(self._settings.command, agent.pid, self._workspace.workdir))
-            self._status = exit_text(await agent.wait())
+            async with running_in_background(lambda: self._watch_stdin(agent)):
+                self._status = exit_text(await agent.wait())
         finally:
             end = await agent.end(farewell=self._stop is not None)
             self._survivors = tuple(
                 f"still running: {entry.name} (pid {entry.pid})" for entry in end.survivors
             )
+
+    async def _watch_stdin(self, agent: LocalAgent) -> None:
+        """Give a hint, once, when the agent waits for input that does not come."""
+        for _ in range(STDIN_LOOKS):
+            await trio.sleep(STDIN_SECONDS)
+            if not await trio.to_thread.run_sync(agent.waits_for_input, abandon_on_cancel=True):
+                return
+        self._show_event(ProblemReported(STDIN_HINT))
 
     def _agent_runs(self, agent: RunningAgent, started: AgentStarted) -> None:
         self._agent = agent

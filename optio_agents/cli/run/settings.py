@@ -13,6 +13,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.hosts.ssh.settings import ORPHAN_GRACE, SshSettings
@@ -28,6 +29,10 @@ class Show(enum.Enum):
     QUIET = "quiet"
 
 
+StdinOfAgent: TypeAlias = Literal["messages", "null", "inherit"]
+"""What COMMAND reads on its stdin: the messages of the harness, nothing, or what we read."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """One checked `optio-agents run`."""
@@ -39,6 +44,7 @@ class RunSettings:
     deliverables: Path
     output: Path | None = None
     """Where the agent's own output is kept; None: a temporary file, kept only when the run fails."""
+    stdin: StdinOfAgent = "messages"
     timeout: float | None = None
     """Seconds."""
     strict: bool = False

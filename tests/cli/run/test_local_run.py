@@ -449,3 +449,40 @@ print("LOADED", json.dumps([name for name in heavy if name in sys.modules]))
     assert line.startswith("LOADED "), ended.stderr
     loaded: list[str] = json.loads(line.removeprefix("LOADED "))
     return loaded
+
+
+def test_an_agent_that_waits_for_input_gets_a_hint_and_an_option_helps(tmp_path: Path) -> None:
+    code = "sys.stdin.read(); say('DONE')"
+    with running(*agent(code), cwd=tmp_path) as agents:
+        assert "--stdin null" in agents.wait_for("problem")["text"]
+        agents.signal(signal.SIGTERM)
+        agents.finish()
+    assert run("run", "--stdin", "null", *agent(code), cwd=tmp_path).code == 0
+    ended = subprocess.run(
+        [*COMMAND_LINE, "run", "--stdin", "inherit", *agent("say('DONE: ' + sys.stdin.read().strip())")],
+        input="typed",
+        cwd=tmp_path,
+        env=environment_for(tmp_path, {}),
+        capture_output=True,
+        text=True,
+        timeout=HANG_GUARD,
+        check=True,
+    )
+    assert "typed" in ended.stdout
+
+
+def test_a_full_disk_behind_our_output_is_an_error_of_output(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [*COMMAND_LINE, "run", "--json", *agent("say('STATUS: x'); heard('never')")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            cwd=tmp_path,
+            env=environment_for(tmp_path, {}),
+            text=True,
+            timeout=HANG_GUARD,
+            check=False,
+        )
+    assert ended.returncode == 74
+    assert "No space left on device" in ended.stderr
