@@ -24,8 +24,8 @@ DELETE_ATTEMPTS = 3
 DELETE_PAUSE = 0.2
 """Seconds before the second attempt to delete a blob; each further one waits twice as long."""
 
-CLEANUP_GRACE = 30.0
-"""Seconds that deleting a blob gets once its caller was cancelled."""
+CLEANUP_GRACE = 5.0
+"""Seconds that a step in the database, or cleaning up, gets to end once its caller was cancelled."""
 
 _logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ createdAt, updatedAt                when it was made, and last changed (leases a
 blobId         its archive in GridFS (the default bucket)
 manifestVersion
 poolKey, status ("alive" when absent, or "dead"), metadata
-lease          {holder, expiresAt} or null; lastLeasedAt
+lease          {holder, expiresAt} or null; lastLeasedAt, lastHolder
 lastRefreshedAt, lastVerifiedAt     written by agent packages
 ```
 
@@ -22,6 +22,7 @@ from typing import Any
 
 from bson import ObjectId
 from bson.errors import InvalidId
+from pymongo.errors import OperationFailure
 
 STATUSES = ("alive", "dead")
 DEAD = "dead"
@@ -154,8 +155,11 @@ async def index_pools(db: Any, prefix: str, suffix: str) -> None:
     """Make the index that leasing uses. Once for each collection and worker; it stays where it is there already."""
     name = (db.name, prefix + suffix)
     if name not in _indexed:
-        await seeds_of(db, prefix, suffix).create_index([("poolKey", 1), ("lastLeasedAt", 1)])
         _indexed.add(name)
+        try:
+            await seeds_of(db, prefix, suffix).create_index([("poolKey", 1), ("lastLeasedAt", 1)])
+        except OperationFailure as error:  # leasing is slower without it
+            _logger.warning("the pools in %s could not be indexed: %s", prefix + suffix, error)
 
 
 async def _set(

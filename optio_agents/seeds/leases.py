@@ -12,6 +12,7 @@ from typing import Any
 from pymongo import ReturnDocument
 
 from optio_agents.seeds.documents import DEAD, index_pools, object_id, seeds_of
+from optio_agents.seeds.errors import LeaseLost
 
 LEASE_TTL_SECONDS = 60
 """How long a lease lasts after `acquire` or `renew_lease`."""
@@ -41,7 +42,7 @@ async def acquire(db: Any, *, prefix: str, suffix: str, poolKey: str, holder: st
     }
     found = await seeds_of(db, prefix, suffix).find_one_and_update(
         {"poolKey": poolKey, "status": {"$ne": DEAD}, **is_free},
-        [{"$set": {"lease": _lease(holder), "lastLeasedAt": "$$NOW"}}],
+        [{"$set": {"lease": _lease(holder), "lastLeasedAt": "$$NOW", "lastHolder": {"$literal": holder}}}],
         projection={"_id": 1},
         sort=[("lastLeasedAt", 1), ("_id", 1)],
         return_document=ReturnDocument.AFTER,
@@ -84,6 +85,26 @@ async def reap_expired_leases(db: Any, *, prefix: str, suffix: str) -> int:
         {"$set": {"lease": None}},
     )
     return int(done.modified_count)
+
+
+def may_write(holder: str | None) -> dict[str, Any]:
+    """The condition on a seed's document under which `holder` may replace its archive; `None` always may.
+
+    It has the lease, expired or not, or gave it back and nobody else has leased the seed since.
+    """
+    if holder is None:
+        return {}
+    return {"$or": [{"lease.holder": holder}, {"lease": None, "lastHolder": {"$in": [holder, None]}}]}
+
+
+def check_lease(document: dict[str, Any], holder: str | None) -> None:
+    """Raise `LeaseLost` unless `may_write` holds for the document."""
+    lease = document.get("lease")
+    held_by = document.get("lastHolder", holder) if lease is None else lease.get("holder")
+    if holder is not None and held_by != holder:
+        raise LeaseLost(
+            f"seed {document['_id']} is leased by {held_by!r}, no longer by {holder!r}: it was left as it is"
+        )
 
 
 def held_by_this_task(db: Any, prefix: str, suffix: str, seed_id: str) -> str | None:

@@ -18,12 +18,12 @@ from optio_agents.seeds.blobs import CLEANUP_GRACE, NAME, read_blob
 from optio_agents.seeds.capture import blob_metadata, pack_home
 from optio_agents.seeds.documents import existing_seed
 from optio_agents.seeds.errors import SeedArchiveError, SeedChanged
-from optio_agents.seeds.leases import held_by_this_task
+from optio_agents.seeds.leases import check_lease, held_by_this_task
 from optio_agents.seeds.manifest import SeedManifest, path_of
 from optio_agents.seeds.parts import Cipher
 from optio_agents.seeds.spool import spool
 from optio_agents.seeds.threads import StopFlag, in_thread, to_its_end
-from optio_agents.seeds.writes import check_lease, recorded_blob, store_recorded
+from optio_agents.seeds.writes import recorded_blob, store_recorded
 
 ATTEMPTS = 10
 """How often a merge is done again because another writer was faster."""

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
-COMMAND_GRACE = 30.0
+COMMAND_GRACE = 5.0
 """Seconds that a command on the host gets to end once its caller was cancelled."""
 
 

@@ -25,7 +25,8 @@ from bson import ObjectId
 
 from optio_agents.seeds.blobs import CLEANUP_GRACE, delete_blob, write_blob
 from optio_agents.seeds.documents import object_id, seeds_of, unknown
-from optio_agents.seeds.errors import LeaseLost, SeedChanged
+from optio_agents.seeds.errors import SeedChanged
+from optio_agents.seeds.leases import check_lease, may_write
 from optio_agents.seeds.parts import Cipher
 from optio_agents.seeds.threads import to_its_end
 
@@ -54,9 +55,7 @@ async def update_seed_blob(db: Any, *, prefix: str, suffix: str, seed_id: str, n
     record = await _writes_of(db, prefix, suffix).find_one({"_id": new_blob_id})
     condition: dict[str, Any] = {"_id": oid}
     if record is not None:
-        condition["blobId"] = record["replaces"]
-        if record["holder"] is not None:
-            condition["lease.holder"] = record["holder"]
+        condition |= {"blobId": record["replaces"], **may_write(record["holder"])}
     done = await seeds_of(db, prefix, suffix).update_one(
         condition, [{"$set": {"blobId": new_blob_id, "updatedAt": "$$NOW"}}]
     )
@@ -67,15 +66,6 @@ async def update_seed_blob(db: Any, *, prefix: str, suffix: str, seed_id: str, n
         raise unknown(seed_id)
     check_lease(document, record["holder"])
     raise SeedChanged(seed_id)
-
-
-def check_lease(document: dict[str, Any], holder: str | None) -> None:
-    """Raise `LeaseLost` unless `holder` has the seed's lease, expired or not. `None` holds without a lease."""
-    now_held_by = (document.get("lease") or {}).get("holder")
-    if holder is not None and now_held_by != holder:
-        raise LeaseLost(
-            f"seed {document['_id']} is leased by {now_held_by!r}, no longer by {holder!r}: it was left as it is"
-        )
 
 
 @asynccontextmanager

@@ -181,6 +181,27 @@ def test_an_expired_lease_that_nobody_took_is_good_enough(database: str, tmp_pat
     run(database, tmp_path, scenario)
 
 
+@pytest.mark.parametrize("another", [False, True])
+def test_a_lease_that_was_given_back_counts_until_another_holder_had_the_seed(
+    database: str, tmp_path: Path, another: bool
+) -> None:
+    async def scenario(lab: Lab) -> None:
+        seed_id = await lab.pooled(await lab.host("one", _agent__a="A"))
+        named = {"seed_id": seed_id, **NAMED}
+        await seeds.acquire(lab.db, poolKey="pool", holder="first", **NAMED)
+        await seeds.release(lab.db, holder="first", **named)
+        if another:
+            await asyncio.create_task(seeds.acquire(lab.db, poolKey="pool", holder="second", **NAMED))
+            await seeds.release(lab.db, holder="second", **named)
+            with pytest.raises(seeds.LeaseLost):
+                await lab.overwrite(seed_id, ".agent/a", b"A2")
+        else:
+            await lab.overwrite(seed_id, ".agent/a", b"A2")
+        assert await lab.contents(seed_id) == {".agent/a": "A" if another else "A2"}
+
+    run(database, tmp_path, scenario)
+
+
 # Crashes and purges.
 
 
