@@ -18,6 +18,8 @@ The other modules are the parts of which agent packages are made; `docs/agent-pa
     the sandbox    fs_grants, claustrum
     an agent's TUI tmux_input, input_listener, pane_surfacing
     files          uploads
+    state          seeds (logged-in homes), todos (the agent's checklist), steering (queued messages),
+                   model_probe (which models an account may use)
 
 Names are imported on first use: `optio-agents check` must not pay for Trio, nor a Trio session for asyncssh.
 """
@@ -131,6 +133,14 @@ if TYPE_CHECKING or not install_lazy_imports():
         ControlOption as ControlOption,
         SessionControl as SessionControl,
     )
+    from optio_agents.steering import (
+        BUSY_SEND_VALUES as BUSY_SEND_VALUES,
+        BusySend as BusySend,
+        BusySendDeclaration as BusySendDeclaration,
+        SendOutcome as SendOutcome,
+        Steering as Steering,
+        resolve_busy_send as resolve_busy_send,
+    )
     from optio_agents.task import (
         create_agent_task as create_agent_task,
     )
@@ -149,6 +159,9 @@ if TYPE_CHECKING or not install_lazy_imports():
         browser_shims as browser_shims,
         claustrum as claustrum,
         input_listener as input_listener,
+        model_probe as model_probe,
+        seeds as seeds,
         session_controls as session_controls,
+        steering as steering,
         tmux_input as tmux_input,
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import optio_agents
+
 PACKAGE = """
 from typing import TYPE_CHECKING
 from optio_agents.lazy_imports import install_lazy_imports
@@ -62,9 +64,32 @@ def test_a_package_without_its_source_imports_everything(sample: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["claustrum", "input_listener", "AllowedDir", "check_text"])
+@pytest.mark.parametrize("name", ["seeds", "claustrum", "input_listener", "AllowedDir", "check_text"])
 def test_public_names_are_there_without_an_import_of_their_module(name: str) -> None:
     assert run(f"import optio_agents; print(hasattr(optio_agents, {name!r}))") == "True"
+
+
+PUBLISHED = """
+    AccountInfo AgentInfo AgentSender AllowedDir BUSY_SEND_VALUES BlobCryptoConfigMixin BrowserMode BusySend
+    BusySendDeclaration CALLER_MESSAGE_QUEUE_BOUND CallerMessageCallback ControlOption ControlSettings Conversation
+    ConversationClosed ConversationMode CustomControl CustomControlsConfigMixin CustomOption DELIVERABLE_QUEUE_BOUND
+    DeliverableCallback DeliverableEvent DoneEvent EMPTY ErrorEvent HookCallback HookContext HookContextProtocol
+    LogEvent McpConfigMixin McpServer McpServersProvider NAV_KEYS PermissionDecision PermissionRequest Protocol
+    ProtocolFeatures RESUME_NOTICE ResumeConfigMixin SYSTEM_MESSAGE_PREFIX SeedProvider SeedUnavailableError
+    SendOutcome SessionControl StatusEvent Steering TOOL_VERBOSITIES Text ThinkingVerbosity ToolVerbosity UnknownLine
+    UsageWindow WelcomeCard WelcomeConfigMixin browser_shims build_log_channel_prompt check_text claustrum
+    fetch_deliverable_text get_protocol input_listener is_limited model_probe parse_log_line
+    relativize_deliverable_path resolve_busy_send resolve_mcp_servers resolve_text run_log_protocol_session seeds
+    send_key_to_tmux send_text_to_tmux serialized session_controls start_input_listener steering tmux_input
+    validate_deliverable_path
+"""
+
+
+def test_every_public_name_of_the_published_package_is_public_here() -> None:
+    public = vars(optio_agents)["__all__"]
+    assert set(PUBLISHED.split()) <= set(public)
+    for name in public:
+        assert hasattr(optio_agents, name), name
 
 
 @pytest.mark.parametrize("name", ["fs_grants", "pane_surfacing", "prompt", "uploads", "account", "text"])
