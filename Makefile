@@ -6,7 +6,7 @@ STAMP = $(VENV)/.installed-$(1)
 TEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-worker test test-quick test-random test-agents check format bench bench-quick bench-actors clean
+.PHONY: help demo demo-worker test test-quick test-random test-agents test-packages check format bench bench-quick bench-actors clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,18 +18,22 @@ demo-worker: $(call STAMP,dev) ## The same inside optio: a MongoDB, a worker, ta
 	$(BIN)/python examples/worker_demo.py
 
 test: $(call STAMP,dev) ## Run the whole test suite, with real servers.
-	$(TEST) -m "not agents"
+	$(TEST) -m "not agents and not packages"
 
 test-quick: $(call STAMP,dev) ## Run the tests that need no server and no long search (about two minutes).
-	$(TEST) -q -m "not agents and not servers and not slow" $(ARGS)
+	$(TEST) -q -m "not agents and not packages and not servers and not slow" $(ARGS)
 
 test-random: $(call STAMP,dev) ## Run the property tests on random examples; SEED=N repeats a run.
-	HYPOTHESIS_PROFILE=random $(TEST) -q -m "hypothesis and not agents and not servers" \
+	HYPOTHESIS_PROFILE=random $(TEST) -q -m "hypothesis and not agents and not packages and not servers" \
 	  --hypothesis-seed=$(or $(SEED),$(shell shuf -i 1-1000000000 -n 1))
 
 test-agents: $(call STAMP,dev) ## Run the tests with real agent CLIs, which npm brings into .agents/.
 	$(BIN)/python tests/agents/install.py $(AGENTS)
-	$(TEST) -m agents
+	$(TEST) -m "agents and not packages"
+
+test-packages: $(call STAMP,dev) ## Install the published agent packages beside this one and run two of them (five minutes).
+	$(BIN)/python tests/agents/install.py claude codex
+	$(TEST) -m packages
 
 check: $(call STAMP,dev) ## Check lint, format, types, and the programs and links of the documents.
 	$(BIN)/ruff check .

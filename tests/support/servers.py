@@ -195,6 +195,8 @@ class Mongo:
 
     server: Server
     url: str
+    socket: str
+    """The path of its Unix socket."""
 
 
 @contextmanager
@@ -215,12 +217,13 @@ def running_mongo(directory: Path) -> Iterator[Mongo]:
         str(port),
         "--bind_ip",
         "127.0.0.1",
-        "--nounixsocket",
+        "--unixSocketPrefix",
+        str(directory),
     ]
     server = Server(command, "Waiting for connections", directory / "mongo.log")
     server.start()
     try:
-        yield Mongo(server, f"mongodb://127.0.0.1:{port}")
+        yield Mongo(server, f"mongodb://127.0.0.1:{port}", str(directory / f"mongodb-{port}.sock"))
     finally:
         server.stop()
 
