@@ -53,8 +53,10 @@ class Backlog(Generic[T]):
         self._dropped_in_all = 0
         self._ended = False
         self._changed = trio.Event()
+        self.in_hand: deque[T] = deque()
+        """What its reader has taken and not dealt with, where it says so by taking it from here."""
         self.moves = 0
-        """How often its reader has taken something."""
+        """How often its reader has taken or dealt with something."""
         self.stuck = False
         """Its reader has not moved for a while: it is not waited for."""
 
@@ -67,6 +69,11 @@ class Backlog(Generic[T]):
     def full(self) -> bool:
         """Whether it holds more than its limits allow."""
         return self._items > self._limit or self._size > self._size_limit
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Another value whenever its reader has moved."""
+        return self.moves, len(self.in_hand)
 
     @property
     def ended(self) -> bool:
@@ -144,7 +151,7 @@ class Subscription(AsyncIterator[T]):
     def __init__(self, backlog: Backlog[T], group: Subscribers[T]) -> None:
         self._backlog = backlog
         self._group = group
-        self._batch: deque[T] = deque()
+        self._batch = backlog.in_hand
 
     @property
     def dropped(self) -> int:
@@ -188,7 +195,6 @@ class Subscription(AsyncIterator[T]):
             if batch is None:
                 raise StopAsyncIteration
             self._batch.extend(batch)
-        self._backlog.moves += 1
         return self._batch.popleft()
 
     def close(self) -> None:
@@ -256,15 +262,15 @@ class Subscribers(Generic[T]):
 
     async def room(self) -> None:
         """Wait while a backlog is full whose reader moves. One that does not move is stuck from then on."""
-        while blocking := [(each, each.moves) for each in self._backlogs if each.full and not each.stuck]:
+        while blocking := [(each, each.progress) for each in self._backlogs if each.full and not each.stuck]:
             moved = trio.Event()
             self._room = moved, trio.lowlevel.current_trio_token()
             with trio.move_on_after(self._patience) as patience:
                 await moved.wait()
             self._room = None
             if patience.cancelled_caught:
-                for backlog, moves in blocking:
-                    backlog.stuck = backlog.moves == moves
+                for backlog, progress in blocking:
+                    backlog.stuck = backlog.progress == progress
 
     def end(self) -> None:
         """Nothing more is published."""

@@ -66,7 +66,7 @@ class History(WatchedTurns):
 
     def interrupt(self, choice: int) -> None:
         running, closed = self.turn_state.turn, self.turn_state.closed
-        between = running is None and self.turn_state.state in (State.RUNNING, State.INTERRUPTING)
+        between = running is None and closed is None and len(self.turn_state.steering) > 0
         again = running in self.interrupted_turns
         interrupt = self.new_interrupt()
         written = self.did(self.turns.interrupt(interrupt, 1.0))
@@ -75,10 +75,11 @@ class History(WatchedTurns):
             assert again or {"do": "interrupt"} in written
             assert self.turn_state.state is (State.INTERRUPTING if self.turn_state.ready else State.STARTING)
             open_requests = set(self.offered) - set(self.settled)
-            assert all(self.requests[number].asker for number in open_requests)
+            for request in (self.requests[number] for number in open_requests):
+                assert request.asker is not None or request.turn != running
         elif between:
             # It stops the turn that the agent may still make of what was steered.
-            assert self.turn_state.state is State.INTERRUPTING
+            assert self.turn_state.state is (State.INTERRUPTING if self.turn_state.ready else State.STARTING)
         else:
             assert interrupt in self.receipts
 

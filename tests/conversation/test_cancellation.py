@@ -1,5 +1,5 @@
-"""Cancelled at every step, under 50 schedules: send, ask, interrupt, a permission, close, and the block
-itself.
+"""Cancelled at every step, under 50 schedules: send, ask, interrupt, a permission, turns of the agent's own, close, and
+the block itself.
 
 After each: every send has one end, every permission is settled, the agent is finished, and what the agent
 was told agrees with what the sends were told.
@@ -20,8 +20,10 @@ from optio_agents.conversation import (
     AgentConversation,
     ConversationClosed,
     Fate,
+    Origin,
     PermissionDecision,
     PermissionRequest,
+    QuestionAnswer,
     Sent,
     State,
 )
@@ -64,13 +66,29 @@ async def permitting(conversation: AgentConversation, sents: list[Sent]) -> None
         await conversation.decide(request, PermissionDecision("deny"))
 
 
+async def working_by_itself(conversation: AgentConversation, sents: list[Sent]) -> None:
+    """The agent begins turns by itself, also while something is sent, with requests of its own and of a subagent."""
+    conversation.on_question(lambda request: QuestionAnswer({"q": "yes"}))
+    results = conversation.results()
+    sents.append(await conversation.send("later:say:a+question:why?+say:b later:sub:s+hang say:c"))
+    while (result := await anext(results)).origin is not Origin.AGENT:
+        pass
+    sents.append(await conversation.send("say:d"))
+    await conversation.interrupt()
+    sents.append(await conversation.steer("say:e"))
+    await sents[-1].wait()
+    for request in conversation.permission_requests:
+        await conversation.decide(request, PermissionDecision("deny"))
+    assert result.turn
+
+
 async def closing(conversation: AgentConversation, sents: list[Sent]) -> None:
     sents.append(await conversation.send("hang"))
     sents.append(await conversation.send("say:x"))
     await conversation.close()
 
 
-@pytest.mark.parametrize("part", [sending, asking, interrupting, permitting, closing])
+@pytest.mark.parametrize("part", [sending, asking, interrupting, permitting, working_by_itself, closing])
 def test_cancelled_at_every_step_nothing_is_left_open(part: Part) -> None:
     def build() -> Scenario:
         transport = SimulatedTransport()

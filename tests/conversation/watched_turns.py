@@ -102,7 +102,7 @@ class WatchedTurns:
                 case TurnEnded(result=result):
                     # It is ended by its own end, not by that of another turn.
                     assert result.raw is None or self.named_turn(result.raw) == result.turn
-                    own = result.turn in self.codec.own.values()
+                    own = result.turn in {turn for name, turn in self.codec.own.items() if name[0] != "a"}
                     assert result.origin is (Origin.AGENT if own else Origin.OURS)
                     self.results.append(result)
                 case Offered(number=number, request=request):
@@ -121,8 +121,9 @@ class WatchedTurns:
                     self.deadlines.append(interrupt)
                 case EndBackend():
                     assert self.turn_state.closed is not None
-        if self.turn_state.turn is not None and self.turn_state.state is State.INTERRUPTING:
-            self.interrupted_turns.add(self.turn_state.turn)
+        running = self.turn_state.running
+        if running is not None and running.interrupting:
+            self.interrupted_turns.add(running.number)
         written = [json.loads(line) for line in self.turn_state.codec.take_output().splitlines()]
         for record in written:
             self.note_written(record)

@@ -46,7 +46,7 @@ class SimulatedCodec(Codec):
     def __init__(self) -> None:
         super().__init__()
         self.own: dict[str, int] = {}
-        """The turns that the agent has begun by itself, by the names that it gives them."""
+        """The turns that the agent has begun by itself (w...) or with what was to steer (a...), by its own names."""
 
     def start(self) -> None:
         """Say hello."""
@@ -84,10 +84,10 @@ class SimulatedCodec(Codec):
     def _record(self, record: Record, out: list[Event | Signal]) -> None:
         kind, turn = record.get("say"), record.get("turn")
         is_new = False
-        if kind == "adopted":
+        if kind == "adopted" and "own" not in record:
             turn = self._new_turn()
         elif "own" in record:
-            is_new = kind == "woke" and record["own"] not in self.own
+            is_new = kind in ("woke", "adopted") and record["own"] not in self.own
             turn = self.own[record["own"]] = self._new_turn() if is_new else self.own.get(record["own"], 0)
         out.append(Event(record, turn, record.get("text", "") if kind == "text" else ""))
         if kind == "ready":
@@ -98,7 +98,7 @@ class SimulatedCodec(Codec):
             out.append(TurnBegan(turn))
         elif kind == "woke" and is_new and turn is not None:
             out.append(AgentTurnBegan(turn))
-        elif kind == "adopted" and turn is not None:
+        elif kind == "adopted" and turn is not None and (is_new or "own" not in record):
             out.append(TurnBegan(turn, tuple(record["sends"])))
         elif kind == "asked":
             asker = record.get("asker")
@@ -150,7 +150,7 @@ class SimulatedAgent:
         self._tag: Record = {}
         self._sends: list[int] = []
         self.turn: int | None = None
-        """A turn runs: its number, 0 for one of its own."""
+        """A turn runs: its number, 0 for one that has none because no prompt began it."""
         self.ran: list[str] = []
         """The tools that were allowed, with the input they ran with."""
         self._words: deque[str] = deque()
@@ -159,7 +159,7 @@ class SimulatedAgent:
         self._subagents: set[str] = set()
         self._asked = 0
         self._owns = 0
-        self._highest = 0
+        self._adopted = 0
         self._inputs: dict[str, Record] = {}
 
     @property
@@ -245,16 +245,16 @@ class SimulatedAgent:
             self._begin(prompt["turn"], tag, f"{prompt['text']} {text}", [prompt["send"], *sends])
             out += ({"say": "began", **tag}, *({"say": "folded", "send": send, **tag} for send in sends))
         elif late:
-            self._highest += 1
-            self._begin(self._highest, {"turn": self._highest}, text, sends)
-            out.append({"say": "adopted", "sends": sends})
+            self._adopted += 1
+            self._begin(0, {"own": f"a{self._adopted}"}, text, sends)
+            out.append({"say": "adopted", **self._tag, "sends": sends})
         return out
 
     def _start(self, told: Record) -> list[Record]:
         return [{"say": "ready", "session": self.session}]
 
     def _prompt(self, told: Record) -> list[Record]:
-        if self.turn is not None and "own" in self._tag and self._waiting_prompt is None:
+        if self.turn == 0 and self._waiting_prompt is None:
             if not self._joins:
                 self._waiting_prompt = told
                 return []
@@ -263,7 +263,6 @@ class SimulatedAgent:
             return [{"say": "folded", "send": told["send"], **self._tag}]
         if self.turn is not None:
             return [{"say": "refused", "send": told["send"], "reason": "busy"}]
-        self._highest = told["turn"]
         self._begin(told["turn"], {"turn": told["turn"]}, told["text"], [told["send"]])
         return [{"say": "began", **self._tag}]
 

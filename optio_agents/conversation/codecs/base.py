@@ -123,6 +123,10 @@ class BackgroundChanged(NamedTuple):
     tasks: tuple[BackgroundTask, ...]
 
 
+class LineLost(NamedTuple):
+    """A line that may have been a record could not be read."""
+
+
 class InterruptAcknowledged(NamedTuple):
     """The backend confirms an interrupt (the turn's end follows by itself)."""
 
@@ -142,6 +146,7 @@ Signal = (
     | QuestionAsked
     | RequestWithdrawn
     | BackgroundChanged
+    | LineLost
     | InterruptAcknowledged
 )
 
@@ -203,9 +208,7 @@ class Codec(ABC):
         out: list[Event | Signal] = []
         for record in self._lines.feed(data) if data else self._lines.finish():
             if record.get("type") == UNPARSEABLE:
-                out.append(Event(record, self._current_turn()))
-                if "tail" in record or str(record.get("line")).startswith("{"):
-                    self._lost(record, out)
+                self._unreadable(record, out)
                 continue
             before = len(out)
             try:
@@ -214,8 +217,15 @@ class Codec(ABC):
                 logger.exception("%s: a record that could not be understood", self.name)
                 del out[before:]
                 reason = f"not understood: {type(error).__name__}: {error}"
-                out.append(Event(unparseable(reason, json.dumps(record).encode(), lost=True)))
+                self._unreadable(unparseable(reason, json.dumps(record).encode(), lost=True), out)
         return out
+
+    def _unreadable(self, line: dict[str, Any], out: list[Event | Signal]) -> None:
+        out.append(Event(line, self._current_turn()))
+        if line.get("lost"):
+            out.append(LineLost())
+        if "tail" in line or str(line.get("line")).startswith("{"):
+            self._lost(line, out)
 
     @abstractmethod
     def _record(self, record: dict[str, Any], out: list[Event | Signal]) -> None:

@@ -160,15 +160,19 @@ class ClaudeCodec(Codec):
     # What the agent says.
 
     def _stream_event(self, record: dict[str, Any], out: Out) -> None:
-        text = ""
+        # There is one for each piece of text, so nothing here is called that need not be.
+        turns, text = self._turns_open, ""
         event = record.get("event")
         if isinstance(event, dict) and record.get("parent_tool_use_id") is None:
             delta = event.get("delta")
             if isinstance(delta, dict):
-                text = text_of(delta.get("text"))
+                piece = delta.get("text")
+                if isinstance(piece, str):
+                    text = piece
             elif event.get("type") == "message_start":
                 self._streamed = _message_id(event)
-        out.append(Event(record, self._turn_of(record), text))
+        turn = turns.of(record) if "user_message_uuids" in record else turns.current
+        out.append(Event(record, turn, text))
 
     def _assistant(self, record: dict[str, Any], out: Out) -> None:
         shown = ""

@@ -37,18 +37,13 @@ class ClaudeTurns:
         """The turn of the outstanding prompt."""
         self.own: int | None = None
         """A turn that the agent has begun by itself."""
+        self.current: int | None = None
+        """The turn on which the agent works: its own, else ours once it has begun."""
         self._send = 0  # that of the outstanding prompt
         self._began = False  # the agent works on ours
         self._named = False  # the agent has told what becomes of the message
         self._messages: dict[str, int] = {}  # the turns of the last messages, by uuid
         self._steers: dict[str, int] = {}  # by uuid, oldest first: sends whose turn is not known yet
-
-    @property
-    def current(self) -> int | None:
-        """The turn on which the agent works."""
-        if self.own is not None:
-            return self.own
-        return self.ours if self._began else None
 
     def prompt(self, send: int, message: str) -> int:
         """A prompt was written; its turn."""
@@ -56,6 +51,7 @@ class ClaudeTurns:
         self._began = self._named = False
         self._send = send
         self._belongs([message], self.ours)
+        self._look()
         return self.ours
 
     def steer(self, send: int, message: str) -> None:
@@ -64,6 +60,8 @@ class ClaudeTurns:
 
     def of(self, record: dict[str, Any]) -> int | None:
         """The turn of a record: the one that it names, else the current one."""
+        if "user_message_uuids" not in record:
+            return self.current
         for name in names_in(record):
             if name in self._messages:
                 return self._messages[name]
@@ -139,9 +137,13 @@ class ClaudeTurns:
             self._belongs(self._steers, self.ours)
             out.append(TurnBegan(self.ours, tuple(self._steers.values())))
             self._steers.clear()
+        self._look()
 
     def _names_ours(self, names: Iterable[str]) -> bool:
         return self.ours is not None and any(self._messages.get(name) == self.ours for name in names)
+
+    def _look(self) -> None:
+        self.current = self.own if self.own is not None else self.ours if self._began else None
 
     def _begin_ours(self, out: Out) -> None:
         self.own = None
@@ -149,15 +151,18 @@ class ClaudeTurns:
             self._began = True
             self._answer.restart()
             out.append(TurnBegan(self.ours))
+        self._look()
 
     def _begin_own(self, out: Out) -> None:
         self.own = self._new_turn()
         self._answer.restart()
         out.append(AgentTurnBegan(self.own))
+        self._look()
 
     def _end_ours(self) -> None:
         self.ours = None
         self._began = self._named = False
+        self._look()
 
     def _belongs(self, messages: Iterable[str], turn: int) -> None:
         recent = list(self._messages.items())[-MESSAGES_KEPT:]

@@ -19,6 +19,9 @@ HEAD_LIMIT = 500
 UNPARSEABLE = "x-optio-unparseable"
 
 
+_raw_decode = json.JSONDecoder().raw_decode
+"""Half of what `json.loads` takes for a line of bytes of an agent's usual size; what it refuses is looked at again."""
+
 SEARCHES = 8
 """At how many places of a line a record is looked for that has other text before it."""
 
@@ -87,11 +90,16 @@ class JsonLines:
             if self._size or len(line) > self._limit:
                 records += self._finish(line)
             elif line and not line.isspace():
-                record = decode_line(line)
-                if "lost" in record:
+                try:
+                    text = line.decode()
+                    record, end = _raw_decode(text)
+                except (ValueError, RecursionError):
                     records += decode_mixed(line)
-                else:
+                    continue
+                if type(record) is dict and end == len(text):
                     records.append(record)
+                else:
+                    records += decode_mixed(line)
         self._keep(rest)
         return records
 

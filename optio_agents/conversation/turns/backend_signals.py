@@ -15,6 +15,7 @@ from optio_agents.conversation.codecs.base import (
     BackgroundChanged,
     Folded,
     InterruptAcknowledged,
+    LineLost,
     PermissionAsked,
     QuestionAsked,
     Ready,
@@ -202,6 +203,13 @@ def background_changed(turn_state: TurnState, signal: BackgroundChanged) -> list
     return []
 
 
+def line_lost(turn_state: TurnState, signal: LineLost) -> list[Effect]:
+    """Counted, for the result of the turn."""
+    if turn_state.running is not None:
+        turn_state.running.lost_lines += 1
+    return []
+
+
 def interrupt_acknowledged(turn_state: TurnState, signal: InterruptAcknowledged) -> list[Effect]:
     """Remembered for the receipt."""
     if (turn := turn_state.unended(signal.turn)) is not None:
@@ -222,5 +230,6 @@ RULES: dict[type[Any], Callable[[TurnState, Any], list[Effect]]] = {
     QuestionAsked: asked,
     RequestWithdrawn: request_withdrawn,
     BackgroundChanged: background_changed,
+    LineLost: line_lost,
     InterruptAcknowledged: interrupt_acknowledged,
 }

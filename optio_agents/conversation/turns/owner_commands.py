@@ -22,7 +22,6 @@ the end nothing is open.
 from __future__ import annotations
 
 from optio_agents.conversation.codecs.base import ESSENTIAL
-from optio_agents.conversation.codecs.json_lines import UNPARSEABLE
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.turns.backend_signals import INTERRUPTED_UNSENT, RULES
@@ -150,16 +149,12 @@ class Turns:
     def receive(self, data: bytes) -> list[Effect]:
         """What the backend printed (`b""`: it will print no more)."""
         out: list[Effect] = []
-        event = 0  # where the last event stands: a signal follows the event that it was read from
         for item in self._codec.receive(data):
             if type(item) is Event:
-                event = len(out)
                 out.append(item)
-                if item.raw.get("lost") and item.raw.get("type") == UNPARSEABLE and self.turn_state.running:
-                    self.turn_state.running.lost_lines += 1
                 continue
-            if type(item) in ESSENTIAL and event < len(out) and isinstance(found := out[event], Event):
-                out[event] = found._replace(kept=True)
+            if type(item) in ESSENTIAL:
+                _keep_last_event(out)
             out += RULES[type(item)](self.turn_state, item)
         return out
 
@@ -203,3 +198,12 @@ class Turns:
 
     def _receipt(self, kind: InterruptKind, *, acknowledged: bool = False) -> InterruptReceipt:
         return InterruptReceipt(kind, queued=self.turn_state.queued, acknowledged=acknowledged)
+
+
+def _keep_last_event(effects: list[Effect]) -> None:
+    """Mark the event from which a signal was read: the last one before it."""
+    for place in reversed(range(len(effects))):
+        effect = effects[place]
+        if isinstance(effect, Event):
+            effects[place] = effect._replace(kept=True)
+            return

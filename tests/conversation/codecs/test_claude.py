@@ -304,7 +304,7 @@ def test_a_request_that_is_longer_than_a_line_may_be_is_answered() -> None:
     peer = Peer()
     peer.running()
     request = {"subtype": "can_use_tool", "tool_name": "Write", "input": {"content": "z" * LINE_LIMIT}}
-    (event,) = peer.say(type="control_request", request_id="P1", request=request)
+    (event, *_) = peer.say(type="control_request", request_id="P1", request=request)
     assert (event.raw["type"], event.raw["lost"]) == ("x-optio-unparseable", True)
     assert peer.answered() == {
         "subtype": "error",
@@ -319,7 +319,7 @@ def test_a_result_that_is_longer_than_a_line_may_be_fails_its_turn(place: str) -
     peer.running()
     long = {"result": "z" * LINE_LIMIT}
     record = {"type": "result", **long} if place == "first" else {**long, "type": "result"}
-    _, end = peer.say(**record)
+    (*_, end) = peer.say(**record)
     assert (end.turn, end.status) == (1, TurnStatus.FAILED)
 
 

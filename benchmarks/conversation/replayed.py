@@ -1,16 +1,9 @@
-"""How fast events pass through a conversation, and what a subscriber that hangs costs.
-
-    python -m benchmarks.conversation [EVENTS]
-
-Measured against the least that any program would do with an agent's output: split it into lines and decode
-each one's JSON. Prints one JSON object; the ratios are what to trust, the times depend on the machine.
-"""
+"""Events through a conversation whose agent is a recording, against splitting and decoding the same bytes."""
 
 from __future__ import annotations
 
 import json
 import resource
-import sys
 import time
 
 import trio
@@ -136,16 +129,15 @@ async def through_conversation(output: bytes, events: int, *, hanging: int) -> f
     return elapsed
 
 
-def main() -> None:
-    """Measure, and print the figures."""
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+def measure(events: int) -> dict[str, float]:
+    """The figures, by their names."""
     output = make_output(events)
     decode = min(decode_only(output) for _ in range(3))
     plain = min(trio.run(lambda: through_conversation(output, events, hanging=0)) for _ in range(3))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     beside = min(trio.run(lambda: through_conversation(output, events, hanging=3)) for _ in range(3))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    figures = {
+    return {
         "events": events,
         "megabytes": round(len(output) / 1e6, 1),
         "decode_only_seconds": round(decode, 3),
@@ -154,8 +146,3 @@ def main() -> None:
         "with_three_that_hang_seconds": round(beside, 3),
         "peak_growth_with_three_that_hang_mb": round((after - before) / 1024, 1),
     }
-    print(json.dumps(figures, indent=2))
-
-
-if __name__ == "__main__":
-    main()
