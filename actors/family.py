@@ -48,10 +48,12 @@ class Family:
         strategy: Strategy,
         intensity: Intensity,
         on_failure: Callable[[Ref[Any], Exit], None] | None,
+        stop_in_order: bool | None = None,
     ) -> None:
         self.name = name
         self.strategy = strategy
         self.intensity = intensity
+        self._in_order = strategy is not Strategy.ONE_FOR_ONE if stop_in_order is None else stop_in_order
         self.children: dict[str, TaskCell[Any] | InlineCell[Any]] = {}
         self.cell: Cell[Any] | None = None  # the supervisor's own, if it is nested
         self.thread = get_ident()
@@ -168,7 +170,7 @@ class Family:
                 self._begin_rest(child, f"supervisor {self.name!r} is run again")
             else:
                 child.stop(f"supervisor {self.name!r} is being left", drain=drain)
-            if self.strategy is not Strategy.ONE_FOR_ONE:
+            if self._in_order:
                 await self._over(child)
         for child in children:
             await self._over(child)

@@ -195,6 +195,7 @@ class Supervisor:
         intensity: Intensity = DEFAULT_INTENSITY,
         stop_timeout: float | None = None,
         start_timeout: float | None = None,
+        stop_in_order: bool | None = None,
         restart: Restart = Restart.TRANSIENT,
         on_failure: Callable[[Ref[Any], Exit], None] | None = None,
     ) -> Supervisor:
@@ -206,7 +207,7 @@ class Supervisor:
         """
         on_failure = on_failure or self._on_failure
         nested = Supervisor(
-            Family(name, strategy, intensity, on_failure),
+            Family(name, strategy, intensity, on_failure, stop_in_order),
             stop_timeout=self._stop_timeout if stop_timeout is None else stop_timeout,
             start_timeout=self._start_timeout if start_timeout is None else start_timeout,
             on_failure=on_failure,
@@ -248,6 +249,7 @@ def open_supervisor(
     intensity: Intensity = DEFAULT_INTENSITY,
     stop_timeout: float = 5.0,
     start_timeout: float = 60.0,
+    stop_in_order: bool | None = None,
     on_failure: Callable[[Ref[Any], Exit], None] | None = None,
     on_dead_letter: Callable[[DeadLetter], None] | None = None,
     hooks: Hooks | None = None,
@@ -266,6 +268,8 @@ def open_supervisor(
         stop_timeout: Seconds that each child's ordered stop may take before it is cancelled.
         start_timeout: Seconds that a restarted child may take to become ready, if it was ready in an earlier run. One
             that takes longer has failed again, with `StartTimeout`.
+        stop_in_order: Whether children are stopped one after another, the last one first, or all at once; by default it
+            follows from the strategy.
         on_failure: Called with each failure of a child that was ready. Must not block or raise.
         on_dead_letter: Called with each message that was accepted and not handled. Must not block or raise.
         hooks: For tracing, see `actors.hooks`.
@@ -274,7 +278,7 @@ def open_supervisor(
         Escalated: a child failed more often than the intensity allows (then the block is cancelled), or a child that
             is not `TEMPORARY` failed while it was stopped.
     """
-    family = Family(name, strategy, intensity, on_failure)
+    family = Family(name, strategy, intensity, on_failure, stop_in_order)
     supervisor = Supervisor(
         family,
         stop_timeout=stop_timeout,

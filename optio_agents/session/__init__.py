@@ -4,6 +4,7 @@ driver        from the first step to the outcome        topology    the actors, 
 conclusion    turns exceptions into what the caller sees
 resolver      receives every fact, acts on the verdict  verdict     the decision table
 tailer        reads the log                             parser      turns its lines into effects
+cursor        where reading stands                      reading     what the tailer tells the parser
 work_queue    items that wait for a callback            spool       ... in memory first, then in a file
 fetcher       opens and hands over deliverables         deliverable one opened deliverable
 callers       on_caller_message                         sender      messages to the agent

@@ -21,7 +21,7 @@ from optio_agents.session.last_hook import LastHook
 from optio_agents.session.outcome import SessionOutcome
 from optio_agents.session.plan import Plan
 from optio_agents.session.recorder import Recorder
-from optio_agents.session.resolver import Resolver
+from optio_agents.session.resolver import Resolver, resolve
 from optio_agents.session.topology import Topology
 from optio_agents.session.verdict import CancelAsked, Judge
 
@@ -78,18 +78,24 @@ class SessionDriver:
 
     async def _run_actors(self) -> None:
         plan, started = self._plan, trio.current_time()
-        async with actors.open_supervisor(
-            name="session",
-            intensity=NO_RESTARTS,
-            stop_timeout=plan.options.drain_timeout,
-            on_failure=self._note_lost_log,
-        ) as supervisor:
+        async with (
+            actors.open_supervisor(
+                name="session",
+                intensity=NO_RESTARTS,
+                stop_timeout=plan.options.drain_timeout,
+                stop_in_order=True,  # the resolver comes first and ends last: it hears what the others' ends bring up
+                on_failure=self._note_lost_log,
+            ) as supervisor
+        ):
+            resolver = await supervisor.start(
+                actors.inline(resolve, self._resolver), name="resolver", restart=actors.TRANSIENT
+            )
             watcher = supervisor.start_soon(
-                actors.actor(watch, plan.boundary, plan.ctx, self._resolver.hear),
+                actors.actor(watch, plan.boundary, plan.ctx, resolver.try_tell),
                 name="watch",
                 restart=actors.TRANSIENT,
             )
-            self._topology = Topology(plan, supervisor, self._resolver.hear, self._resolver.received)
+            self._topology = Topology(plan, supervisor, resolver.try_tell, self._resolver.received)
             if plan.keywords:
                 self._resolver.finish_log = self._topology.cursor.finish
             try:

@@ -1,19 +1,20 @@
-"""The parser: turns windows of the log into effects, in log order, and never waits for any of them.
+"""The parser: the actor that turns windows of the log into effects, in log order, and never waits for any of them.
 
-It is no actor, the tailer calls it: a mailbox between the two cost a turn of the loop for each line of an agent that
-writes now and then, and an actor for each session.
+It has no task: the tailer's `tell` runs it. A mailbox between two tasks would cost a turn of the loop for each line of
+an agent that writes now and then.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 import trio
 
+import actors
 from optio_agents.hosts.base import LINE_LIMIT, Window
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.features import ProtocolFeatures
@@ -36,6 +37,7 @@ from optio_agents.protocol.parser import (
 from optio_agents.protocol.paths import locate
 from optio_agents.protocol.rejections import DeliverableRejected
 from optio_agents.protocol.scanner import Record, Scanner
+from optio_agents.session.cursor import Cursor
 from optio_agents.session.events import (
     AttentionAsked,
     BrowserAsked,
@@ -44,6 +46,7 @@ from optio_agents.session.events import (
     LineHinted,
 )
 from optio_agents.session.log_order import LogOrder
+from optio_agents.session.reading import Reading, Signal
 from optio_agents.session.recorder import Recorder
 from optio_agents.session.verdict import DoneSeen, ErrorSeen, Fact, LogEnded
 from optio_agents.session.work_queue import WorkQueue
@@ -74,15 +77,21 @@ class WorkQueues:
     order: LogOrder
     """Of all three."""
 
-    man: Callable[[WorkQueue[Any]], Awaitable[None]]
+    start_worker: Callable[[WorkQueue[Any]], None]
     """Starts a queue's actor. Most sessions need none of the four most of the time."""
 
-    hint: Callable[[str], Awaitable[bool]]
+    hint: Callable[[str], bool]
     """Tells the agent something if its channel has room; returns whether it had."""
 
     def all(self) -> tuple[WorkQueue[Any], ...]:
         """Every queue."""
         return self.deliverables, self.callers, *self.context_calls.values()
+
+    async def room(self) -> None:
+        """Wait for the queues, see `WorkQueue.room`."""
+        for queue in self.all():
+            if queue.spool.crowded:
+                await queue.room()
 
     def call_context(self, keyword: str, arguments: list[Any], size: int) -> None:
         """Put a call of the ctx into the queue of its keyword, and note its place in the log."""
@@ -100,7 +109,8 @@ class Parser:
         queues: the queues behind this one.
         recorder: the session's record.
         workdir: to relate announced paths to.
-        tell: lets the resolver hear a fact; never waits.
+        cursor: where reading stands, moved when a window has been handled.
+        tell: tells the resolver a fact; never waits.
         every: each line is reported.
     """
 
@@ -112,6 +122,7 @@ class Parser:
         queues: WorkQueues,
         recorder: Recorder,
         workdir: str,
+        cursor: Cursor,
         tell: Callable[[Fact], None],
         *,
         every: bool = False,
@@ -123,22 +134,35 @@ class Parser:
         self._queues = queues
         self._recorder = recorder
         self._workdir = workdir
-        self.tell = tell
+        self._cursor = cursor
+        self._tell = tell
         self._every = every
         self._hinted = False
         self._hint: tuple[str, str] | None = None  # a near miss, and what to tell the agent about it
+        self._window: Window | None = None  # not wholly handled yet
+        self._start = 0  # of what is left of it
 
-    @property
-    def due(self) -> float:
-        """When held-back progress has to go out, on Trio's clock; infinity if there is none."""
+    def handle(self, message: Reading) -> None:
+        """Handle one window, or go on with one. After DONE or ERROR nothing counts."""
+        if self._cursor.is_over:
+            return
+        if isinstance(message, Window):
+            if not self._take_progress(message):
+                self._begin(message)
+        elif message is Signal.GO_ON:
+            self._go_on()
+        else:
+            self.flush()
+            if message is Signal.LOG_ENDED:
+                self._tell(LogEnded())
         due = self._fold.due
-        return inf if due is None else due
+        self._cursor.due = inf if due is None else due
 
-    def take_progress(self, window: Window) -> bool:
+    def _take_progress(self, window: Window) -> bool:
         """Handle a window of one line that is nothing but progress, as most are of an agent that writes now and then.
 
         Returns:
-            Whether it was. If not, nothing was done, and `take` is to be called with the same window.
+            Whether it was. If not, nothing was done.
         """
         data = window.data
         if window.cut or window.lost or window.growing or data.find(b"\n") != len(data) - 1:
@@ -149,18 +173,16 @@ class Parser:
             if not isinstance(event, UnknownLine):
                 return False
             if not line or line.isspace():
+                self._cursor.position = window.end
                 return True
             if not self._hinted and near_miss(line, self._features) is not None:
                 return False
         self._recorder.lines += 1
         self._report(self._fold.report(*message_of(event), trio.current_time()))
+        self._cursor.position = window.end
         return True
 
-    async def take(self, window: Window) -> Fact | None:
-        """Handle a window's lines. If DONE or ERROR was among them, it is returned, and nothing after it counts.
-
-        Other tasks get their turn in the middle of a window that holds much to do.
-        """
+    def _begin(self, window: Window) -> None:
         recorder = self._recorder
         recorder.cut_lines += window.cut
         if window.lost:
@@ -168,22 +190,49 @@ class Parser:
             recorder.problem(f"{window.lost} bytes of the log were gone before they could be read")
         if window.growing:
             recorder.problem("The log is still being written after the agent's end; the rest was not read")
-        fact = await self._handle(window.data)
+        self._window, self._start = window, 0
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Handle the next slice of the window in hand. The tailer asks for the rest when others had their turn."""
+        window, start = self._window, self._start
+        if window is None:
+            return
+        data, scanner = window.data, self._scanner
+        end = len(data) if not self._every else _line_end(data, start + EVERY_SLICE)
+        piece = data if end == len(data) else data[:end]
+        records = scanner.scan(piece, start, limit=SLICE)
+        fact = self._act_upon(records, scanner.consumed - start)
+        self._start = scanner.consumed
+        self._cursor.is_unfinished = not (fact is not None or scanner.ended or self._start == len(data))
+        if not self._cursor.is_unfinished:
+            self._finish(window, fact)
+
+    def _finish(self, window: Window, fact: Fact | None) -> None:
+        """The window in hand is handled."""
+        self._window = None
         if not self._hinted:
             self._look_for_near_miss(window)
-        return fact
+        self._cursor.position = window.end
+        self._see_to_queues()
+        if fact is not None:
+            self._cursor.is_over = True
+            self._tell(fact)
 
-    async def _handle(self, data: bytes) -> Fact | None:
-        scanner, start = self._scanner, 0
-        while True:
-            end = len(data) if not self._every else _line_end(data, start + EVERY_SLICE)
-            piece = data if end == len(data) else data[:end]
-            records = scanner.scan(piece, start, limit=SLICE)
-            fact = self._act_upon(records, scanner.consumed - start)
-            start = scanner.consumed
-            if fact is not None or scanner.ended or start == len(data):
-                return fact
-            await trio.lowlevel.checkpoint()
+    def _see_to_queues(self) -> None:
+        """Start the actors of queues that have got their first item, and tell the agent of a near miss."""
+        is_crowded = False
+        for queue in self._queues.all():
+            is_crowded = is_crowded or queue.spool.crowded
+            if queue.is_unmanned:
+                self._queues.start_worker(queue)
+        self._cursor.is_crowded = is_crowded
+        if self._hint is not None and not self._hinted:
+            line, text = self._hint
+            self._hinted = self._queues.hint(text)
+            if self._hinted:
+                self._recorder.emit(LineHinted(line, text))
+        self._hint = None
 
     def _act_upon(self, records: list[Record], size: int) -> Fact | None:
         """Deal with records that were made of `size` bytes."""
@@ -207,34 +256,6 @@ class Parser:
     def flush(self) -> None:
         """Report what was held back."""
         self._report(self._fold.flush(trio.current_time()))
-
-    def ends_session(self, partial: bytes) -> bool:
-        """Whether an unterminated last line would end the session, if it is all that comes."""
-        line = partial[:LINE_LIMIT].decode("utf-8", "replace")
-        return isinstance(self._parse(line), DoneEvent | ErrorEvent)
-
-    async def see_to_queues(self) -> None:
-        """Start the actors of queues that have got their first item, and tell the agent of a near miss."""
-        for queue in self._queues.all():
-            if queue.is_unmanned:
-                await self._queues.man(queue)
-        if self._hint is not None and not self._hinted:
-            line, text = self._hint
-            self._hinted = await self._queues.hint(text)
-            if self._hinted:
-                self._recorder.emit(LineHinted(line, text))
-        self._hint = None
-
-    async def room(self) -> None:
-        """Wait for the queues, see `WorkQueue.room`."""
-        for queue in self._queues.all():
-            if queue.spool.crowded:
-                await queue.room()
-
-    def end(self) -> None:
-        """The log has ended."""
-        self.flush()
-        self.tell(LogEnded())
 
     def _report(self, calls: list[tuple[float | None, str]]) -> None:
         progress = self._recorder.progress
@@ -303,3 +324,14 @@ class Parser:
 def _line_end(data: bytes, place: int) -> int:
     """The end of the line that `place` lies in."""
     return data.find(b"\n", place) + 1 or len(data)
+
+
+def parse(me: actors.InlineMe[Reading], parser: Parser) -> Callable[[Reading], None]:
+    """The actor around `Parser`."""
+    return parser.handle
+
+
+def ends_session(features: ProtocolFeatures, partial: bytes) -> bool:
+    """Whether an unterminated last line would end the session, if it is all that comes."""
+    line = partial[:LINE_LIMIT].decode("utf-8", "replace")
+    return isinstance(line_parser(features)(line), DoneEvent | ErrorEvent)

@@ -1,4 +1,4 @@
-"""The resolver: where every fact about a session arrives, in one order, and what follows from it."""
+"""The resolver: the actor that every fact about a session is told, in one order, and what follows from each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import trio
 
+import actors
 from optio_agents.session.verdict import CancelAsked, Fact, Judge, LogEnded, Phase
 
 SLOWEST_LINK = 16 * 1024
@@ -16,8 +17,8 @@ takes for it. Slower ones count as standing still, so that a host cannot hold up
 class Resolver:
     """Lets the judge hear facts and acts upon where the judge stands. One per session.
 
-    It is no actor: whoever knows a fact calls `hear`, which never waits. All of them run in one thread, so that facts
-    come in one order by themselves; a mailbox would only put turns of the loop between a fact and what follows from it.
+    It never waits, so it is an actor without a task: a fact is judged before the `tell` of the actor that found it
+    returns, and no turn of the loop passes between a fact and what follows from it.
 
     Args:
         judge: decides.
@@ -32,7 +33,7 @@ class Resolver:
         self.draining = trio.CancelScope()
         """The drain: cancelled when optio asks for the end."""
         self.finish_log: Callable[[], None] | None = None
-        """Has the log read to its end, after which somebody says `LogEnded`. Without a log there is nothing to read."""
+        """Has the log read to its end, after which the parser says `LogEnded`. `None` without a log."""
 
     def received(self, size: int) -> None:
         """More of an announced file has arrived: a drain over a slow link that is steady is not late."""
@@ -54,3 +55,8 @@ class Resolver:
             self.stage.cancel(reason=judge.verdict.message)
         if isinstance(fact, CancelAsked):
             self.draining.cancel(reason="optio asked for the end")
+
+
+def resolve(me: actors.InlineMe[Fact], resolver: Resolver) -> Callable[[Fact], None]:
+    """The actor around `Resolver`."""
+    return resolver.hear

@@ -1,14 +1,16 @@
-"""The tailer: the actor that follows the log. What it reads, the parser puts where it belongs, at once."""
+"""The tailer: the actor that follows the log, and tells the parser each piece of it."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Never
 
 import trio
 
 import actors
-from optio_agents.hosts.base import LOG_START, LogLost, LogPosition, LogReader, SessionHost, Window
-from optio_agents.session.parser import Parser
+from optio_agents.hosts.base import LogLost, LogReader, SessionHost, Window
+from optio_agents.session.cursor import Cursor
+from optio_agents.session.reading import Reading, Signal
 
 READER_RESTARTS = actors.Intensity(
     restarts=7, seconds=60.0, backoff=actors.Backoff(first=0.1), causes=(LogLost,)
@@ -17,64 +19,69 @@ READER_RESTARTS = actors.Intensity(
 which a dropped connection needs to come back. A failure of anything else is not tried again."""
 
 
-class Cursor:
-    """Where reading stands. It outlives the tailer: a restarted one goes on here, so each line is handled once."""
-
-    def __init__(self) -> None:
-        self.position: LogPosition = LOG_START
-        self._finishing = False
-        self._reader: LogReader | None = None
-
-    def finish(self) -> None:
-        """Nothing more will be written: read to the end, then tell the resolver. Idempotent."""
-        self._finishing = True
-        if self._reader is not None:
-            self._reader.finish()
-
-    def attach(self, reader: LogReader | None) -> None:
-        """A tailer has opened (or closed, `None`) its reader."""
-        self._reader = reader
-        if reader is not None and self._finishing:
-            reader.finish()
-
-
-async def tail(me: actors.Me[Never], host: SessionHost, cursor: Cursor, parser: Parser) -> None:
+async def tail(
+    me: actors.Me[Never],
+    host: SessionHost,
+    cursor: Cursor,
+    parser: actors.Ref[Reading],
+    ends_session: Callable[[bytes], bool],
+    room: Callable[[], Awaitable[None]],
+) -> None:
     """Read on from the cursor until the log ends, or holds what ends the session.
 
     Crowded queues are backpressure: what is not read stays in the file.
 
+    Args:
+        host: where the log is.
+        cursor: where reading stands.
+        parser: is told each window.
+        ends_session: whether an unterminated last line would end the session.
+        room: waits for the queues.
+
     Raises:
         LogLost: the log cannot be read at present. The supervisor starts a new tailer, which resumes.
     """
-    async with host.open_log(cursor.position, settled=parser.ends_session) as reader:
+    async with host.open_log(cursor.position, settled=ends_session) as reader:
         cursor.attach(reader)
         try:
             me.ready()
-            while (window := await _next_window(reader, cursor, parser)) is not None:
-                fact = await parser.take(window)
-                cursor.position = window.end
-                await parser.see_to_queues()
-                if fact is not None:
-                    parser.tell(fact)
-                    return
-                await parser.room()
+            if await _read_on(reader, cursor, parser, room):
+                return
         finally:
             cursor.attach(None)
-    parser.end()
+    parser.try_tell(Signal.LOG_ENDED)
 
 
-async def _next_window(reader: LogReader, cursor: Cursor, parser: Parser) -> Window | None:
-    """Read on to the next window that is more than progress. Held-back progress goes out when it is due."""
+async def _read_on(
+    reader: LogReader, cursor: Cursor, parser: actors.Ref[Reading], room: Callable[[], Awaitable[None]]
+) -> bool:
+    """Tell the parser each window. Returns whether the log holds what ends the session; else it has ended.
+
+    A window of one line is told while this task sleeps. It wakes if there is something to wait for, and when held-back
+    progress is due.
+    """
 
     def take(window: Window) -> bool:
-        if not parser.take_progress(window):
+        data = window.data
+        if window.cut or window.lost or window.growing or data.find(b"\n") != len(data) - 1:
             return False
-        cursor.position = window.end
-        flushing.deadline = parser.due
+        parser.try_tell(window)
+        if cursor.needs_the_tailer:
+            sleeping.cancel(reason="the parser needs the tailer")
+        else:
+            sleeping.deadline = cursor.due
         return True
 
-    while True:
-        with trio.CancelScope(deadline=parser.due) as flushing:
-            return await reader.read(take)
-        if parser.due <= trio.current_time():  # it may have been put off while this task was being woken
-            parser.flush()
+    while not cursor.is_over:
+        with trio.CancelScope(deadline=cursor.due) as sleeping:
+            window = await reader.read(take)
+            if window is None:
+                return False
+            parser.try_tell(window)
+        if cursor.due <= trio.current_time():  # it may have been put off while this task was being woken
+            parser.try_tell(Signal.FLUSH)
+        while cursor.is_unfinished:
+            await trio.lowlevel.checkpoint()
+            parser.try_tell(Signal.GO_ON)
+        await room()
+    return True

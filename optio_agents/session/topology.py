@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Never
 
 import actors
@@ -13,12 +14,14 @@ from optio_agents.session.body import run_body
 from optio_agents.session.callers import Callers
 from optio_agents.session.cancel_watch import is_cancelled
 from optio_agents.session.context_calls import METHODS, ContextCalls
+from optio_agents.session.cursor import Cursor
 from optio_agents.session.fetcher import Fetcher
 from optio_agents.session.log_order import LogOrder
-from optio_agents.session.parser import Parser, WorkQueues
+from optio_agents.session.parser import Parser, WorkQueues, ends_session, parse
 from optio_agents.session.plan import Plan
+from optio_agents.session.reading import Reading
 from optio_agents.session.sender import Sender, send
-from optio_agents.session.tailer import READER_RESTARTS, Cursor, tail
+from optio_agents.session.tailer import READER_RESTARTS, tail
 from optio_agents.session.verdict import CancelAsked, Fact
 from optio_agents.session.work_queue import WorkQueue, work_off
 
@@ -37,17 +40,19 @@ class Topology:
     """Starts the actors of one session and ends them in order.
 
     ```
-     optio.log ─bytes→ tailer (parser) ─→ the resolver
-                                       ├→ fetcher  ─→ on_deliverable ─→ sender ─→ the agent
-                                       ├→ callers  ─→ on_caller_message ─┘
-                                       ├→ attention, browser, client_message ─→ ctx
-                                       └→ progress (a plain call) ─→ ctx
+     optio.log ─bytes→ tailer ─windows→ parser ─facts→ resolver ─→ the outcome
+                                           ├→ fetcher  ─→ on_deliverable ─→ sender ─→ the agent
+                                           ├→ callers  ─→ on_caller_message ─┘
+                                           ├→ attention, browser, client_message ─→ ctx
+                                           └→ progress (a plain call) ─→ ctx
     ```
+
+    Each name is an actor. The parser and the resolver never wait, and have no task.
 
     Args:
         plan: what the session runs with.
         supervisor: owns the actors.
-        tell: lets the resolver hear a fact; never waits.
+        tell: tells the resolver a fact; never waits.
         received: hears how many bytes of an announced file have arrived.
     """
 
@@ -74,6 +79,7 @@ class Topology:
         )
         self._sender: actors.Ref[str] | None = None
         self._tailer: actors.Ref[Never] | None = None
+        self._parser: actors.Ref[Reading] | None = None
         self._body: actors.Ref[Any] | None = None
 
     async def start(self) -> None:
@@ -139,11 +145,12 @@ class Topology:
 
         Cancelled, not stopped: a stop would wait for a body that goes on working.
         """
-        for ref in (self._tailer, *(queue.ref for queue in self._queues), self._sender, self._body):
+        ours = (self._tailer, self._parser, *(queue.ref for queue in self._queues), self._sender, self._body)
+        for ref in ours:
             if ref is not None:
                 ref.cancel("the session ends")
 
-    async def _man(self, queue: WorkQueue[Any]) -> None:
+    def _start_worker_of(self, queue: WorkQueue[Any]) -> None:
         """Start the actor of a queue that has got its first item."""
         plan = self._plan
         grace = plan.options.cancel_grace
@@ -153,17 +160,17 @@ class Topology:
                 plan.session_host,
                 plan.hook_context,
                 plan.recorder,
-                await self._channel(),
+                self._channel(),
                 plan.options,
                 on_received=self._received,
                 on_text=plan.hooks.on_deliverable,
                 on_file=plan.hooks.on_deliverable_file,
             )
-            await self._start_worker("fetcher", queue, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
+            self._start_worker("fetcher", queue, fetcher.handle, DELIVERABLE_QUEUE_BOUND)
         elif queue is self._callers:
-            callback, channel = plan.hooks.on_caller_message, await self._channel()
+            callback, channel = plan.hooks.on_caller_message, self._channel()
             callers = Callers(plan.boundary, plan.hook_context, plan.recorder, callback, channel, grace)
-            await self._start_worker("callers", queue, callers.handle, MESSAGE_BATCH)
+            self._start_worker("callers", queue, callers.handle, MESSAGE_BATCH)
         else:
             keyword = next(name for name, each in self._context_calls.items() if each is queue)
             calls = ContextCalls(
@@ -175,14 +182,14 @@ class Topology:
                 rewrite=plan.hooks.browser_url_rewrite,
                 grace=grace,
             )
-            await self._start_worker(keyword.lower(), queue, calls.handle, 1)
+            self._start_worker(keyword.lower(), queue, calls.handle, 1)
 
-    async def _channel(self) -> actors.Ref[str]:
-        """The sender, started when somebody has something to say."""
+    def _channel(self) -> actors.Ref[str]:
+        """The sender, started when there is something to say."""
         if self._sender is None:
             plan = self._plan
             sender = Sender(plan.boundary, plan.hook_context, plan.recorder, plan.options.cancel_grace)
-            self._sender = await self._supervisor.start(
+            self._sender = self._supervisor.start_soon(
                 actors.actor(send, sender, self._tell),
                 name="sender",
                 capacity=64,
@@ -191,9 +198,9 @@ class Topology:
             )
         return self._sender
 
-    async def _start_worker(self, name: str, queue: WorkQueue[Any], handle: Any, batch: int) -> None:
+    def _start_worker(self, name: str, queue: WorkQueue[Any], handle: Any, batch: int) -> None:
         queue.man(
-            await self._supervisor.start(
+            self._supervisor.start_soon(
                 actors.actor(work_off, queue, handle, self._tell, batch=batch),
                 name=name,
                 capacity=1,
@@ -205,33 +212,45 @@ class Topology:
     async def _start_reading(self) -> None:
         plan = self._plan
         every = plan.options.progress == "every"
+        queues = WorkQueues(
+            deliverables=self._deliverables,
+            callers=self._callers,
+            context_calls=self._context_calls,
+            order=self._order,
+            start_worker=self._start_worker_of,
+            hint=self._hint,
+        )
         parser = Parser(
             Scanner(plan.protocol.features, every=every),
             plan.protocol.features,
             ProgressFold(every=every),
-            WorkQueues(
-                deliverables=self._deliverables,
-                callers=self._callers,
-                context_calls=self._context_calls,
-                order=self._order,
-                man=self._man,
-                hint=self._hint,
-            ),
+            queues,
             plan.recorder,
             plan.session_host.workdir,
+            self.cursor,
             self._tell,
             every=every,
         )
+        self._parser = await self._supervisor.start(
+            actors.inline(parse, parser), name="parser", restart=actors.TRANSIENT
+        )
         self._tailer = await self._supervisor.start(
-            actors.actor(tail, plan.session_host, self.cursor, parser),
+            actors.actor(
+                tail,
+                plan.session_host,
+                self.cursor,
+                self._parser,
+                partial(ends_session, plan.protocol.features),
+                queues.room,
+            ),
             name="tailer",
             restart=actors.TRANSIENT,
             intensity=READER_RESTARTS,
         )
 
-    async def _hint(self, text: str) -> bool:
+    def _hint(self, text: str) -> bool:
         """Tell the agent something if that is possible at once; return whether it was."""
-        channel = await self._channel()
+        channel = self._channel()
         try:
             channel.try_tell(text)
         except actors.MailboxFull:

@@ -35,6 +35,15 @@ async def test_leaving_the_block_stops_dependent_children_in_reverse_order(strat
     assert log == ["a+", "b+", "c+", "c-", "b-", "a-"]
 
 
+async def test_the_order_of_stops_can_be_asked_for_beside_the_strategy() -> None:
+    log: list[str] = []
+    async with actors.open_supervisor(stop_in_order=True) as top:
+        sub = await top.start_supervisor(name="sub", strategy=actors.ONE_FOR_ONE, stop_in_order=True)
+        for name in "abc":
+            await sub.start(actors.actor(named, log), name=name)
+    assert log == ["a+", "b+", "c+", "c-", "b-", "a-"]
+
+
 async def test_start_returns_when_the_actor_is_ready_with_its_value(autojump_clock: MockClock) -> None:
     async def slow(me: actors.Me[str]) -> None:
         await trio.sleep(3)

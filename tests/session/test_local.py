@@ -492,6 +492,6 @@ async def test_a_ctx_that_fails_on_a_line_written_by_itself_fails_the_session(ho
         write(host, "STATUS: breaks\n")
         await trio.sleep_forever()
 
-    with pytest.raises(SessionFailed, match="tailer failed: OSError") as caught:
+    with pytest.raises(SessionFailed, match="parser failed: OSError") as caught:
         await run_log_protocol_session(host, BrokenCtx(), body=body)
     assert isinstance(caught.value.__cause__, OSError)

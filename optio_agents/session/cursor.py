@@ -1,0 +1,44 @@
+"""Where reading the log stands, for the tailer and the parser."""
+
+from __future__ import annotations
+
+from math import inf
+
+from optio_agents.hosts.base import LOG_START, LogPosition, LogReader
+
+
+class Cursor:
+    """Where reading stands. It outlives the tailer: a restarted one goes on here, so each line is handled once.
+
+    The parser moves it when it has handled a window, and says here what the tailer must wait for.
+    """
+
+    def __init__(self) -> None:
+        self.position: LogPosition = LOG_START
+        self.due = inf
+        """When held-back progress has to go out, on Trio's clock; infinity if there is none."""
+        self.is_unfinished = False
+        """The rest of a window with much to do must be asked for, after other tasks had their turn."""
+        self.is_crowded = False
+        """A queue is full."""
+        self.is_over = False
+        """The log holds what ends the session: nothing after it counts."""
+        self._finishing = False
+        self._reader: LogReader | None = None
+
+    @property
+    def needs_the_tailer(self) -> bool:
+        """Whether the tailer has to wait for something, or to end."""
+        return self.is_unfinished or self.is_crowded or self.is_over
+
+    def finish(self) -> None:
+        """Nothing more will be written: read to the end, then tell the resolver. Idempotent."""
+        self._finishing = True
+        if self._reader is not None:
+            self._reader.finish()
+
+    def attach(self, reader: LogReader | None) -> None:
+        """A tailer has opened (or closed, `None`) its reader."""
+        self._reader = reader
+        if reader is not None and self._finishing:
+            reader.finish()
