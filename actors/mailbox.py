@@ -8,7 +8,7 @@ and scanned. This one takes trio's hand-off, asyncio's shortcut with a bound on 
 Three decisions make it quick without making it wrong.
 
 1. *Paths, not checks.* The common case on either side is one comparison. A sender looks at `limit`: the
-   capacity while the mailbox is open, and 0 when it is closed, so that `len(queue) < limit` is false and the
+   capacity while the mailbox is open, and 0 when it is closed (or new), so that `len(queue) < limit` is false and the
    slow path finds out why. A receiver looks at `credit`: how many messages it may still take before it must look
    around. Whoever has something urgent to say (a stop, an interrupt, a system message, a timer) sets it to 0, and
    is therefore served before the next user message, however many are queued.
@@ -65,6 +65,9 @@ LOOK_EVERY = 8
 half as much as a message does; the actor's own stop, interrupt and cancel are seen before the next message without
 it.
 """
+
+NO_QUEUE: deque[Any] = deque(maxlen=0)
+"""What the queue is until there is a first message: a deque takes 760 bytes, and many actors have none yet."""
 
 NOTHING: Any = object()
 """What `in_hand` is while no message is being handled, and what `receive` gives when there will be no more."""
@@ -138,10 +141,10 @@ class Mailbox(Generic[M]):
         self.capacity = capacity
         self.overflow = overflow
         self.hooks = hooks
-        self.queue: deque[Any] = deque()  # messages; pairs of message and token when traced
+        self.queue = NO_QUEUE  # messages; pairs of message and token when traced
         self.notices: dict[object, Callable[[], M]] = {}  # by whom each is about, in order
         self.timers: Timers[M] | None = None  # most actors have none: see `own_timers`
-        self.limit = capacity
+        self.limit = 0  # until there is a queue
         self.credit = 0
         self._left = CHECKPOINT_EVERY  # what `credit` was when it was set to 0
         self.open = True  # the intake
@@ -255,6 +258,9 @@ class Mailbox(Generic[M]):
     def _accept(self, entry: Any) -> None:
         if self.parked is not None:
             self.wake()
+        if self.queue is NO_QUEUE:
+            self.queue = deque()
+            self.limit = self.capacity if self.open else 0
         self.accepted += 1
         self.queue.append(entry)
 
@@ -360,7 +366,12 @@ class Mailbox(Generic[M]):
                 return self._pick_up(self._receive_traced(self.hooks, entry))
             if not self.open:
                 break
-            await self._park()
+            self._left = CHECKPOINT_EVERY  # parking is a full checkpoint
+            self.parked = trio.lowlevel.current_task()
+            if self.timers:
+                await self._wait_for_timer()
+            else:
+                await trio.lowlevel.wait_task_rescheduled(self._unpark)
             has_yielded = True
         if self.owner is not None:
             self.owner.drained()
@@ -412,24 +423,20 @@ class Mailbox(Generic[M]):
                 self._admit()
         return batch
 
+    def _unpark(self, _: object) -> trio.lowlevel.Abort:
+        """The wait was cancelled. (A method, because a closure for each actor that waits would weigh more.)"""
+        self.parked = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
     @enable_ki_protection
-    async def _park(self) -> None:
+    async def _wait_for_timer(self) -> None:
         """Wait until there is something to look at, or until the next timer is due."""
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self.parked = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        self._left = CHECKPOINT_EVERY  # parking is a full checkpoint
-        self.parked = trio.lowlevel.current_task()
-        if self.timers:
-            try:
-                with trio.CancelScope(deadline=self.timers.next_due()) as self._alarm:
-                    await trio.lowlevel.wait_task_rescheduled(abort)
-            finally:
-                self._alarm = None
-        else:
-            await trio.lowlevel.wait_task_rescheduled(abort)
+        assert self.timers is not None
+        try:
+            with trio.CancelScope(deadline=self.timers.next_due()) as self._alarm:
+                await trio.lowlevel.wait_task_rescheduled(self._unpark)
+        finally:
+            self._alarm = None
 
     def _pick_up(self, message: M) -> M:
         self.in_hand = message
