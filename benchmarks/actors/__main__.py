@@ -18,6 +18,7 @@ from benchmarks.actors.rows import ROWS, Measure
 SYSTEMS: dict[str, tuple[dict[str, Measure], float]] = {
     "actors": (ours.MEASURES, 1.0),
     "actors, traced": (ours.TRACED, 1.0),
+    "method call": (ours.CALLS, 1.0),
     "trio": (bare_trio.MEASURES, 1.0),
     "trio, nursery.start": (bare_trio.OWNED, 1.0),
     "asyncio": (bare_asyncio.MEASURES, 1.0),

@@ -137,6 +137,21 @@ async def _cancel(n: int) -> Lap:
     return watch.lap()
 
 
+async def _stop_all(n: int) -> Lap:
+    async def task(stop: trio.Event) -> None:
+        await stop.wait()
+
+    stops = [trio.Event() for _ in range(n)]
+    async with trio.open_nursery() as nursery:
+        for stop in stops:
+            nursery.start_soon(task, stop)
+        await trio.testing.wait_all_tasks_blocked()
+        watch = Stopwatch()
+        for stop in stops:
+            stop.set()
+    return watch.lap()
+
+
 async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
     """Have `n` tasks that wait on channels while `then` runs."""
     channels = [trio.open_memory_channel[int](CAPACITY) for _ in range(n)]
@@ -159,6 +174,7 @@ MEASURES: dict[str, Measure] = {
     "ring": _run(_ring),
     "spawn": _run(_spawn),
     "cancel": _run(_cancel),
+    "stop_all": _run(_stop_all),
 }
 
 OWNED: dict[str, Measure] = {"spawn": _run(_spawn_owned)}

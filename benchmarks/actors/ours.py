@@ -12,7 +12,7 @@ import trio
 
 import actors
 from benchmarks.actors.clock import Lap, Stopwatch
-from benchmarks.actors.rows import CAPACITY, RING, SENDERS, Measure
+from benchmarks.actors.rows import CAPACITY, RING, SENDERS, TIMERS, Measure
 
 
 @dataclass(slots=True)
@@ -121,6 +121,71 @@ async def _cancel(n: int) -> Lap:
         return watch.lap()
 
 
+async def _stop_all(n: int) -> Lap:
+    async with actors.open_supervisor() as supervisor:
+        for _ in range(n):
+            await supervisor.start(actors.actor(count))
+        watch = Stopwatch()
+    return watch.lap()
+
+
+async def _timers(n: int) -> Lap:
+    async def timed(me: actors.Me[Any]) -> None:
+        for number in range(TIMERS):
+            me.timers.start(number, 3600.0 + number, number)
+        async for _ in me:
+            pass
+
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(timed), capacity=CAPACITY)
+        watch = Stopwatch()
+        for number in range(n):
+            await ref.tell(number)
+        ref.stop()
+        await ref.wait()
+        return watch.lap()
+
+
+class Adder:
+    """What a plain object would do with the same messages."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def add(self, number: int) -> None:
+        self.total += number
+
+
+def adder(me: actors.InlineMe[int]) -> Callable[[int], None]:
+    return Adder().add
+
+
+async def _inline(n: int) -> Lap:
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.inline(adder))
+        watch = Stopwatch()
+        for number in range(n):
+            ref.try_tell(number)
+        return watch.lap()
+
+
+async def _inline_tell(n: int) -> Lap:
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.inline(adder))
+        watch = Stopwatch()
+        for number in range(n):
+            await ref.tell(number)
+        return watch.lap()
+
+
+def _call(n: int) -> Lap:
+    plain = Adder()
+    watch = Stopwatch()
+    for number in range(n):
+        plain.add(number)
+    return watch.lap()
+
+
 async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
     """Have `n` idle actors while `then` runs."""
     async with actors.open_supervisor() as supervisor:
@@ -145,7 +210,14 @@ MEASURES: dict[str, Measure] = {
     "spawn": _run(_spawn),
     "restart": _run(_restart),
     "cancel": _run(_cancel),
+    "stop_all": _run(_stop_all),
+    "timers": _run(_timers),
+    "inline": _run(_inline),
+    "inline_tell": _run(_inline_tell),
 }
 
 TRACED: dict[str, Measure] = {"tell": _run(_tell, actors.Hooks())}
 """With the hooks on, each of them doing nothing: what tracing itself costs."""
+
+CALLS: dict[str, Measure] = {"inline": _call, "inline_tell": _call}
+"""No actor at all: a method call."""
