@@ -78,15 +78,14 @@ class SessionDriver:
 
     async def _run_actors(self) -> None:
         plan, started = self._plan, trio.current_time()
-        async with (
-            actors.open_supervisor(
-                name="session",
-                intensity=NO_RESTARTS,
-                stop_timeout=plan.options.drain_timeout,
-                stop_in_order=True,  # the resolver comes first and ends last: it hears what the others' ends bring up
-                on_failure=self._note_lost_log,
-            ) as supervisor
-        ):
+        # In order: the resolver comes first and ends last, so that it hears what the ends of the others bring up.
+        async with actors.open_supervisor(
+            name="session",
+            intensity=NO_RESTARTS,
+            stop_timeout=plan.options.drain_timeout,
+            stop_in_order=True,
+            on_failure=self._note_lost_log,
+        ) as supervisor:
             resolver = await supervisor.start(
                 actors.inline(resolve, self._resolver), name="resolver", restart=actors.TRANSIENT
             )
