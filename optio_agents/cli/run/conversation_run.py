@@ -29,6 +29,7 @@ from optio_agents.conversation import (
 )
 from optio_agents.conversation.agent_body import AgentBody
 from optio_agents.hosts.background import running_in_background
+from optio_agents.hosts.processes.adoption import become_subreaper
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.prompt import build_log_channel_prompt
 from optio_agents.session.deliverable import DeliverableFile
@@ -48,6 +49,7 @@ def run_coding_agent(settings: RunSettings, agent: AgentSettings) -> int:
             context = TerminalContext(trio.Event())
             return await ConversationRun(settings, workspace, store, context, agent).run()
 
+        become_subreaper()
         return trio.run(main)
 
     return run_agent(settings, start)

@@ -30,6 +30,7 @@ from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import Workspace
 from optio_agents.hosts.background import running_in_background
 from optio_agents.hosts.local import LocalHost
+from optio_agents.hosts.processes.adoption import become_subreaper, reap_adopted
 from optio_agents.hosts.processes.exit_status import exit_text
 from optio_agents.protocol.paths import LOG_NAME
 from optio_agents.protocol.protocol import get_protocol
@@ -73,6 +74,7 @@ def run_here(settings: RunSettings, workspace: Workspace, store: DeliverableStor
     async def main() -> RunEnded:
         return await LocalRun(settings, workspace, store, TerminalContext(trio.Event())).run()
 
+    become_subreaper()
     return trio.run(main)
 
 
@@ -156,6 +158,7 @@ class LocalRun:
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals)
             nursery.start_soon(self._show, self._output, shown)
+            nursery.start_soon(reap_adopted)
             if self._settings.timeout is not None:
                 nursery.start_soon(self._watch_clock, self._settings.timeout)
             with shown_diagnostics(self._observe):

@@ -14,6 +14,7 @@ from typing import Self
 
 import trio
 
+from optio_agents.hosts.processes import adoption
 from optio_agents.hosts.processes.deadlines import Deadlines
 from optio_agents.hosts.processes.process_tree import (
     EndedBy,
@@ -77,7 +78,7 @@ class OwnedProcess:
             start_new_session=True,
         )
         try:
-            tree = ProcessTree(process.pid, marker)
+            tree = ProcessTree(process.pid, marker, adoption.adopted)
         except OSError as error:
             with trio.CancelScope(shield=True):
                 process.kill()
@@ -87,6 +88,7 @@ class OwnedProcess:
             raise OSError(
                 errno.ENOSYS, "/proc cannot be read here, so that the processes it starts could not be ended"
             ) from error
+        adoption.started.add(process.pid)
         return cls(process, tree, deadlines or Deadlines())
 
     @property

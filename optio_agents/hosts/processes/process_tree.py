@@ -20,17 +20,21 @@ Needs Linux 5.3 (pidfd). Members are waited for through their pidfds; nothing he
 from __future__ import annotations
 
 import enum
+import errno
 import os
 import secrets
 import signal
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import trio
 
 from optio_agents.hosts.processes.deadlines import Deadlines
+
+WAITED = 64
+"""Processes that are waited for at once: each takes a descriptor."""
 
 MARKER_VARIABLE = "OPTIO_PROCESS_TREE"
 """The environment variable that marks all processes of one tree."""
@@ -171,13 +175,19 @@ class ProcessTree:
     """The living tree under one program that we started.
 
     Make it right after the program was started (its status must not have been collected yet) and give the
-    program's environment the `marker`.
+    program's environment the `marker`. `adopted` gives further members: orphans that can only be the program's.
 
     Raises:
         ProcessLookupError: there is no process `pid`.
     """
 
-    def __init__(self, pid: int, marker: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        pid: int,
+        marker: Mapping[str, str] | None = None,
+        adopted: Callable[[Snapshot], Iterable[ProcessEntry]] = lambda snapshot: (),
+    ) -> None:
+        self._adopted = adopted
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 root = parse_stat(file.read())
@@ -193,7 +203,8 @@ class ProcessTree:
     def members(self) -> list[ProcessEntry]:
         """The members that run now (zombies do not)."""
         snapshot = read_snapshot()
-        marked = read_marked(snapshot, self._marker) if self._marker else ()
+        marked = read_marked(snapshot, self._marker) if self._marker else set()
+        marked |= {entry.pid for entry in self._adopted(snapshot)}
         return self._lineage.select(snapshot, marked)
 
     def signal(self, signum: int) -> list[ProcessEntry]:
@@ -232,11 +243,22 @@ def _open_pidfd(entry: ProcessEntry, stack: ExitStack) -> int:
 
 
 async def _wait_exits(entries: Collection[ProcessEntry]) -> None:
+    """Return once some of the processes have exited: as many as there are descriptors for, at most `WAITED`."""
     with ExitStack() as stack:
         descriptors = []
         for entry in entries:
-            with suppress(ProcessLookupError):
+            try:
                 descriptors.append(_open_pidfd(entry, stack))
+            except ProcessLookupError:
+                continue
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    raise
+                break
+            if len(descriptors) == WAITED:
+                break
+        if entries and not descriptors:
+            await trio.sleep(0.01)  # they are gone, or there is no descriptor left to wait with
         await trio.lowlevel.checkpoint()
         for descriptor in descriptors:
             await trio.lowlevel.wait_readable(descriptor)
