@@ -7,7 +7,9 @@ session ends ──> the hook runs ──(it returns or raises)─────�
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import trio
@@ -69,7 +71,8 @@ class LastHook:
         plan = self._plan
         grace = min(plan.options.cancel_grace, CUT_OFF_SECONDS)
         try:
-            await plan.boundary.call(self._hook, plan.hook_context, label="after_execute", grace=grace)
+            with _unwinding():
+                await plan.boundary.call(self._hook, plan.hook_context, label="after_execute", grace=grace)
         except trio.Cancelled:
             raise
         except BaseException as error:  # noqa: BLE001 - judged, and raised again, at the conclusion
@@ -95,3 +98,9 @@ class LastHook:
         if deadline < self._limit.deadline:
             self._limit.deadline = deadline
             self._hurried = seconds
+
+
+def _unwinding() -> AbstractContextManager[Any]:
+    """Mark the block for optio-host, which traces a remote host's commands during an unwind (OPTIO_CANCEL_TRACE)."""
+    optio_host = sys.modules.get("optio_host.host")
+    return nullcontext() if optio_host is None else optio_host.unwind_tracing()

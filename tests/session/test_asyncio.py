@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import optio_host.host
 import pytest
 
 from optio_agents import HookContext, get_protocol, run_log_protocol_session
@@ -212,3 +213,17 @@ def test_a_request_to_exit_comes_out_as_itself(place: str) -> None:
     with pytest.raises(SystemExit) as caught:
         asyncio.run(main())
     assert caught.value.code == 3
+
+
+def test_the_last_hook_runs_marked_as_an_unwind_for_optio_host() -> None:
+    marked: list[tuple[str, bool]] = []
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        marked.append(("body", optio_host.host._unwind_tracing.get()))
+        host.write("DONE")
+
+    async def after_execute(hook_ctx: HookContext) -> None:
+        marked.append(("after_execute", optio_host.host._unwind_tracing.get()))
+
+    asyncio.run(session(MemoryHost(), AsyncioCtx(), body=body, after_execute=after_execute))
+    assert marked == [("body", False), ("after_execute", True)]
