@@ -141,6 +141,27 @@ def test_capture_follows_no_symlink_out_of_the_home(database: str, tmp_path: Pat
     run(database, tmp_path, scenario)
 
 
+def test_a_symlink_that_comes_right_after_the_check_is_noticed(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = 'if [ -L "./$name" ]'
+    assert check in home_module._PRELUDE
+    monkeypatch.setattr(home_module, "_PRELUDE", home_module._PRELUDE.replace(check, "if false"))
+
+    async def scenario(lab: Lab) -> None:
+        seed_id = await lab.capture(await lab.host("one", **CREDENTIALS))
+        (tmp_path / "outside").mkdir()
+        (tmp_path / "outside/agent.json").write_text("the worker's own")
+        host = await lab.host("two")
+        (home_of(host) / ".config").symlink_to(tmp_path / "outside")
+        for call in (lab.capture(host), lab.plant(host, seed_id)):
+            with pytest.raises(seeds.SeedArchiveError, match="leads elsewhere"):
+                await call
+        assert (tmp_path / "outside/agent.json").read_text() == "the worker's own"
+
+    run(database, tmp_path, scenario)
+
+
 @pytest.mark.parametrize("place", [".config", ".agent", ".agent/deep", ""])
 def test_planting_writes_through_no_symlink(database: str, tmp_path: Path, place: str) -> None:
     async def scenario(lab: Lab) -> None:
