@@ -225,7 +225,8 @@ class _BoundaryCall(Generic[T]):
         # What an exception's traceback refers to must not refer to the exception: see `_take_outcome`.
         raise_cancel, self._raise_cancel = self._raise_cancel, None
         if self._abandoned_at is not None:
-            self._boundary.on_abandoned(Abandoned(self._label, self._abandoned_at))
+            if self._grace is not None:
+                self._boundary.on_abandoned(self._abandoned(self._abandoned_at))
             if raise_cancel is None:
                 raise HostLoopClosed
             raise_cancel()
@@ -241,6 +242,11 @@ class _BoundaryCall(Generic[T]):
             return outcome.unwrap()
         finally:
             del outcome, raise_cancel
+
+    def _abandoned(self, where: str) -> Abandoned:
+        if self._loop.is_closed():
+            return Abandoned(self._label, where, "was in a loop that was closed")
+        return Abandoned(self._label, where)
 
     def _take_outcome(self) -> Outcome[T]:
         """Hand over the outcome and keep no reference, so that a failure is freed without the garbage collector."""

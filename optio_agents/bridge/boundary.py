@@ -97,10 +97,10 @@ class StrayCancellation(Exception):  # noqa: N818
 
 
 class Abandoned(Exception):  # noqa: N818
-    """User code ignored its cancellation past the grace and was left behind. `label` and `where` name it."""
+    """User code was left behind. `label` and `where` name it, `why` says what it did."""
 
-    def __init__(self, label: str, where: str) -> None:
-        super().__init__(f"{label} ignored its cancellation and was left behind at {where}")
+    def __init__(self, label: str, where: str, why: str = "ignored its cancellation") -> None:
+        super().__init__(f"{label} {why} and was left behind at {where}")
         self.label = label
         self.where = where
 

@@ -298,7 +298,8 @@ async def open_asyncio_conversation(
 @asynccontextmanager
 async def converse_from_asyncio(opening: Opening) -> AsyncGenerator[AsyncioConversation]:
     """Own whatever conversation `opening` opens, for the length of an asyncio block."""
-    opened: asyncio.Future[AgentConversation] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    opened: asyncio.Future[AgentConversation] = loop.create_future()
     left = asyncio.Event()
 
     async def own(boundary: Boundary) -> None:
@@ -317,7 +318,18 @@ async def converse_from_asyncio(opening: Opening) -> AsyncGenerator[AsyncioConve
         owner.cancel()
         await asyncio.wait([owner])
         raise
-    finally:
-        left.set()
-        if not owner.cancelled():
-            await owner
+    except GeneratorExit:
+        # Destroyed, mostly after the loop was closed: nothing can be awaited here. The guest has ended the agent then.
+        if not loop.is_closed():
+            left.set()
+        raise
+    except BaseException:
+        await _leave(left, owner)
+        raise
+    else:
+        await _leave(left, owner)
+
+
+async def _leave(left: asyncio.Event, owner: asyncio.Task[None]) -> None:
+    left.set()
+    await owner

@@ -11,6 +11,7 @@ import trio
 
 import actors
 from optio_agents.bridge.boundary import Boundary
+from optio_agents.bridge.forked import session_of_trio
 from optio_agents.bridge.trio_boundary import TrioBoundary
 from optio_agents.conversation.actor_state import (
     MAILBOX_CAPACITY,
@@ -71,10 +72,11 @@ async def open_conversation(
         home=None if home is None else _absolute(home),
         options=options,
     )
-    async with open_conversation_over(
-        connect, agent.codec(cwd), name=agent.name, options=options, boundary=boundary
-    ) as conversation:
-        yield conversation
+    with session_of_trio():
+        async with open_conversation_over(
+            connect, agent.codec(cwd), name=agent.name, options=options, boundary=boundary
+        ) as conversation:
+            yield conversation
 
 
 @asynccontextmanager

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import trio
 
-from optio_agents.bridge import Boundary, run_in_trio
+from optio_agents.bridge import Boundary, driver_choice, run_in_trio
+from optio_agents.hosts.processes.deadlines import Deadlines
+from optio_agents.hosts.processes.process_tree import ProcessTree, end_tree
 
 HANG = 60.0
 
@@ -196,6 +198,55 @@ def test_a_child_that_leaves_by_the_interpreters_end_cleans_up_nothing() -> None
         check=False,
     )
     assert ended.stdout.splitlines() == ["the child has ended", "cleaned up in the parent"], ended.stderr
+
+
+CHILD_OF_TRIO_EXITS = """
+import os, sys, trio
+from optio_agents.bridge import run_in_trio
+from optio_agents.hosts.processes.owned import OwnedProcess
+
+async def main(boundary):
+    agent = await OwnedProcess.start(["sleep", "60"], environment=dict(os.environ))
+    try:
+        child = os.fork()
+        if child == 0:
+            sys.exit(0)
+        os.waitpid(child, 0)
+        with trio.move_on_after(0.1):
+            await agent.wait()
+        print("the agent runs:", agent.returncode is None)
+    finally:
+        await agent.end()
+        print("ended:", agent.returncode, flush=True)
+
+trio.run(run_in_trio, main)
+"""
+
+
+def test_a_child_of_a_trio_program_that_exits_does_not_end_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(driver_choice.VARIABLE)  # without the private parts of Trio such a child hangs
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CHILD_OF_TRIO_EXITS],
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        check=False,
+    )
+    assert ended.stdout.splitlines() == ["the agent runs: True", "ended: -15"], ended.stderr
+
+
+def test_a_child_can_neither_see_nor_signal_the_processes_of_its_parent() -> None:
+    agent = subprocess.Popen(["sleep", "60"])
+    tree = ProcessTree(agent.pid)
+
+    def end() -> object:
+        return tree.signal(signal.SIGKILL), trio.run(lambda: end_tree(tree, deadlines=Deadlines())).by.name
+
+    assert in_child(end) == "([], 'ITSELF')"
+    assert agent.poll() is None
+    assert [each.pid for each in tree.members()] == [agent.pid]
+    tree.signal(signal.SIGKILL)
+    assert agent.wait() == -signal.SIGKILL
 
 
 def test_ctrl_c_is_the_childs_own_again(trio_driver: str) -> None:

@@ -151,8 +151,9 @@ class OwnedProcess:
         if self._end is None:  # Hurried: end_tree has killed what was left.
             left = tuple(self.tree.members())
             self._end = TreeEnd(EndedBy.NOTHING if left else EndedBy.KILL, left)
-        with trio.move_on_after(deadlines.kill, shield=True):
-            await self._process.wait()
+        if not self.tree.is_inherited:
+            with trio.move_on_after(deadlines.kill, shield=True):
+                await self._process.wait()
         return self._end
 
     async def close_streams(self) -> None:

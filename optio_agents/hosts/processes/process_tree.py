@@ -195,13 +195,21 @@ class ProcessTree:
             raise ProcessLookupError(f"no process {pid}") from None
         self._lineage = Lineage(root)
         self._marker = dict(marker or {})
+        self._owner = os.getpid()
 
     def __repr__(self) -> str:
         root = self._lineage.root
         return f"<ProcessTree of {root.name} (pid {root.pid})>"
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this process was forked from the one that owns the tree: then nothing here may end it."""
+        return self._owner != os.getpid()
+
     def members(self) -> list[ProcessEntry]:
-        """The members that run now (zombies do not)."""
+        """The members that run now (zombies do not); none in a process that was forked from their owner."""
+        if self.is_inherited:
+            return []
         snapshot = read_snapshot()
         marked = read_marked(snapshot, self._marker) if self._marker else set()
         marked |= {entry.pid for entry in self._adopted(snapshot)}
@@ -275,8 +283,11 @@ async def end_tree(
     `OSError` or a trio resource error counts as asked in vain.
 
     Cancelling this hurries it: what is left is killed at once (shielded for at most `deadlines.kill`), then the
-    cancellation goes on. So no process survives, however this is left.
+    cancellation goes on. So no process survives, however this is left. In a process that was forked from the owner of
+    the tree it does nothing.
     """
+    if tree.is_inherited:
+        return TreeEnd(EndedBy.ITSELF)
     try:
         if ask is not None:
             with trio.move_on_after(deadlines.ask):
