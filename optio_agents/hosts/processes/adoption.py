@@ -11,7 +11,8 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import trio
 
@@ -26,6 +27,18 @@ started: set[int] = set()
 """Processes that were started here and are waited for by their owner."""
 
 _adopts = False
+_starting = 0  # programs that are being started: their processes cannot be told from adopted ones yet
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """While a program is being started here, up to its entry in `started`."""
+    global _starting
+    _starting += 1
+    try:
+        yield
+    finally:
+        _starting -= 1
 
 
 def become_subreaper() -> bool:
@@ -42,8 +55,8 @@ def become_subreaper() -> bool:
 
 
 def adopted(snapshot: Snapshot) -> list[ProcessEntry]:
-    """The children of this process that it did not start itself; none if it is no subreaper."""
-    if not _adopts:
+    """The children of this process that it did not start itself; none if it is no subreaper, or cannot tell now."""
+    if not _adopts or _starting:
         return []
     me = os.getpid()
     return [entry for entry in snapshot.values() if entry.parent == me and entry.pid not in started]
@@ -55,6 +68,8 @@ async def reap_adopted() -> None:
         return
     with trio.open_signal_receiver(signal.SIGCHLD) as signals:
         async for _ in signals:
+            while _starting:  # noqa: ASYNC110 - a few milliseconds
+                await trio.sleep(PAUSE)
             for entry in adopted(read_snapshot()):
                 if entry.dead:
                     with suppress(ChildProcessError):

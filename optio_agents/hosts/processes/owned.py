@@ -68,15 +68,17 @@ class OwnedProcess:
             OSError: the program cannot be started.
         """
         marker = marker_environment()
-        process: trio.Process = await trio.lowlevel.open_process(
-            command,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=cwd,
-            env={**environment, **marker},
-            start_new_session=True,
-        )
+        with adoption.starting():
+            process: trio.Process = await trio.lowlevel.open_process(
+                command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=cwd,
+                env={**environment, **marker},
+                start_new_session=True,
+            )
+            adoption.started.add(process.pid)
         try:
             tree = ProcessTree(process.pid, marker, adoption.adopted)
         except OSError as error:
@@ -88,7 +90,6 @@ class OwnedProcess:
             raise OSError(
                 errno.ENOSYS, "/proc cannot be read here, so that the processes it starts could not be ended"
             ) from error
-        adoption.started.add(process.pid)
         return cls(process, tree, deadlines or Deadlines())
 
     @property
