@@ -41,6 +41,58 @@ NAMES = {
         HookContext HookContextProtocol SYSTEM_MESSAGE_PREFIX create_download_task HostCommandError RunResult
     """,
     "optio_agents.conversation": "Conversation PermissionRequest PermissionDecision ConversationClosed",
+    "optio_agents.text": "Text check_text resolve_text",
+    "optio_agents.agent_info": "AgentInfo",
+    "optio_agents.account": """
+        AccountInfo UsageWindow EMPTY is_limited any_usable accounts_to_metadata accounts_from_metadata
+        account_dicts_from_metadata
+    """,
+    "optio_agents.config_types": """
+        AllowedDir BlobCryptoConfigMixin ClaustrumConfigMixin ConversationMode ResumeConfigMixin SeedProvider
+        SeedUnavailableError SessionControlsConfigMixin TOOL_VERBOSITIES ThinkingVerbosity ToolVerbosity WelcomeCard
+        WelcomeConfigMixin
+    """,
+    "optio_agents.custom_controls": """
+        ControlSettings CustomControl CustomControlsConfigMixin CustomOption KNOWN_PERMISSION_MODES
+        KNOWN_REASONING_EFFORTS SETTING_KEYS
+    """,
+    "optio_agents.session_controls": """
+        ControlKind ControlOption EFFORT_DESCRIPTION MODEL_DESCRIPTION SINGLE_OPTION_REASON SessionControl
+        control_allowed effort_control filter_controls model_control validate_session_controls
+    """,
+    "optio_agents.mcp": "McpConfigMixin McpServer McpServersProvider resolve_mcp_servers",
+    "optio_agents.fs_grants": "BASELINE build_grant_flags fs_isolation_dirs",
+    "optio_agents.claustrum": """
+        CLAUSTRUM_PINNED_TAG CLAUSTRUM_REPO build_claustrum_on_engine build_claustrum_wrap claustrum_works
+        detect_goarch emit_claustrum_update_notice ensure_claustrum_installed is_elf
+    """,
+    "optio_agents.tmux_input": "NAV_KEYS send_key_to_tmux send_text_to_tmux",
+    "optio_agents.input_listener": "serialized start_input_listener",
+    "optio_agents.pane_surfacing": """
+        ANSI_STRIP_SED error_tail_snippet mkdir_pane_dir_cmd pane_log_path pipe_pane_cmd
+    """,
+    "optio_agents.prompt": """
+        AgentPromptProfile BASE_PROMPT_POST DEFAULT_CONVERSATION_INSTRUCTIONS compose_instructions_file
+        downloadables_block render_resume_section
+    """,
+    "optio_agents.uploads": "UploadCallback materialize safe_upload_relpath upload_url_token",
+    "optio_agents.seeds": """
+        SeedManifest acquire assign_to_pool capture_seed declare_metadata delete_seed insert_seed list_pool list_seeds
+        load_seed mark_seed_status merge_seed overwrite_seed_member plant_seed purge_seed reap_expired_leases
+        refresh_seed release renew_lease update_seed_blob
+    """,
+    "optio_agents.model_probe": """
+        PROBE_CACHE_TTL PROBE_QUESTION apply_probe disabled_map load_probe_cache probe_cache_key probe_models
+        run_probe_child save_probe_cache
+    """,
+    "optio_agents.todos": """
+        TODO_FILENAME TODO_TOOL_NAMES TodoFieldPatch TodoItem TodoProgress TodoTracker TodoUpdate assign_ids
+        extract_acp_todo normalize_tool_name todo_update_from_payload
+    """,
+    "optio_agents.steering": """
+        BUSY_SEND_VALUES BusySend BusySendDeclaration INTERRUPT_EVENT NATIVE_QUEUE PROMPT_SEPARATOR QUEUED_EVENT
+        REQUEUED_EVENT SendOutcome Steering TAKEN_EVENT TURN_END_TIMEOUT_S resolve_busy_send
+    """,
 }
 
 
@@ -201,7 +253,17 @@ def test_the_permission_types_have_the_published_shape() -> None:
 
 @pytest.mark.parametrize(
     "method",
-    ["send", "on_event", "on_message", "on_permission_request", "is_pending", "interrupt", "close", "closed"],
+    [
+        "send",
+        "on_event",
+        "on_message",
+        "on_permission_request",
+        "is_pending",
+        "interrupt",
+        "set_control",
+        "close",
+        "closed",
+    ],
 )
 def test_a_conversation_is_told_by_its_methods(method: str) -> None:
     conversation = importlib.import_module("optio_agents.conversation").Conversation
@@ -239,3 +301,9 @@ def test_importing_the_package_brings_no_database_and_no_ssh() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_published_conversation_takes_an_id_for_a_message() -> None:
+    conversation = importlib.import_module("optio_agents.conversation").Conversation
+    uuid = inspect.signature(conversation.send).parameters["uuid"]
+    assert (uuid.kind, uuid.default) == (inspect.Parameter.KEYWORD_ONLY, None)
