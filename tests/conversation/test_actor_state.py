@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from trio.testing import wait_all_tasks_blocked
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
+from optio_agents.conversation import ConversationOptions
 from tests.support.simulated_transport import simulated
 
 
@@ -41,3 +43,26 @@ async def test_event_types_that_nobody_knows_pass_through_unchanged() -> None:
         with conversation.events() as events:
             transport.print(json.dumps(unknown).encode() + b"\n")
             assert (await anext(events)).raw == unknown
+
+
+async def test_events_are_weighed_as_they_lie_in_memory_however_their_line_was_cut(
+    autojump_clock: MockClock,
+) -> None:
+    options = ConversationOptions(backlog_bytes=1024 * 1024)
+    async with simulated(options=options) as (conversation, transport):
+        with conversation.events() as sleeper:
+            line = (
+                b'{"say": "x", "a": [' + b"{}," * 100_000 + b"{}]}\n"
+            )  # 300 KB, some 7 MB once it is decoded
+            for _ in range(5):
+                for place in range(0, len(line), 65_536):
+                    transport.print(line[place : place + 65_536])
+                    await wait_all_tasks_blocked()
+                await trio.sleep(10)
+            assert (await conversation.ask("say:on")).text == "on"
+            await wait_all_tasks_blocked()
+            kinds = [event.raw.get("say", event.raw["type"]) for event in sleeper.take() or []]
+    # It was more than the limit at once; of the five the newest is kept at most.
+    assert kinds[0] == "x-optio-dropped"
+    assert kinds.count("x") <= 1
+    assert kinds[-1] == "ended"

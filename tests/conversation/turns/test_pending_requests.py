@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from optio_agents.conversation.codecs.base import PermissionAsked
 from optio_agents.conversation.surface import PermissionDecision
+from optio_agents.conversation.turns import pending_requests
 from optio_agents.conversation.turns.effects import Effect, Offered, Settled
 from optio_agents.conversation.turns.pending_requests import OPEN_LIMIT, PendingRequests
 from tests.support.simulated_agent import SimulatedCodec
@@ -54,3 +57,32 @@ def test_a_key_that_is_used_again_names_another_request() -> None:
     assert pending.cancel("closed") == [Settled(second, "closed")]
     assert told(codec) == [{"do": "cancel", "key": "key"}]
     assert len(pending) == 0
+
+
+def test_the_open_requests_are_bounded_together_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_requests, "WEIGHT_LIMIT", 10_000)
+    codec = SimulatedCodec()
+    pending = PendingRequests(codec)
+
+    def large(key: str, size: int) -> PermissionAsked:
+        return PermissionAsked(key, 1, "tool", {}, {"content": "z" * size})
+
+    number = offered(pending.open(large("one", 6_000)))
+    assert pending.open(large("two", 6_000)) == []
+    assert told(codec) == [{"do": "cancel", "key": "two"}]
+    pending.decide(number, DENIED)
+    # One alone is never too large: there is a limit for a line.
+    assert offered(pending.open(large("three", 20_000)))
+
+
+def test_of_two_requests_under_one_key_none_is_allowed_where_the_backend_would_not_say_which() -> None:
+    class Fixed(SimulatedCodec):
+        capabilities = SimulatedCodec.capabilities.__class__(change_input=False)
+
+    codec = Fixed()
+    pending = PendingRequests(codec)
+    number = offered(pending.open(asked("key")))
+    assert pending.open(asked("key")) == []  # the same once more
+    assert pending.open(PermissionAsked("key", 1, "tool", {"command": "rm"}, {"another": 1})) == []
+    pending.decide(number, PermissionDecision("allow"))
+    assert [each["behavior"] for each in told(codec)] == ["deny"]
