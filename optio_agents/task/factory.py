@@ -13,6 +13,7 @@ from optio_host.host import LocalHost
 from optio_host.paths import task_dir
 from optio_host.types import SSHConfig
 
+from optio_agents.hosts.ssh.guarded import Orphanage
 from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost, trusted_settings
 from optio_agents.hosts.ssh.settings import ORPHAN_GRACE, HostKeyPolicy
 from optio_agents.protocol.protocol import Protocol
@@ -129,11 +130,10 @@ def create_agent_task(
     host_keys = HostKeyPolicy(None if known_hosts is None else Path(known_hosts), accept_new_host_key)
 
     def make_host() -> LocalHost | TrustedRemoteHost:
-        return (
-            LocalHost(directory)
-            if ssh is None
-            else TrustedRemoteHost(trusted_settings(ssh, host_keys), directory)
-        )
+        if ssh is None:
+            return LocalHost(directory)
+        settings = trusted_settings(ssh, host_keys)
+        return TrustedRemoteHost(settings, directory, orphanage=Orphanage(orphan_grace))
 
     if ssh is None:
         end_local_orphans(directory)
