@@ -54,6 +54,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.protocol",
         "optio_agents.session",
         "optio_agents.todos",
+        "optio_agents.uploads",
     },
     "optio_agents.cli": {
         "actors",

@@ -31,6 +31,7 @@ from optio_agents.task.environment import InheritEnv, check_inherit
 from optio_agents.task.memory import read_conversation
 from optio_agents.task.orphans import end_local_orphans
 from optio_agents.task.run import TASK_OPTIONS, AgentRun, Conversing
+from optio_agents.uploads import UploadCallback
 
 CONSUMER = "optio-agents"
 """The directory segment under which optio-host keeps our tasks' directories."""
@@ -59,6 +60,8 @@ def create_agent_task(
     conversation: Conversing | None = None,
     options: SessionOptions = TASK_OPTIONS,
     result: str | None = None,
+    uploads: bool = False,
+    on_upload: UploadCallback | None = None,
     supports_resume: bool = True,
     auto_resume: bool = False,
     keep_taskdir: bool = False,
@@ -106,6 +109,8 @@ def create_agent_task(
         options: the session's limits. Deadlines should fit into optio's grace for cancelled tasks.
         result: a shell pattern for the path of the deliverable that is the result of the process, which the dashboard
             offers for download. By default the only one, if there is exactly one.
+        uploads: users may upload files from the dashboard while the agent runs; they go to `uploads/` in the workdir.
+        on_upload: called for each, with the path relative to the workdir. By default the agent is told of it.
         supports_resume: the workdir of a run that does not reach DONE is kept as a blob; a resumed run finds it
             again, and the agent is told `System: you have been resumed`. Work that could not be saved (the worker was
             killed, the grace was too short) stays on its host, and optio's "resurrect" saves and resumes it.
@@ -151,6 +156,8 @@ def create_agent_task(
         env={**(environment or {}), **(env or {})},
         inherit_env=inherit_env,
         result=result,
+        uploads=uploads or on_upload is not None,
+        on_upload=on_upload,
         supports_resume=supports_resume,
         keep_taskdir=keep_taskdir,
         keep_output=keep_output,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -39,6 +39,7 @@ from optio_agents.task.environment import InheritEnv, withheld
 from optio_agents.task.memory import ConversationMemory
 from optio_agents.task.process_log import ProcessLog
 from optio_agents.task.work import Work
+from optio_agents.uploads import UploadCallback, materialize
 
 _logger = logging.getLogger("optio_agents.task")
 
@@ -80,6 +81,8 @@ class AgentRun:
     keep_output: bool = False
     output_bytes: int = OUTPUT_BYTES
     result: str | None = None
+    uploads: bool = False
+    on_upload: UploadCallback | None = None
     options: SessionOptions = TASK_OPTIONS
 
     async def execute(self, ctx: Any) -> None:
@@ -188,7 +191,8 @@ class AgentRun:
             await work.begin()
 
         async def body(host: Any, hook_context: HookContext) -> None:
-            await self._run_agent(agent, channel, hook_context, resumed=ctx.resume)
+            with self._taking_uploads(host, hook_context):
+                await self._run_agent(agent, channel, hook_context, resumed=ctx.resume)
 
         async def after_execute(hook_context: HookContext) -> None:
             if not ctx.should_continue():
@@ -215,6 +219,23 @@ class AgentRun:
             agent_sender=channel.send,
             options=replace(self.options, on_event=log),
         )
+
+    @contextmanager
+    def _taking_uploads(self, host: Any, hook_context: HookContext) -> Iterator[None]:
+        """Let users upload files into the workdir for as long as the agent runs."""
+        if not self.uploads:
+            yield
+            return
+        on_upload = self.on_upload or _tell_of_upload
+
+        async def write(filename: str, data: bytes) -> str:
+            return await materialize(host, host.workdir, filename, data, hook_context, on_upload)
+
+        hook_context._ctx.register_upload_writer(write)
+        try:
+            yield
+        finally:
+            hook_context._ctx.clear_upload_writer()
 
     def _memory(self, ctx: Any) -> ConversationMemory | None:
         can_be_kept = self.supports_resume and hasattr(ctx, "store_blob")
@@ -289,6 +310,10 @@ class AgentRun:
             yield host
         finally:
             await host.disconnect()
+
+
+async def _tell_of_upload(hook_context: HookContext, path: str) -> None:
+    await hook_context.send_to_agent(f"the user has uploaded a file for you: ./{path}")
 
 
 async def has_files(host: Any) -> bool:

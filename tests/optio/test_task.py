@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optio_core.exceptions import NoUploadWriter
 from optio_core.models import TaskInstance
 
 from optio_agents.session.options import SessionOptions
@@ -241,6 +242,30 @@ def test_a_failed_run_can_be_resumed(database: str) -> None:
         assert row["status"]["state"] == "failed"
         row = await worker.run("agent", resume=True)
         assert row["status"]["state"] == "done", row
+
+    in_worker(database, [agent], scenario)
+
+
+def test_a_user_uploads_a_file_to_a_running_agent(database: str) -> None:
+    agent = task(
+        "agent",
+        """
+        say STATUS: ready; read -r told; say "STATUS: told: $told, which holds $(cat uploads/a.txt)"; say DONE
+        sleep 1000
+        """,
+        uploads=True,
+    )
+
+    async def scenario(worker: Worker) -> None:
+        await worker.launch("agent")
+        await worker.until_logged("agent", "ready")
+        assert await worker.optio.materialize_upload("agent", b"some words", "a.txt") == "uploads/a.txt"
+        row = await worker.until_state("agent", *ENDED)
+        assert row["status"]["state"] == "done", row["status"]
+        told = "System: the user has uploaded a file for you: ./uploads/a.txt"
+        assert f"told: {told}, which holds some words" in await worker.log("agent")
+        with pytest.raises(NoUploadWriter):
+            await worker.optio.materialize_upload("agent", b"late", "b.txt")
 
     in_worker(database, [agent], scenario)
 

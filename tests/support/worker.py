@@ -19,9 +19,10 @@ ENDED = ("done", "failed", "cancelled")
 class Worker:
     """What a test asks of a running worker and of its database."""
 
-    def __init__(self, optio: Optio, database: Any) -> None:
+    def __init__(self, optio: Optio, database: Any, prefix: str = PREFIX) -> None:
         self.optio = optio
         self.database = database
+        self.prefix = prefix
 
     async def launch(self, process_id: str, *, resume: bool = False) -> None:
         """Launch a process, and wait until the database shows that."""
@@ -34,7 +35,7 @@ class Worker:
 
     async def row(self, process_id: str) -> dict[str, Any]:
         """What the database holds of a process."""
-        row: dict[str, Any] | None = await self.database[f"{PREFIX}_processes"].find_one(
+        row: dict[str, Any] | None = await self.database[f"{self.prefix}_processes"].find_one(
             {"processId": process_id}
         )
         assert row is not None
@@ -77,8 +78,10 @@ class Worker:
 
 
 @asynccontextmanager
-async def running_worker(url: str, tasks: Sequence[TaskInstance], **options: Any) -> AsyncIterator[Worker]:
-    """Run a worker for `tasks` while the block runs."""
+async def running_worker(
+    url: str, tasks: Sequence[TaskInstance], *, prefix: str = PREFIX, drop: bool = True, **options: Any
+) -> AsyncIterator[Worker]:
+    """Run a worker for `tasks` while the block runs; `drop` the database at its end."""
     client: Any = AsyncIOMotorClient(url, serverSelectionTimeoutMS=60_000)
     database = client.get_default_database()
 
@@ -86,18 +89,19 @@ async def running_worker(url: str, tasks: Sequence[TaskInstance], **options: Any
         return list(tasks)
 
     optio = Optio()
-    await optio.init(mongo_db=database, prefix=PREFIX, get_task_definitions=definitions, **options)
+    await optio.init(mongo_db=database, prefix=prefix, get_task_definitions=definitions, **options)
     running = asyncio.create_task(optio.run())
     try:
         async with asyncio.timeout(HANG):
             while optio._supervisor_task is None and not running.done():
                 await asyncio.sleep(0.01)  # its start goes on for a while
-        yield Worker(optio, database)
+        yield Worker(optio, database, prefix)
     finally:
         try:
             await optio.shutdown(grace_seconds=10.0)
             await asyncio.wait_for(running, HANG)
-            await client.drop_database(database.name)
+            if drop:
+                await client.drop_database(database.name)
         finally:
             client.close()
 
