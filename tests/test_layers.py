@@ -46,6 +46,7 @@ LAYERS: dict[str, set[str]] = {
     "optio_agents.seeds": set(),
     "optio_agents.steering": {"optio_agents.conversation"},
     "optio_agents.todos": {"optio_agents.hosts"},
+    "optio_agents.web": {"optio_agents.conversation", "optio_agents.hosts"},
     "optio_agents.task": {
         "optio_agents.bridge",
         "optio_agents.context",
@@ -58,6 +59,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "optio_agents.cli": {
         "actors",
+        "optio_agents.web",
         "optio_agents.bridge",
         "optio_agents.context",
         "optio_agents.conversation",

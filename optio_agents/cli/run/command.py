@@ -14,6 +14,7 @@ from optio_agents.cli.run.agent_settings import (
     make_agent,
     read_prompt,
     read_rules,
+    require_web,
 )
 from optio_agents.cli.run.settings import RunSettings, Show, check_workdir, find_program
 from optio_agents.cli.run.ssh_target import parse_target
@@ -160,6 +161,11 @@ def _add_agent_options(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="what of the agent is shown (default: %(default)s)",
     )
+    group.add_argument(
+        "--web",
+        action="store_true",
+        help="serve a page of the conversation on this machine, and print its address",
+    )
     group.add_argument("--resume", metavar="SESSION", help="take up an earlier session of the agent")
     group.add_argument("--agent-command", metavar="COMMAND", help="how to run the agent, if not by its name")
 
@@ -206,6 +212,8 @@ def agent_settings(args: argparse.Namespace) -> AgentSettings:
     Raises:
         UsageError: what was given cannot be used.
     """
+    if args.web:
+        require_web()
     if args.ssh is not None:
         raise UsageError("--agent works on this machine; over --ssh, run the agent as a COMMAND")
     return AgentSettings(
@@ -213,12 +221,13 @@ def agent_settings(args: argparse.Namespace) -> AgentSettings:
         read_prompt(args.words, args.prompt_file),
         read_rules(args.allow, args.yes_to, args.deny),
         args.show,
+        web=args.web,
         prompt_from_stdin=args.words == ["-"] or str(args.prompt_file) == "-",
     )
 
 
 def _refuse_agent_options(args: argparse.Namespace) -> None:
-    for option in ("prompt_file", "allow", "yes_to", "deny", "resume", "agent_command"):
+    for option in ("prompt_file", "allow", "yes_to", "deny", "web", "resume", "agent_command"):
         if getattr(args, option):
             raise UsageError(f"--{option.replace('_', '-')} requires --agent")
 

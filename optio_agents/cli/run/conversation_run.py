@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -13,7 +13,8 @@ from optio_agents.cli.run.agent_screen import AgentScreen
 from optio_agents.cli.run.agent_settings import AgentSettings, is_interactive
 from optio_agents.cli.run.deliverable_store import DeliverableStore
 from optio_agents.cli.run.local_run import LocalRun, run_agent
-from optio_agents.cli.run.output.events import AgentSaid, AgentStarted, RunEnded
+from optio_agents.cli.run.output.events import AgentSaid, AgentStarted, PageServed, RunEnded, RunEvent
+from optio_agents.cli.run.output.web_notes import web_note
 from optio_agents.cli.run.output.writers import Output, choose_output, open_console
 from optio_agents.cli.run.settings import RunSettings, Show
 from optio_agents.cli.run.terminal_context import TerminalContext
@@ -33,6 +34,9 @@ from optio_agents.hosts.processes.adoption import become_subreaper
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.prompt import build_log_channel_prompt
 from optio_agents.session.deliverable import DeliverableFile
+
+if TYPE_CHECKING:
+    from optio_agents.web.feed import ConversationFeed
 
 REASON_LIMIT = 2_000
 """Characters of an agent's own words in the outcome."""
@@ -79,6 +83,7 @@ class ConversationRun(LocalRun):
         super().__init__(settings, workspace, store, context)
         self._agent_settings = agent
         self._text = ""
+        self._feed: ConversationFeed | None = None
         # The agent's deliverables may lie in the very directory in which they are saved.
         self._in_place = os.path.realpath(store.root) == os.path.realpath(workspace.workdir / "deliverables")
 
@@ -116,12 +121,28 @@ class ConversationRun(LocalRun):
         finally:
             self._flush_text()
 
+    def _show_event(self, event: RunEvent) -> None:
+        super()._show_event(event)
+        if self._feed is not None and (note := web_note(event)) is not None:
+            self._feed.note(**note)
+
+    async def _serve(self, conversation: AgentConversation) -> None:
+        """Serve the page, and say where."""
+        from optio_agents.web.view import web_view
+
+        async with web_view(conversation, directory=str(self._workspace.workdir)) as view:
+            self._feed = view.feed
+            self._show_event(PageServed(view.page))
+            await trio.sleep_forever()
+
     async def _follow(self, conversation: AgentConversation) -> None:
         started = AgentStarted((conversation.name,), None, self._workspace.workdir)
         self._agent_runs(_Sends(conversation), started)
         async with trio.open_nursery() as nursery:
             if self._screen is not None:
                 nursery.start_soon(self._screen.read, conversation)
+            if self._agent_settings.web:
+                nursery.start_soon(self._serve, conversation)
             if self._agent_settings.show == "text":
                 nursery.start_soon(self._stream_text, conversation)
 
@@ -147,20 +168,24 @@ class ConversationRun(LocalRun):
             self._show_event(AgentSaid(self._text))
             self._text = ""
 
-    async def _permission(self, request: PermissionRequest) -> PermissionDecision:
+    async def _permission(self, request: PermissionRequest) -> PermissionDecision | None:
         rules = self._agent_settings.rules
         decision = rules.decide(request)
         if decision is not None:
             return decision
         if self._screen is not None:
             return await self._screen.dialog.permission(request)
+        if self._agent_settings.web:
+            return None  # It stays open for the page.
         return PermissionDecision(
             "deny", message=f"there is no person to ask; the permissions of this run are: {rules.text}"
         )
 
-    async def _question(self, request: QuestionRequest) -> QuestionAnswer:
+    async def _question(self, request: QuestionRequest) -> QuestionAnswer | None:
         if self._screen is not None:
             return await self._screen.dialog.question(request)
+        if self._agent_settings.web:
+            return None
         return QuestionAnswer.declined("there is no person to ask: decide yourself")
 
     async def _save(self, hook_context: object, file: DeliverableFile) -> None:

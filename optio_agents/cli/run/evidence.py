@@ -10,7 +10,7 @@ import stat
 import time
 from pathlib import Path
 
-from optio_agents.cli.run.output.events import RunEnded, RunEvent
+from optio_agents.cli.run.output.events import PageServed, RunEnded, RunEvent
 from optio_agents.cli.run.output.json_lines import as_dict
 from optio_agents.cli.run.output.plain_text import event_line, headline
 from optio_agents.cli.run.settings import RunSettings
@@ -64,6 +64,8 @@ class Evidence:
 
     def note(self, event: RunEvent) -> None:
         """Keep an event, and the line that is shown for it."""
+        if isinstance(event, PageServed):
+            return  # Its address holds a secret.
         fields = as_dict(event, self._store)
         if fields is None or self._events is None:
             return

@@ -10,10 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from optio_agents.cli.exit_codes import ExitCode
-from tests.support.cli_run import COMMAND_LINE, HANG_GUARD, Result, environment_for, run
+from tests.support.cli_run import COMMAND_LINE, HANG_GUARD, Result, environment_for, run, running
 
 AGENT = Path(__file__).parents[2] / "support" / "acp_agent.py"
 TALKED_TO = ("run", "--agent", "gemini", "--agent-command", f"{sys.executable} {AGENT}")
@@ -109,6 +110,24 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, arguments: tuple[str, ...],
     result = run(*arguments, cwd=tmp_path)
     assert result.code == ExitCode.USAGE
     assert message in result.err
+
+
+def test_the_page_shows_the_run_and_decides_its_permissions(tmp_path: Path) -> None:
+    with running(*TALKED_TO[1:], "--web", f"ask:rm {DELIVER}", cwd=tmp_path) as agents:
+        page = agents.wait_for("page")["url"]
+        with httpx.Client(follow_redirects=True, timeout=HANG_GUARD) as browser:
+            assert "<title>" in browser.get(page).text
+            url = page.partition("?")[0]
+            while not (waiting := browser.get(f"{url}state").json()["permissions"]):
+                pass
+            body = {"request_id": waiting[0]["request_id"], "behavior": "allow"}
+            assert browser.post(f"{url}permission", json=body).json() == {"ok": True}
+        agents.wait_for("deliverable")
+        assert agents.finish() == ExitCode.DONE
+    texts = [event["text"] for event in agents.events if event["event"] == "text"]
+    assert "rm-allowed" in "".join(texts)
+    kept = (tmp_path / "state").rglob("events.jsonl")
+    assert all("token=" not in file.read_text() for file in kept)
 
 
 class Terminal:

@@ -1,4 +1,4 @@
-"""What `run` has to show: the session's own events and five of its own. Values, no behaviour."""
+"""What `run` has to show: the session's own events and six of its own. Values, no behaviour."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ class AgentSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class PageServed:
+    """The page of the conversation can be opened at this address, which holds its secret."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileReplaced:
     """Saving a deliverable replaced a file that was there before this run."""
 
@@ -76,4 +83,6 @@ class RunEnded:
     """The traceback of a failure of ours."""
 
 
-RunEvent: TypeAlias = SessionEvent | AgentStarted | AgentSaid | RunInterrupted | FileReplaced | RunEnded
+RunEvent: TypeAlias = (
+    SessionEvent | AgentStarted | AgentSaid | PageServed | RunInterrupted | FileReplaced | RunEnded
+)

@@ -13,6 +13,7 @@ from optio_agents.cli.run.output.events import (
     AgentSaid,
     AgentStarted,
     FileReplaced,
+    PageServed,
     RunEnded,
     RunEvent,
     RunInterrupted,
@@ -63,6 +64,8 @@ def as_dict(event: RunEvent, store: Path) -> dict[str, Any] | None:
             return {"event": "problem", "text": text}
         case AgentSaid(text):
             return {"event": "text", "text": text}
+        case PageServed(url):
+            return {"event": "page", "url": url}
         case FileReplaced(path):
             return {"event": "replaced", "path": str(path)}
         case RunInterrupted(reason):

@@ -13,6 +13,7 @@ from optio_agents.cli.run.output.events import (
     AgentSaid,
     AgentStarted,
     FileReplaced,
+    PageServed,
     RunEnded,
     RunEvent,
     RunInterrupted,
@@ -103,6 +104,8 @@ def event_line(event: RunEvent) -> str | None:
             return f"not a keyword: {readable(line)} ({readable(hint)})"
         case ProblemReported(text):
             return f"problem: {readable(text)}"
+        case PageServed(url):
+            return f"the conversation in a browser: {whole(url)}"
         case FileReplaced(path):
             return f"replaced {whole(shown_path(path))}, which was there before this run"
         case RunInterrupted(reason):
