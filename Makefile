@@ -6,7 +6,7 @@ STAMP = $(VENV)/.installed-$(1)
 TEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-worker test test-quick test-random test-agents test-packages check format bench bench-quick bench-actors clean
+.PHONY: help demo demo-worker test test-quick test-random test-agents fuzz test-packages check format bench bench-quick bench-actors clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test-quick: $(call STAMP,dev) ## Run the tests that need no server and no long s
 test-random: $(call STAMP,dev) ## Run the property tests on random examples; SEED=N repeats a run.
 	HYPOTHESIS_PROFILE=random $(TEST) -q -m "hypothesis and not agents and not packages and not servers" \
 	  --hypothesis-seed=$(or $(SEED),$(shell shuf -i 1-1000000000 -n 1))
+
+fuzz: $(call STAMP,dev) ## Random input for all that reads what agents, hosts and networks send: SECONDS=600.
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
 
 test-agents: $(call STAMP,dev) ## Run the tests with real agent CLIs, which npm brings into .agents/.
 	$(BIN)/python tests/agents/install.py $(AGENTS)

@@ -1,0 +1,1 @@
+"""Random input for everything that reads what an agent, a host or a network sends: `make fuzz`."""
