@@ -8,11 +8,11 @@ driver_choice.py     what steps that Trio run: one of the next two
 driver.py            ... by the private parts of Trio that are known to it: fast
 public_driver.py     ... by Trio's public guest mode
 loop_reader.py       a descriptor of ours that the loop watches
-forked.py            what a process forked meanwhile does with its copy: nothing
-never_freed.py       ... and how that stays so until its end
-host_loop.py         which loop that is, for those who know only Trio
+forked.py            keeps a forked process from using its copy of the run
+never_freed.py       ... and from freeing it
+host_loop.py         which loop that is, for Trio code
 entry.py             run_in_trio: the way in, from either world
-suspended_at.py      where a suspended coroutine stands, for reports
+suspended_at.py      the place at which a coroutine is suspended, for reports
 """
 
 from optio_agents.bridge.asyncio_boundary import AsyncioBoundary, HostLoopClosed

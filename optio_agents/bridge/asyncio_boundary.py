@@ -94,7 +94,7 @@ class AsyncioBoundary:
                         continue
                     result = Value(value)
                 if call.is_left_behind:
-                    result.unwrap()  # nobody waits for it any more; what it raises is reported as late
+                    result.unwrap()  # the caller has left; what it raises is reported as late
                     return
                 self.enter()
                 on_result(index, result)
@@ -121,7 +121,7 @@ class AsyncioBoundary:
         elif flag.is_set():
             await trio.lowlevel.checkpoint()
         else:
-            # Nobody's code: it has nothing to clean up, so that a cancelled wait need not see its end.
+            # Not user code: it has nothing to clean up, so a cancelled wait need not see its end.
             await _BoundaryCall(self, "the wait for the cancellation flag", lambda _: flag.wait()).cross(
                 grace=None
             )
@@ -141,7 +141,7 @@ class AsyncioBoundary:
             call.give_up()
 
     def leave_to_parent(self) -> None:
-        """In a forked child: nobody waits here for what the copies of these tasks do."""
+        """In a forked child: the results of these copied tasks are not awaited."""
         self.on_late_failure = lambda label, failure: None
         for call in self._calls:
             call.leave_to_parent()
@@ -210,7 +210,7 @@ class _BoundaryCall(Generic[T]):
         self.is_cancelled = False
         """Whether the Trio side has asked for cancellation."""
         self.is_left_behind = False
-        """Whether nobody waits for the task any more."""
+        """Whether the caller has stopped waiting for the task."""
 
     async def cross(self, grace: float | None) -> T:
         """Run to the end. `grace` in seconds; `None` means that a cancelled call is not waited for."""
@@ -317,7 +317,7 @@ class _BoundaryCall(Generic[T]):
             self.settle(Error(cancelled))
             raise
         except GeneratorExit:
-            self._is_settled = True  # the task was destroyed with its loop: nothing ended, and nobody waits
+            self._is_settled = True  # the task was destroyed with its loop: there is no result
             raise
         except BaseException as failure:  # noqa: BLE001 - handed to the caller, or reported
             self.settle(Error(failure))

@@ -83,7 +83,7 @@ class Boundary(Protocol):
 
 
 class StrayCancellation(Exception):  # noqa: N818
-    """User code let a cancellation escape that nobody had asked for (its own inner work was cancelled).
+    """User code let a cancellation escape that was not requested (its own inner work was cancelled).
 
     Args:
         label: names the user code.
@@ -91,7 +91,7 @@ class StrayCancellation(Exception):  # noqa: N818
     """
 
     def __init__(self, label: str, cause: BaseException) -> None:
-        super().__init__(f"{label} let a cancellation escape that nobody had asked for")
+        super().__init__(f"{label} let a cancellation escape that was not requested")
         self.label = label
         self.__cause__ = cause
 

@@ -182,7 +182,7 @@ class SteppingDriver:
     def _step_soon(self) -> None:
         assert self._state is not None
         self._is_due = True
-        # For Trio: a step will come, nobody needs to be woken.
+        # For Trio: a step is scheduled, so no wake-up is needed.
         self._state.runner.guest_tick_scheduled = True
         self._loop.call_soon(self._run_burst)
 
@@ -213,7 +213,7 @@ class SteppingDriver:
                     self._step_soon()
                     return
         except BaseException:
-            # Somebody's signal handler has raised right here. Trio's state is sound between two steps.
+            # A signal handler of the program has raised here. Trio's state is sound between two steps.
             if not self.is_over:
                 self._step_soon()
             raise
@@ -251,10 +251,10 @@ class SteppingDriver:
 
 
 class _WakeUp:
-    """Stands where Trio has a pair of sockets by which it wakes itself up from waiting for events.
+    """Replaces the pair of sockets by which Trio wakes itself up from waiting for events.
 
     Through them a wake-up is a write, a loop that sees Trio's epoll readable, a poll and two reads: a call into asyncio
-    and back takes 32 µs with them. Here the loop itself waits, and is told directly: 17 µs.
+    and back takes 32 µs with them. Here the loop itself waits and is called directly: 17 µs.
     """
 
     def __init__(self, has_work: Callable[[], None], sockets: Any) -> None:

@@ -38,7 +38,7 @@ class Driver(Protocol):
         """Begin a Trio run with `main` as its main task. Leaves no Trio run when it raises."""
 
     def enter(self) -> None:
-        """To be called before Trio is used from the loop's side: another thread may run the loop by now.
+        """Call this before Trio is used from the loop's side: another thread may run the loop by now.
 
         Raises:
             RuntimeError: Trio cannot go on in this thread. The run is over then, with this error.

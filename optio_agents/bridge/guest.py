@@ -66,7 +66,7 @@ class Guest:
         """Return the guest that lives in `loop`; start one if there is none.
 
         Raises:
-            RuntimeError: another loop of this thread, or somebody else, runs Trio in this thread.
+            RuntimeError: another loop of this thread, or other code, runs Trio in this thread.
         """
         while (guest := _guests.get(id(loop))) is not None and guest.is_closing:
             await guest.wait_over()
@@ -82,7 +82,7 @@ class Guest:
         return guest
 
     def enter(self) -> None:
-        """To be called before Trio is used from the loop's side: another thread may run the loop by now.
+        """Call this before Trio is used from the loop's side: another thread may run the loop by now.
 
         Raises:
             RuntimeError: Trio cannot go on in this thread.
@@ -201,7 +201,7 @@ class GuestTask(Generic[T]):
                 outcome = Error(asyncio.CancelledError())
         except trio.Cancelled:
             raise  # Trio itself has failed; `Guest._trio_is_over` says how.
-        except BaseException as failure:  # noqa: BLE001 - raised by whoever awaits this session
+        except BaseException as failure:  # noqa: BLE001 - raised where this session is awaited
             outcome = Error(failure)
         self.finish(outcome)
         del outcome  # the traceback of a failure refers to this frame
@@ -229,7 +229,7 @@ class GuestTask(Generic[T]):
         self.boundary.give_up()
 
     def leave_to_parent(self) -> None:
-        """In a forked child: whoever awaits this copy, in a copy of the loop, is told so."""
+        """In a forked child: awaiting this copy, in a copy of the loop, raises `RuntimeError`."""
         self._is_inherited = True
         self.boundary.leave_to_parent()
         self.outcome = Error(
@@ -238,7 +238,7 @@ class GuestTask(Generic[T]):
             )
         )
         if self._guest._driver.is_of_this_thread():
-            self._wake()  # in another thread's loop, which has no thread any more, nobody can be woken
+            self._wake()  # the loop of another thread has no thread in this process
 
     async def wait(self) -> T:
         """Return or raise what `main` does, once all of it has ended.
@@ -293,7 +293,7 @@ async def run_as_guest(main: Callable[[Boundary], Awaitable[T]]) -> T:
 
 
 def _why_trio_runs_here() -> str:
-    """What a session is told that cannot begin, because this thread runs Trio."""
+    """Why a session cannot begin in this thread, which runs Trio."""
     if any(guest._driver.is_of_this_thread() for guest in list(_guests.values())):
         return "another event loop of this thread has sessions that are still running"
     if inherits_trio():

@@ -1,4 +1,4 @@
-"""A descriptor of ours that an asyncio loop watches, whatever else the program does to the loop.
+"""A descriptor of ours that an asyncio loop watches, safe from what other code does to the loop.
 
 A loop knows descriptors by number, and numbers are used again. Two slips of other code therefore hit us: a reader that
 was left in the loop after its socket was closed, so that the loop believes it watches our number already and does not,
@@ -51,7 +51,7 @@ class LoopReader:
         self._is_open = True
 
     def close(self) -> None:
-        """Watch no more. Idempotent; to be called before the descriptor is closed."""
+        """Stop watching. Idempotent. Call it before the descriptor is closed."""
         if self._is_open:
             self._is_open = False
             if not self._loop.is_closed() and self._process == os.getpid():
@@ -59,7 +59,7 @@ class LoopReader:
         self._forget_owner()
 
     def released(self, token: _HeldByLoop) -> None:
-        """The loop has let go of `token`, in whatever thread."""
+        """The loop has dropped `token`. May be called in any thread."""
         if not self._is_open or token.number != self._held or self._process != os.getpid():
             return
         if self._loop.is_closed():

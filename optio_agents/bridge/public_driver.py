@@ -130,7 +130,7 @@ class PublicDriver:
             raise
 
     def _make_again(self, step: Callable[[], object]) -> None:
-        """Somebody's signal handler has raised in a step, before Trio could ask for the next one."""
+        """A signal handler of the program has raised in a step, before Trio asked for the next one."""
         if not self.is_over and self._steps.empty():
             self._soon(step)
 

@@ -1,4 +1,4 @@
-"""Where a suspended coroutine stands, in one line for humans."""
+"""The place at which a coroutine is suspended, in one line for humans."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class TrioBoundary:
 
     User code runs in a system task of its own, because a nursery could never let go of it. What was left
     behind is cancelled (again) when the run's main task ends; Trio waits for it then, without a deadline:
-    code that shields itself from cancellation for ever keeps `trio.run` from returning, whoever started it.
+    code that shields itself from cancellation forever keeps `trio.run` from returning.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class TrioBoundary:
                         continue
                     result = Value(value)
                 if call.is_left_behind:
-                    result.unwrap()  # nobody waits for it any more; what it raises is reported as late
+                    result.unwrap()  # the caller has left; what it raises is reported as late
                     return
                 on_result(index, result)
                 del result  # the traceback of a failure refers to this frame
