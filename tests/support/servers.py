@@ -107,6 +107,14 @@ class Ssh:
         """Kill every connection that is open; return how many processes that were."""
         return _kill(_descendants(self.server.pid))
 
+    def freeze(self) -> None:
+        """Let everything stand still, without a word to the other side."""
+        _kill([self.server.pid, *_descendants(self.server.pid)], signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on after `freeze`."""
+        _kill([self.server.pid, *_descendants(self.server.pid)], signal.SIGCONT)
+
     def stop(self) -> None:
         """Cut everything, and let nobody in any more."""
         if self.server.is_running:
@@ -128,10 +136,10 @@ class Ssh:
         ]
 
 
-def _kill(pids: list[int]) -> int:
+def _kill(pids: list[int], number: int = signal.SIGKILL) -> int:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
     return len(pids)
 
 

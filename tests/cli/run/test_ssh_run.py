@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,6 +199,59 @@ say("DELIVERABLE: deliverables/late"); say("STATUS: 60% " + heard()); say("DONE:
         assert is_gone(it.events[0]["workdir"])
     assert (tmp_path / "log").read_text() == "before\nafter\n"
     assert (tmp_path / "deliverables" / "late").read_text() == "late"
+
+
+def test_a_run_that_is_killed_leaves_nothing_on_the_host_after_the_grace(ssh: Ssh, tmp_path: Path) -> None:
+    code = "say(f'STATUS: 50% {os.getpid()}'); time.sleep(600)"
+    with running(*over(ssh), "--orphan-grace", "1", *agent(code), cwd=tmp_path) as it:
+        pid = int(it.wait_for("progress", percent=50)["message"])
+        it.signal(signal.SIGKILL)
+        workdir = it.events[0]["workdir"]
+    deadline = time.monotonic() + HANG_GUARD
+    while (alive(pid) or not is_gone(workdir)) and time.monotonic() < deadline:
+        time.sleep(0.1)  # the guard is nobody's child: nothing tells of its end
+    assert not alive(pid)
+    assert is_gone(workdir)
+
+
+def test_three_signals_end_it_though_the_host_stands_still_and_it_says_what_may_be_left(
+    ssh: Ssh, tmp_path: Path
+) -> None:
+    code = "say(f'STATUS: 50% {os.getpid()}'); time.sleep(600)"
+    with running(*over(ssh), "--orphan-grace", "1", *agent(code), cwd=tmp_path) as it:
+        it.wait_for("progress", percent=50)
+        ssh.freeze()
+        try:
+            it.signal(signal.SIGINT)
+            it.wait_for("interrupted")
+            it.signal(signal.SIGINT)
+            it.signal(signal.SIGINT)
+            assert it.finish() == 130
+        finally:
+            ssh.thaw()
+        hints = " ".join(it.events[-1]["hints"])
+        assert "may still be running" in hints
+        assert f"could not remove {Path(it.events[0]['workdir']).parent}" in hints
+        assert "its guard ends it in 0:01 minutes" in hints
+
+
+def test_a_signal_that_ssh_has_no_name_for_is_named(ssh: Ssh, tmp_path: Path) -> None:
+    result = run_over(ssh, *agent("os.kill(os.getpid(), signal.SIGXCPU)"), cwd=tmp_path)
+    assert result.code == 3
+    assert "killed by SIGXCPU" in result.err
+
+
+def test_a_host_key_that_has_changed_is_refused_before_the_command_starts(ssh: Ssh, tmp_path: Path) -> None:
+    other = tmp_path / "known_hosts"
+    other.write_text(ssh.known_hosts.read_text().split()[0] + " " + OTHER_KEY)
+    target = ("--ssh", f"{ssh.user}@{ssh.host}:{ssh.port}", "--identity", str(ssh.key))
+    result = run("run", *target, "--known-hosts", str(other), *agent("open('ran', 'w')"), cwd=tmp_path)
+    assert (result.code, result.out) == (74, "")
+    assert "the host key of [127.0.0.1]" in result.err
+    assert "has changed" in result.err
+
+
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIiw+njTXcMNA12FFjKd+lGuXqUBrb32Z6bV7TtqPqFm\n"
 
 
 def test_a_refused_connection_is_one_clear_line(ssh: Ssh, tmp_path: Path) -> None:
