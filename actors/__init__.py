@@ -5,7 +5,7 @@ Where things are, from the bottom up:
     errors.py        every error, each saying whose fault it is
     exits.py         how an actor ended, and what it left undone
     lifecycle.py     the states of an actor, as a table
-    intensity.py     restart maths: how often, how long to wait, whom it takes along
+    intensity.py     restart maths: how often, how long to wait, which siblings it takes along
     timers.py        keyed timers in a heap, looked at when an actor receives
     hooks.py         where tracing hangs in
     current.py       which actor the present code belongs to, and which wait for each other
@@ -16,7 +16,7 @@ Where things are, from the bottom up:
     statistics.py    what can be counted
     cell.py          what every actor has: state, asks, watchers, dead letters, an end
     task_cell.py     the life of an actor with a task: run, interrupt, stop
-    ref.py, me.py    the two handles, made from a cell: everybody else's, and the actor's own
+    ref.py, me.py    the two handles, made from a cell: for others, and the actor's own
     traced.py        the same two, when tracing is on
     spec.py          an actor's function with its arguments
     inline_*.py      the same three (cell, handles, spec) for an actor without a task

@@ -17,7 +17,7 @@ class Asks:
         self._open: dict[Reply[Any], Any] = {}
 
     def add(self, reply: Reply[Any], message: Any) -> None:
-        """Somebody waits for this reply, which is in that message."""
+        """An asker waits for this reply, which is in that message."""
         self._open[reply] = message
 
     def remove(self, reply: Reply[Any]) -> None:

@@ -294,7 +294,7 @@ class Cell(ABC, Generic[M]):
         """Whether a message that came after the end of the intake is a dead letter, and no error of its sender.
 
         It is when an actor sends it while the supervisor of both is being left: then the order in which they stop is
-        nobody's mistake.
+        no mistake.
         """
         sender = current.get()
         if sender is None or not sender.is_leaving or not self.is_leaving:
@@ -313,7 +313,7 @@ class Cell(ABC, Generic[M]):
             for letter in letters:
                 self._on_dead_letter(letter)
 
-    # -- waits that could be for ever
+    # -- waits that could never end
 
     @property
     def is_only_reader(self) -> bool:

@@ -16,8 +16,7 @@ class ActorError(Exception):
 
 
 class ActorStopped(ActorError):  # noqa: N818 - named for what happened, as trio does
-    """The actor takes no more messages: it ended, or it was told to stop. Nobody's fault; the sender must
-    cope.
+    """The actor takes no more messages: it has ended, or it is stopping. No fault; the sender must handle it.
 
     `exit` is how it ended, or `None` while it is still working off what it had accepted.
     """
@@ -41,7 +40,7 @@ class ActorFailed(ActorError):  # noqa: N818
 
 
 class Interrupted(ActorError):  # noqa: N818
-    """The handler that was to reply was interrupted: the wish of whoever called `interrupt`."""
+    """The handler that was to reply was interrupted: as the caller of `interrupt` wished."""
 
     def __init__(self, name: str, reason: str | None) -> None:
         super().__init__(f"actor {name!r} was interrupted before it replied: {reason or 'no reason given'}")
@@ -83,7 +82,7 @@ class SelfAsk(ActorError):  # noqa: N818
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"actor {name!r} asked itself: its handler would wait for itself for ever; call a function"
+            f"actor {name!r} asked itself: its handler would never end its wait for itself; call a function"
         )
         self.name = name
 
@@ -95,8 +94,8 @@ class SelfTell(ActorError):  # noqa: N818
 
     def __init__(self, name: str, capacity: int) -> None:
         super().__init__(
-            f"actor {name!r} told itself with a full mailbox ({capacity} messages): its handler would wait for "
-            "itself for ever; raise its capacity, or call a function"
+            f"actor {name!r} told itself with a full mailbox ({capacity} messages): its handler would wait "
+            "for itself without end; raise its capacity, or call a function"
         )
         self.name = name
         self.capacity = capacity
@@ -185,7 +184,7 @@ class StartFailed(ActorError):  # noqa: N818
 class SupervisorClosed(ActorError):  # noqa: N818
     """The supervisor is used outside of its `async with` block, or while the block is being left. The
     caller's
-    fault: whoever starts an actor must live inside of the block that owns it.
+    fault: the code that starts an actor must run inside of the block that owns it.
     """
 
     def __init__(self, name: str, detail: str) -> None:

@@ -152,7 +152,7 @@ class Family:
         return error
 
     async def _close(self, error: Exception | None) -> None:
-        """Stop the children, or let them rest, if this supervisor is to be run again."""
+        """Stop the children, or let them rest, if this supervisor will be run again."""
         self._closing = True
         drain = error is None and self._escalated is None
         if error is not None and self._escalated is not None:
@@ -307,7 +307,7 @@ class Family:
         """
         failed = exit.kind is ExitKind.FAILED
         if failed and cell.has_starter:
-            return None  # whoever starts it learns it
+            return None  # `start` raises it
         if failed and self._on_failure is not None:
             self._on_failure(cell.ref, exit)
         if cell.at(State.STOPPING) or (self.is_leaving and not cell.at(State.PAUSING)):

@@ -1,4 +1,4 @@
-"""Restart maths, sans-IO: how often a supervisor may restart, how long it waits, and whom it restarts."""
+"""Restart maths, sans-IO: how often a supervisor may restart, how long it waits, and which children it restarts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Strategy(enum.Enum):
-    """Whom a failure takes along."""
+    """Which children a failure takes along."""
 
     ONE_FOR_ONE = "one_for_one"
     """Only the child that failed is restarted."""

@@ -10,7 +10,7 @@ Three decisions make it quick without making it wrong.
 1. *Paths, not checks.* The common case on either side is one comparison. A sender looks at `limit`: the
    capacity while the mailbox is open, and 0 when it is closed (or new), so that `len(queue) < limit` is false and the
    slow path finds out why. A receiver looks at `credit`: how many messages it may still take before it must look
-   around. Whoever has something urgent to say (a stop, an interrupt, a system message, a timer) sets it to 0, and
+   around. Anything urgent (a stop, an interrupt, a system message, a timer) sets it to 0, and
    is therefore served before the next user message, however many are queued.
 2. *A full checkpoint every `CHECKPOINT_EVERY` messages* on either side, when the side would not have blocked
    anyway. So no sender and no receiver can keep the loop for longer than that many messages. A sender's are counted
@@ -18,9 +18,9 @@ Three decisions make it quick without making it wrong.
    tasks. A receiver looks for a cancellation from outside more often, once in `LOOK_EVERY`. A checkpoint comes before
    the message is queued or taken: a cancelled `tell` has not sent, a cancelled `receive` has not lost anything. The
    end of the mailbox is a checkpoint too, each time it is reached.
-3. *Hand-off, not retry.* A sender that finds the mailbox full parks with its message; whoever takes a message
+3. *Hand-off, not retry.* A sender that finds the mailbox full parks with its message; the one who takes a message
    moves the oldest parked one into the queue and wakes its sender. The queue is full whenever a sender is
-   parked, so nobody can overtake: order is kept for each sender, and senders are served first come, first
+   parked, so no sender can overtake: order is kept for each sender, and senders are served first come, first
    served. A sender that was woken has sent, even if a cancellation arrives before it runs.
 
 The receiver is woken without being given a message; it takes one, synchronously, when it runs. Nothing is

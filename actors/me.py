@@ -62,7 +62,7 @@ class Me(Generic[M]):
             await self._cell.changed()
 
     def ready(self, value: object = None) -> None:
-        """Let whoever starts this actor go on, before the first receive (which says the same). Once per run.
+        """Let the starter of this actor go on, before the first receive (which says the same). Once per run.
 
         `value` is then the `ready_value` of the `Ref`.
 

@@ -22,7 +22,7 @@ class Question(Generic[R]):
     ```
 
     The actor answers with `question.reply.set(value)`. A question that was told instead of asked has a reply that
-    nobody wants. The same question may be asked any number of times, by several tasks at once too.
+    is not wanted. The same question may be asked any number of times, by several tasks at once too.
     """
 
     __slots__ = ("_reply",)

@@ -1,4 +1,4 @@
-"""The handle that everybody else has on an actor."""
+"""The handle that other code has on an actor."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Callee(Protocol):
 class Reply(Generic[R]):
     """Answer exactly one question with `set` or `fail`; neither ever blocks. To be called in Trio's thread.
 
-    An answer to somebody who no longer waits (deadline, cancellation, a second answer) is counted in the
+    An answer to an asker that no longer waits (deadline, cancellation, a second answer) is counted in the
     callee's statistics and otherwise ignored: that the caller lost interest is not the callee's fault.
     """
 
@@ -79,7 +79,7 @@ class Reply(Generic[R]):
     def _give_up(self) -> None:
         """The caller no longer waits."""
         if self._answer is None:
-            self._answer = Error(RuntimeError("nobody waits for this reply"))
+            self._answer = Error(RuntimeError("no asker waits for this reply"))
 
     @enable_ki_protection
     async def _wait(self) -> R:

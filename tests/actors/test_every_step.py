@@ -1,4 +1,4 @@
-"""Ten scenarios, disturbed at every step under fifty schedules: by a cancellation, and by an actor that raises.
+"""Fourteen scenarios, disturbed at every step under fifty schedules: by a cancellation, and by an actor that raises.
 
 Locally, the schedules after the first are tried at every fourth step (other ones each time); where `CI` is set, at
 every step.
@@ -223,7 +223,114 @@ async def nested(ledger: Ledger) -> None:
         await trio.sleep(0.1)
 
 
+async def stopped_together(ledger: Ledger) -> None:
+    """Siblings that tell each other, and an actor without a task, on their way down together."""
+    refs: list[actors.Ref[Any]] = []
+
+    async def forward(me: actors.Me[Any], to: int) -> None:
+        async for message in me:
+            ledger.begun.append(message)
+            await trio.sleep(0.01)
+            ledger.ended.append(message)
+            if message < 1000:
+                await ledger.send(refs[to], message + 1000 * (to + 1))
+        await trio.sleep(0.02)
+
+    async with supervise(ledger) as supervisor:
+        for to in (1, 2, 0):
+            spec = actors.actor(forward, to)
+            ref = await supervisor.start(spec, restart=actors.PERMANENT)
+            ledger.refs.append(ref)
+            refs.append(ref)
+        for number in range(6):
+            await ledger.send(refs[0], number)
+
+
+async def hanging_restart(ledger: Ledger) -> None:
+    """The set-up of the second run hangs, until its start timeout ends it."""
+    runs: list[int] = []
+
+    async def hangs_once(me: actors.Me[Any]) -> None:
+        runs.append(1)
+        if len(runs) == 2:
+            await trio.sleep_forever()
+        async for message in me:
+            ledger.begun.append(message)
+            await trio.lowlevel.checkpoint()
+            if message == 0:
+                raise ValueError
+            ledger.ended.append(message)
+
+    async with supervise(ledger, strategy=actors.ONE_FOR_ALL, start_timeout=0.5) as supervisor:
+        ref = await start(ledger, supervisor, hangs_once, restart=actors.PERMANENT)
+        other = await start(ledger, supervisor, ledger.handle, restart=actors.PERMANENT)
+        for number in range(2):
+            await ledger.send(ref, number)
+            await ledger.send(other, 1000 + number)
+        await ledger.ask(other, 7)
+
+
+async def without_a_task(ledger: Ledger) -> None:
+    """An actor without a task fails, rests, and is told things meanwhile by tasks that wait for room."""
+
+    def set_up(me: actors.InlineMe[Any]) -> Callable[[Any], None]:
+        def handle(message: Any) -> None:
+            ledger.begun.append(message)
+            if message == 1:
+                raise ValueError
+            if message == 3:
+                me.ref.try_tell(1000)
+                ledger.sent.append(1000)
+            ledger.ended.append(message)
+
+        return handle
+
+    async def teller(me: actors.Me[Any], ref: actors.Ref[Any]) -> None:
+        me.ready()
+        for number in range(2000, 2004):
+            await ledger.send(ref, number)
+            await trio.lowlevel.checkpoint()
+
+    async with supervise(ledger) as supervisor:
+        ref: actors.Ref[Any] = await supervisor.start(
+            actors.inline(set_up), capacity=1, restart=actors.PERMANENT
+        )
+        ledger.refs.append(ref)
+        await supervisor.start(actors.actor(teller, ref))
+        for number in range(5):
+            await ledger.send(ref, number)
+
+
+async def telling_in_a_cycle(ledger: Ledger) -> None:
+    """Two with full mailboxes tell each other: one gets an error, and nothing is lost."""
+    refs: list[actors.Ref[Any]] = []
+
+    async def player(me: actors.Me[Any], other: int) -> None:
+        async for message in me:
+            ledger.begun.append(message)
+            await trio.lowlevel.checkpoint()
+            for number in range(3) if message in (0, 1000) else ():
+                try:
+                    await ledger.send(refs[other], 2000 + 1000 * other + number)
+                except actors.TellCycle:
+                    break
+            ledger.ended.append(message)
+
+    async with supervise(ledger) as supervisor:
+        for other in (1, 0):
+            ref = await supervisor.start(actors.actor(player, other), capacity=1, restart=actors.TRANSIENT)
+            ledger.refs.append(ref)
+            refs.append(ref)
+        await ledger.send(refs[0], 0)
+        await ledger.send(refs[1], 1000)
+        await trio.sleep(1)
+
+
 SCENARIOS = [
+    stopped_together,
+    hanging_restart,
+    without_a_task,
+    telling_in_a_cycle,
     ask_in_flight,
     full_mailbox,
     restart_in_progress,

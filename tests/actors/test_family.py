@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import HealthCheck, given, settings, strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import actors
+from actors.testing import run_seeded
 from tests.support.sample_actors import Boom, keep
 
 request = contextvars.ContextVar("request", default="none")
@@ -234,3 +236,140 @@ async def test_a_child_that_never_stops_failing_waits_longer_and_longer_and_esca
             await trio.sleep_forever()
     waits = [round(later - earlier, 3) for earlier, later in itertools.pairwise(begun)]
     assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0]
+
+
+cleanups = st.lists(
+    st.one_of(st.floats(0.0, 2.0), st.just(100.0)),  # 100: cancelled by its stop timeout
+    max_size=8,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    cleanups,
+    st.sampled_from(list(actors.Strategy)),
+    st.sampled_from([None, True, False]),
+    st.integers(0, 2**32),
+)
+def test_leaving_takes_as_long_as_a_model_says(
+    seconds: list[float], strategy: actors.Strategy, stop_in_order: bool | None, seed: int
+) -> None:
+    timeout = 3.0
+    refs: list[actors.Ref[Any]] = []
+    ended: list[str] = []
+
+    async def child(me: actors.Me[Any], number: int) -> None:
+        try:
+            await slow_to_stop(me, seconds[number])
+        finally:
+            ended.append(me.name)
+
+    async def main() -> float:
+        async with actors.open_supervisor(
+            strategy=strategy, stop_in_order=stop_in_order, stop_timeout=timeout
+        ) as supervisor:
+            for number in range(len(seconds)):
+                refs.append(await supervisor.start(actors.actor(child, number), name=str(number)))
+            begun = trio.current_time()
+        return trio.current_time() - begun
+
+    took = run_seeded(main, seed=seed)
+    real = [min(each, timeout) for each in seconds]
+    in_order = strategy is not actors.ONE_FOR_ONE if stop_in_order is None else stop_in_order
+    assert took == pytest.approx(sum(real) if in_order else max(real, default=0.0))
+    if in_order:
+        assert ended == [str(number) for number in reversed(range(len(seconds)))]
+    for each, ref in zip(seconds, refs, strict=True):
+        assert ref.exit is not None
+        wanted = actors.ExitKind.CANCELLED if each > timeout else actors.ExitKind.STOPPED
+        assert ref.exit.kind is wanted
+
+
+runs_of_children = st.lists(
+    st.tuples(st.integers(0, 2), st.lists(st.sampled_from(["hangs", "fails", "works"]), max_size=3)),
+    max_size=6,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(runs_of_children, st.sampled_from(list(actors.Strategy)), st.integers(0, 2**32))
+def test_restarts_that_hang_or_fail_are_counted_as_a_model_says(
+    history: list[tuple[int, list[str]]], strategy: actors.Strategy, seed: int
+) -> None:
+    """Each entry makes one child fail, and says how its next runs begin; a run that is not told to, works."""
+    restarts, timeout = 4, 10.0
+    plans: dict[int, list[str]] = {0: [], 1: [], 2: []}
+    wanted_failures = [0, 0, 0]
+    escalates = False
+    left = restarts
+    for which, plan in history:
+        bad = plan.index("works") if "works" in plan else len(plan)
+        failures = 1 + bad
+        if failures > left:
+            escalates = True
+        wanted_failures[which] += min(failures, left + 1)
+        left -= min(failures, left)
+        if escalates:
+            break
+    seen = [0, 0, 0]
+
+    async def child(me: actors.Me[str], number: int) -> None:
+        how = plans[number].pop(0) if plans[number] else "works"
+        if how == "hangs":
+            await trio.sleep_forever()
+        if how == "fails":
+            raise Boom
+        async for _ in me:
+            raise Boom
+
+    def note(ref: actors.Ref[Any], exit: actors.Exit) -> None:
+        assert isinstance(exit.cause, Boom | actors.StartTimeout)
+        seen[int(ref.name)] += 1
+
+    async def main() -> None:
+        async with actors.open_supervisor(
+            strategy=strategy,
+            intensity=actors.Intensity(restarts, 1e6),
+            start_timeout=timeout,
+            on_failure=note,
+        ) as supervisor:
+            refs = [
+                await supervisor.start(
+                    actors.actor(child, number), name=str(number), restart=actors.PERMANENT
+                )
+                for number in range(3)
+            ]
+            for number, plan in history:
+                bad = plan.index("works") if "works" in plan else len(plan)
+                plans[number] = plan[:bad]
+                await refs[number].tell("fail")
+                await trio.sleep(timeout * 4 + 1)
+                assert all(ref.state is actors.State.RUNNING for ref in refs)
+
+    if escalates:
+        with pytest.raises(actors.Escalated):
+            run_seeded(main, seed=seed)
+    else:
+        run_seeded(main, seed=seed)
+    assert seen == wanted_failures
+
+
+async def test_the_failure_of_a_second_actor_is_not_lost(autojump_clock: MockClock) -> None:
+    """Both fail in the same turn; the first escalates, the second is kept beside it."""
+
+    async def fails(me: actors.Me[str]) -> None:
+        async for _ in me:
+            raise Boom(me.name)
+
+    with pytest.raises(actors.Escalated) as caught:
+        async with actors.open_supervisor(intensity=actors.Intensity(restarts=0)) as supervisor:
+            refs = [
+                await supervisor.start(actors.actor(fails), name=name, restart=actors.TRANSIENT)
+                for name in "ab"
+            ]
+            for ref in refs:
+                ref.try_tell("fail")
+            await trio.sleep_forever()
+    first, (second,) = caught.value.cause, caught.value.others
+    assert {str(first), str(second)} == {"a", "b"}
+    assert any(repr(second) in note for note in caught.value.__notes__)
