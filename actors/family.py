@@ -285,9 +285,12 @@ class Family:
         Returns:
             Whether it is to be run. If not, it has ended now, or it rests on because this supervisor is left.
         """
-        with trio.CancelScope(deadline=trio.current_time() + delay):
-            while cell.at(State.RESTING) and not self._keeping:
-                await cell.changed()
+        if not delay:
+            await trio.lowlevel.checkpoint()  # a turn for those who tell it to stop, without the cost of a deadline
+        else:
+            with trio.CancelScope(deadline=trio.current_time() + delay):
+                while cell.at(State.RESTING) and not self._keeping:
+                    await cell.changed()
         if cell.at(State.RESTING):
             if self._keeping:
                 return False
