@@ -286,7 +286,8 @@ class Family:
             Whether it is to be run. If not, it has ended now, or it rests on because this supervisor is left.
         """
         if not delay:
-            await trio.lowlevel.checkpoint()  # a turn for those who tell it to stop, without the cost of a deadline
+            # A turn for a stop or a cancel, without what a deadline costs.
+            await trio.lowlevel.checkpoint()
         else:
             with trio.CancelScope(deadline=trio.current_time() + delay):
                 while cell.at(State.RESTING) and not self._keeping:
