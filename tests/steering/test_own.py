@@ -51,29 +51,33 @@ def run(opened: Any, scenario: Callable[[AsyncioConversation], Awaitable[None]])
     asyncio.run(whole())
 
 
-async def until(condition: Callable[[], bool], conversation: AsyncioConversation) -> None:
-    changed = asyncio.Event()
-    unsubscribe = [
-        conversation.on_event(lambda _: changed.set()),
-        conversation.on_message(lambda _: changed.set()),
-    ]
-    while not condition():
-        changed.clear()
-        await changed.wait()
-    for each in unsubscribe:
-        each()
+class Answers:
+    """The answers of a conversation, which can be waited for."""
+
+    def __init__(self, conversation: AsyncioConversation) -> None:
+        self.texts: list[str] = []
+        self._changed = asyncio.Event()
+        conversation.on_message(self._add)
+
+    def _add(self, text: str) -> None:
+        self.texts.append(text.strip())
+        self._changed.set()
+
+    async def until(self, last: str) -> None:
+        while last not in self.texts:
+            self._changed.clear()
+            await self._changed.wait()
 
 
 @pytest.mark.parametrize("opened", [process, simulated])
 def test_messages_are_answered_one_by_one_in_order(opened: Callable[[Path], Any], tmp_path: Path) -> None:
     async def scenario(conversation: AsyncioConversation) -> None:
-        answers: list[str] = []
-        conversation.on_message(lambda text: answers.append(text.strip()))
+        answers = Answers(conversation)
         steering = steer(conversation)
         for word in ("one", "two", "three", "four"):
             await steering.send_when_ready(f"say:{word}")
-        await until(lambda: len(answers) == 4, conversation)
-        assert answers == ["one", "two", "three", "four"]
+        await answers.until("four")
+        assert answers.texts == ["one", "two", "three", "four"]
         assert steering.pending_ids == []
         steering.close()
         await steering.settle()
@@ -84,15 +88,14 @@ def test_messages_are_answered_one_by_one_in_order(opened: Callable[[Path], Any]
 def test_a_message_cuts_into_a_turn_that_hangs(tmp_path: Path) -> None:
     async def scenario(conversation: AsyncioConversation) -> None:
         events: list[Any] = []
-        answers: list[str] = []
-        conversation.on_message(lambda text: answers.append(text.strip()))
+        answers = Answers(conversation)
         steering = steer(conversation, emit=lambda event: events.append(event["type"]))
         await steering.send_when_ready("hang")
         await steering.interrupt_and_send("say:now")
         assert events == [MARK[0], QUEUED]
-        await until(lambda: "now" in answers, conversation)
+        await answers.until("now")
         assert await steering.requeue([("old", "say:again")])
-        await until(lambda: "again" in answers, conversation)
+        await answers.until("again")
         steering.close()
 
     run(process(tmp_path), scenario)
