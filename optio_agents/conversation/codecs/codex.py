@@ -24,7 +24,6 @@ from optio_agents.conversation.codecs.base import (
     AgentTurnBegan,
     Answer,
     BackendStartFailed,
-    BackgroundChanged,
     Folded,
     InterruptAcknowledged,
     Key,
@@ -35,11 +34,12 @@ from optio_agents.conversation.codecs.base import (
     TurnFinished,
 )
 from optio_agents.conversation.codecs.codex_requests import CodexRequests
+from optio_agents.conversation.codecs.codex_work import CodexWork
 from optio_agents.conversation.codecs.forms import text_of
 from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, Out, RpcError
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
-from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
+from optio_agents.conversation.values import Capabilities, Event, TurnStatus
 
 ENDINGS = {
     # status of a completed turn
@@ -50,9 +50,7 @@ ENDINGS = {
 """How `turn/completed` ended its turn. A status that is not in the table: failed."""
 
 TURNS_KEPT = 64
-"""Of how many turns and of how many threads of subagents the ids are remembered."""
-
-GOAL = "goal"
+"""Of how many turns the ids are remembered."""
 
 
 class CodexCodec(JsonRpcCodec):
@@ -82,8 +80,7 @@ class CodexCodec(JsonRpcCodec):
         self._known: dict[
             str, int
         ] = {}  # the last turns by their ids, those of subagents with the turn of ours
-        self._threads: dict[str, str] = {}  # what the last threads of subagents are called
-        self._work: dict[str, BackgroundTask] = {}
+        self._work = CodexWork()
         self._steers_wait: list[tuple[int, str]] = []
         self._requests = CodexRequests()
         self._answer = Answer()
@@ -205,7 +202,7 @@ class CodexCodec(JsonRpcCodec):
 
     def _told(self, method: str, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
         if method == "thread/started":
-            self._note_thread(params)
+            self._work.note_thread(params)
         if params.get("threadId") not in (None, self._thread):
             self._told_of_subagent(method, params, record, out)
             return
@@ -225,12 +222,9 @@ class CodexCodec(JsonRpcCodec):
         elif method == "serverRequest/resolved":
             self._resolved(params, out)
         elif method == "thread/goal/updated":
-            goal = params.get("goal")
-            goal = goal if isinstance(goal, dict) else {}
-            is_open = goal.get("status") == "active"
-            self._note_work(GOAL, text_of(goal.get("objective")) if is_open else None, GOAL, out)
+            self._work.note_goal(params.get("goal"), out)
         elif method == "thread/goal/cleared":
-            self._note_work(GOAL, None, GOAL, out)
+            self._work.note_goal(None, out)
 
     def _turn_started(self, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
         identity = _field(params, "turn", "id")
@@ -264,33 +258,14 @@ class CodexCodec(JsonRpcCodec):
         if method == "serverRequest/resolved":
             self._resolved(params, out)
         elif method == "turn/started":
-            self._note_work(thread, self._name_of(thread), "subagent", out)
+            self._work.note_subagent(thread, out, works=True)
         elif method in ("turn/completed", "thread/closed"):
-            self._note_work(thread, None, "subagent", out)
-
-    def _note_thread(self, params: dict[str, Any]) -> None:
-        name = _field(params, "thread", "agentNickname") or _field(params, "thread", "agentRole")
-        identity = _field(params, "thread", "id")
-        if name is not None and identity is not None:
-            self._threads = {**dict(list(self._threads.items())[1 - TURNS_KEPT :]), identity: name}
-
-    def _name_of(self, thread: str) -> str:
-        return f"subagent {self._threads.get(thread, thread)}"
+            self._work.note_subagent(thread, out, works=False)
 
     def _resolved(self, params: dict[str, Any], out: Out) -> None:
         key = params.get("requestId")
         if self._requests.withdraw(key):
             out.append(RequestWithdrawn(key))  # type: ignore[arg-type]  # it was open, so it is a key
-
-    def _note_work(self, key: str, description: str | None, kind: str, out: Out) -> None:
-        """Work has begun, or (without a description) ended."""
-        before = dict(self._work)
-        if description is None:
-            self._work.pop(key, None)
-        elif len(self._work) < TURNS_KEPT:
-            self._work[key] = BackgroundTask(key, kind, description)
-        if self._work != before:
-            out.append(BackgroundChanged(tuple(self._work.values())))
 
     def _delta(self, params: dict[str, Any]) -> str:
         if params.get("itemId") != self._item:
@@ -339,7 +314,7 @@ class CodexCodec(JsonRpcCodec):
         turn = self._turn_of(params)
         out.append(Event(record, turn))
         thread = params.get("threadId")
-        asker = None if thread in (None, self._thread) else self._name_of(str(thread))
+        asker = None if thread in (None, self._thread) else self._work.name_of(str(thread))
         asked = self._requests.open(key, method, params, record, turn, asker)
         if asked is None:
             self._decline(key, method)
