@@ -15,6 +15,7 @@ import actors
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.context import HookContext
 from optio_agents.hosts.base import SessionHost
+from optio_agents.hosts.files.transfer import consuming
 from optio_agents.protocol import replies
 from optio_agents.protocol.paths import locate
 from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
@@ -107,19 +108,31 @@ class Fetcher:
 
     async def _fetch(self, path: str) -> Fetched:
         limit = self._options.text_limit if self._on_file is None else self._options.deliverable_limit
+        total = 0
+
+        def received(size: int) -> None:
+            """What a host sends is limited here: it may say that a file is small, and send on."""
+            nonlocal total
+            total += size
+            if total > limit:
+                detail = f"more than the {limit:,} bytes that are taken"
+                raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
+            self._on_received(size)
+
         async with self._host.open_deliverable(path, limit=limit) as source:
             if self._on_file is not None:
                 file = DeliverableFile(path)
                 try:
-                    await file.fill(source, self._on_received)
+                    await file.fill(source, received)
                 except BaseException:
                     file.close()
                     raise
                 return Fetched(path, file, file.size, file.digest)
-            pieces = []
-            async for piece in source.chunks():
-                self._on_received(len(piece))
-                pieces.append(piece)
+            pieces, chunks = [], source.chunks()
+            async with consuming(chunks):
+                async for piece in chunks:
+                    received(len(piece))
+                    pieces.append(piece)
             data = b"".join(pieces)
         try:
             text = data.decode("utf-8")
