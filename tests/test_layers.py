@@ -102,7 +102,11 @@ def is_module(name: str) -> bool:
 
 
 def is_ours(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in ("actors", "optio_agents")
+    """Whether `name` is a module of a layer; `lazy_imports` is below all of them."""
+    return name != "optio_agents.lazy_imports" and name.split(".", maxsplit=1)[0] in (
+        "actors",
+        "optio_agents",
+    )
 
 
 def is_public_face(path: Path) -> bool:

@@ -17,58 +17,74 @@ from_asyncio.py, stream_transport.py    the same for asyncio programs, and over 
 ```
 """
 
-from optio_agents.conversation.agents import AGENTS, Agent, acp, claude, codex, gemini, opencode
-from optio_agents.conversation.client import AgentConversation
-from optio_agents.conversation.opening import open_conversation, open_conversation_over
-from optio_agents.conversation.options import ConversationOptions
-from optio_agents.conversation.promises import Sent
-from optio_agents.conversation.requests import (
-    Choice,
-    Question,
-    QuestionAnswer,
-    QuestionHandler,
-    QuestionRequest,
-    ToolRequest,
-)
-from optio_agents.conversation.subscribers import Subscription
-from optio_agents.conversation.surface import (
-    Conversation,
-    ConversationClosed,
-    EventHandler,
-    MessageHandler,
-    PermissionAnswer,
-    PermissionDecision,
-    PermissionHandler,
-    PermissionRequest,
-    Scope,
-    Unsubscribe,
-)
-from optio_agents.conversation.values import (
-    AgentNotStarted,
-    BackgroundTask,
-    Capabilities,
-    ClosingReport,
-    ConversationError,
-    Event,
-    Fate,
-    InterruptKind,
-    InterruptReceipt,
-    Origin,
-    SendEnd,
-    SendQueueFull,
-    SendRejected,
-    State,
-    TurnResult,
-    TurnStatus,
-    Unsupported,
-)
+from __future__ import annotations
 
-__all__ = [
-    "AGENTS", "Agent", "AgentConversation", "AgentNotStarted", "BackgroundTask", "Capabilities", "Choice",
-    "ClosingReport", "Conversation", "ConversationClosed", "ConversationError", "ConversationOptions", "Event",
-    "EventHandler", "Fate", "InterruptKind", "InterruptReceipt", "MessageHandler", "Origin", "PermissionAnswer",
-    "PermissionDecision", "PermissionHandler", "PermissionRequest", "Question", "QuestionAnswer", "QuestionHandler",
-    "QuestionRequest", "Scope", "SendEnd", "SendQueueFull", "SendRejected", "Sent", "State", "Subscription",
-    "ToolRequest", "TurnResult", "TurnStatus", "Unsubscribe", "Unsupported", "acp", "claude", "codex", "gemini",
-    "open_conversation", "open_conversation_over", "opencode",
-]  # fmt: skip
+from typing import TYPE_CHECKING
+
+from optio_agents.lazy_imports import install_lazy_imports
+
+if TYPE_CHECKING or not install_lazy_imports():
+    from optio_agents.conversation.agents import (
+        AGENTS as AGENTS,
+        Agent as Agent,
+        acp as acp,
+        claude as claude,
+        codex as codex,
+        gemini as gemini,
+        opencode as opencode,
+    )
+    from optio_agents.conversation.client import (
+        AgentConversation as AgentConversation,
+    )
+    from optio_agents.conversation.opening import (
+        open_conversation as open_conversation,
+        open_conversation_over as open_conversation_over,
+    )
+    from optio_agents.conversation.options import (
+        ConversationOptions as ConversationOptions,
+    )
+    from optio_agents.conversation.promises import (
+        Sent as Sent,
+    )
+    from optio_agents.conversation.requests import (
+        Choice as Choice,
+        Question as Question,
+        QuestionAnswer as QuestionAnswer,
+        QuestionHandler as QuestionHandler,
+        QuestionRequest as QuestionRequest,
+        ToolRequest as ToolRequest,
+    )
+    from optio_agents.conversation.subscribers import (
+        Subscription as Subscription,
+    )
+    from optio_agents.conversation.surface import (
+        Conversation as Conversation,
+        ConversationClosed as ConversationClosed,
+        EventHandler as EventHandler,
+        MessageHandler as MessageHandler,
+        PermissionAnswer as PermissionAnswer,
+        PermissionDecision as PermissionDecision,
+        PermissionHandler as PermissionHandler,
+        PermissionRequest as PermissionRequest,
+        Scope as Scope,
+        Unsubscribe as Unsubscribe,
+    )
+    from optio_agents.conversation.values import (
+        AgentNotStarted as AgentNotStarted,
+        BackgroundTask as BackgroundTask,
+        Capabilities as Capabilities,
+        ClosingReport as ClosingReport,
+        ConversationError as ConversationError,
+        Event as Event,
+        Fate as Fate,
+        InterruptKind as InterruptKind,
+        InterruptReceipt as InterruptReceipt,
+        Origin as Origin,
+        SendEnd as SendEnd,
+        SendQueueFull as SendQueueFull,
+        SendRejected as SendRejected,
+        State as State,
+        TurnResult as TurnResult,
+        TurnStatus as TurnStatus,
+        Unsupported as Unsupported,
+    )

@@ -14,93 +14,51 @@ The session driver, which is imported from here for its callers' convenience, is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from optio_agents.protocol.events import (
-    AttentionEvent,
-    BrowserEvent,
-    CallerMessageEvent,
-    ClientMessageEvent,
-    DeliverableEvent,
-    DoneEvent,
-    ErrorEvent,
-    LogEvent,
-    StatusEvent,
-    UnknownLine,
-)
-from optio_agents.protocol.features import BrowserMode, ProtocolFeatures
-from optio_agents.protocol.parser import parse_log_line
-from optio_agents.protocol.paths import (
-    DELIVERABLES_SUBDIR,
-    relativize_deliverable_path,
-    validate_deliverable_path,
-)
-from optio_agents.protocol.prompt import LOG_CHANNEL_PROMPT, RESUME_NOTICE, build_log_channel_prompt
-from optio_agents.protocol.protocol import Protocol, get_protocol
+from optio_agents.lazy_imports import install_lazy_imports
 
-if TYPE_CHECKING:
-    from optio_agents.protocol.session import (
-        CALLER_MESSAGE_QUEUE_BOUND,
-        DELIVERABLE_QUEUE_BOUND,
-        AgentSender,
-        CallerMessageCallback,
-        DeliverableCallback,
-        HookCallback,
-        fetch_deliverable_text,
-        run_log_protocol_session,
+if TYPE_CHECKING or not install_lazy_imports():
+    from optio_agents.protocol.events import (
+        AttentionEvent as AttentionEvent,
+        BrowserEvent as BrowserEvent,
+        CallerMessageEvent as CallerMessageEvent,
+        ClientMessageEvent as ClientMessageEvent,
+        DeliverableEvent as DeliverableEvent,
+        DoneEvent as DoneEvent,
+        ErrorEvent as ErrorEvent,
+        LogEvent as LogEvent,
+        StatusEvent as StatusEvent,
+        UnknownLine as UnknownLine,
     )
-
-__all__ = [
-    "AgentSender",
-    "AttentionEvent",
-    "BrowserEvent",
-    "BrowserMode",
-    "CALLER_MESSAGE_QUEUE_BOUND",
-    "CallerMessageCallback",
-    "CallerMessageEvent",
-    "ClientMessageEvent",
-    "DELIVERABLES_SUBDIR",
-    "DELIVERABLE_QUEUE_BOUND",
-    "DeliverableCallback",
-    "DeliverableEvent",
-    "DoneEvent",
-    "ErrorEvent",
-    "HookCallback",
-    "LOG_CHANNEL_PROMPT",
-    "LogEvent",
-    "Protocol",
-    "ProtocolFeatures",
-    "RESUME_NOTICE",
-    "StatusEvent",
-    "UnknownLine",
-    "build_log_channel_prompt",
-    "fetch_deliverable_text",
-    "get_protocol",
-    "parse_log_line",
-    "relativize_deliverable_path",
-    "run_log_protocol_session",
-    "validate_deliverable_path",
-]
-
-_OF_THE_SESSION = frozenset(
-    {
-        "AgentSender",
-        "CALLER_MESSAGE_QUEUE_BOUND",
-        "CallerMessageCallback",
-        "DELIVERABLE_QUEUE_BOUND",
-        "DeliverableCallback",
-        "HookCallback",
-        "fetch_deliverable_text",
-        "run_log_protocol_session",
-    }
-)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _OF_THE_SESSION:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import session
-
-    value = getattr(session, name)
-    globals()[name] = value
-    return value
+    from optio_agents.protocol.features import (
+        BrowserMode as BrowserMode,
+        ProtocolFeatures as ProtocolFeatures,
+    )
+    from optio_agents.protocol.parser import (
+        parse_log_line as parse_log_line,
+    )
+    from optio_agents.protocol.paths import (
+        DELIVERABLES_SUBDIR as DELIVERABLES_SUBDIR,
+        relativize_deliverable_path as relativize_deliverable_path,
+        validate_deliverable_path as validate_deliverable_path,
+    )
+    from optio_agents.protocol.prompt import (
+        LOG_CHANNEL_PROMPT as LOG_CHANNEL_PROMPT,
+        RESUME_NOTICE as RESUME_NOTICE,
+        build_log_channel_prompt as build_log_channel_prompt,
+    )
+    from optio_agents.protocol.protocol import (
+        Protocol as Protocol,
+        get_protocol as get_protocol,
+    )
+    from optio_agents.protocol.session import (
+        CALLER_MESSAGE_QUEUE_BOUND as CALLER_MESSAGE_QUEUE_BOUND,
+        DELIVERABLE_QUEUE_BOUND as DELIVERABLE_QUEUE_BOUND,
+        AgentSender as AgentSender,
+        CallerMessageCallback as CallerMessageCallback,
+        DeliverableCallback as DeliverableCallback,
+        HookCallback as HookCallback,
+        fetch_deliverable_text as fetch_deliverable_text,
+        run_log_protocol_session as run_log_protocol_session,
+    )

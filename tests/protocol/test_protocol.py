@@ -1,6 +1,7 @@
 import dataclasses
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -48,10 +49,11 @@ async def test_the_shims_are_those_of_its_mode(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_promised_name_can_be_imported() -> None:
-    for name in optio_agents.protocol.__all__:
-        assert getattr(optio_agents.protocol, name) is not None
+    package: Any = optio_agents.protocol
+    for name in package.__all__:
+        assert getattr(package, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
-        optio_agents.protocol.no_such_name  # noqa: B018
+        package.no_such_name  # noqa: B018
 
 
 def test_the_protocol_costs_no_event_loop_until_the_driver_is_asked_for() -> None:
