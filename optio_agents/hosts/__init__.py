@@ -9,6 +9,7 @@ local            `LocalHost`, Trio-native                           commands, pi
 process_tree     a program and all that it started, found and ended
 adapt            any host -> what a session needs
 optio_local      ... optio-host's LocalHost
-remote*          ... optio-host's RemoteHost, over SSH              follower, beside, shell
+remote*          ... optio-host's RemoteHost, over SSH              shell
+ssh/             connections, commands and guarded agents on a remote host
 foreign*         ... any object with a few methods
 """

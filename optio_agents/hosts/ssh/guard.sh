@@ -63,7 +63,7 @@ pump() {
     number=1 size=0
     while :; do
         before=$size
-        dd bs=65536 count=64 >>"out.$number" 2>/dev/null
+        dd bs=65536 count=16 >>"out.$number" 2>/dev/null
         size=$(($(wc -c <"out.$number")))
         [ "$size" -gt "$before" ] || return
         [ "$size" -ge "$segment" ] || continue
