@@ -7,7 +7,7 @@ Both worlds share one thread, so each side may wake the other with a plain call:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ from optio_agents.bridge.boundary import (
     warn_abandoned,
     warn_late_failure,
 )
+from optio_agents.bridge.calls_in_turn import CallsInTurn
 from optio_agents.bridge.suspended_at import place
 
 P = ParamSpec("P")
@@ -38,12 +39,14 @@ class HostLoopClosed(Exception):  # noqa: N818
         super().__init__("the asyncio event loop was closed while a session was running on it")
 
 
-class AsyncioBoundary:
+class AsyncioBoundary(CallsInTurn):
     """`Boundary` for asyncio callers; lives in a Trio guest of `loop`.
 
     Args:
         enter: called before Trio is used from the loop's side (see `Driver.enter`).
     """
+
+    cancellation = asyncio.CancelledError
 
     def __init__(self, loop: asyncio.AbstractEventLoop, enter: Callable[[], None]) -> None:
         self.on_abandoned: Callable[[Abandoned], object] = warn_abandoned
@@ -59,48 +62,23 @@ class AsyncioBoundary:
         """See `Boundary.call`."""
         return await _BoundaryCall(self, label, lambda _: function(*args)).cross(grace)
 
-    async def call_each(
-        self,
-        function: Callable[..., Awaitable[T]],
-        calls: Iterable[tuple[Any, ...]],
-        *,
-        label: str,
-        on_result: Callable[[int, Outcome[T]], None],
-        on_answer: Callable[[int, T], None] | None = None,
-        grace: float = DEFAULT_GRACE,
+    async def _cross(
+        self, start: Callable[[_BoundaryCall[None]], Awaitable[None]], label: str, grace: float
     ) -> None:
-        """See `Boundary.call_each`."""
+        await _BoundaryCall(self, label, start).cross(grace)
 
-        async def one_after_another(call: _BoundaryCall[None]) -> None:
-            for index, args in enumerate(calls):
-                if index and call.is_cancelled:
-                    # A call that swallowed its cancellation does not earn the next one.
-                    raise asyncio.CancelledError
-                result: Outcome[T]
-                try:
-                    value = await function(*args)
-                except asyncio.CancelledError as stray:
-                    if call.is_cancelled or self._loop.is_closed():
-                        raise
-                    _forget_cancellation()
-                    result = Error(StrayCancellation(label, stray))
-                except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
-                    result = Error(failure)
-                else:
-                    if on_answer is not None and not call.is_left_behind:
-                        if value is not None:
-                            self.enter()
-                            on_answer(index, value)
-                        continue
-                    result = Value(value)
-                if call.is_left_behind:
-                    result.unwrap()  # the caller has left; what it raises is reported as late
-                    return
-                self.enter()
-                on_result(index, result)
-                del result  # the traceback of a failure refers to this frame
+    async def _refuse(self, index: int) -> None:
+        if index:
+            raise asyncio.CancelledError
 
-        await _BoundaryCall(self, label, one_after_another).cross(grace)
+    def _was_asked_for(self, call: _BoundaryCall[None]) -> bool:
+        if call.is_cancelled or self._loop.is_closed():
+            return True
+        _forget_cancellation()
+        return False
+
+    def _enter(self) -> None:
+        self.enter()
 
     def plain(self, function: Callable[P, T]) -> Callable[P, T]:
         """See `Boundary.plain`."""

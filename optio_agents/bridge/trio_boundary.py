@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -16,19 +16,22 @@ from optio_agents.bridge.boundary import (
     warn_abandoned,
     warn_late_failure,
 )
+from optio_agents.bridge.calls_in_turn import CallsInTurn
 from optio_agents.bridge.suspended_at import place
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class TrioBoundary:
+class TrioBoundary(CallsInTurn):
     """`Boundary` for Trio callers.
 
     User code runs in a system task of its own, because a nursery could never let go of it. What was left
     behind is cancelled (again) when the run's main task ends; Trio waits for it then, without a deadline:
     code that shields itself from cancellation forever keeps `trio.run` from returning.
     """
+
+    cancellation = trio.Cancelled
 
     def __init__(self) -> None:
         self.on_abandoned: Callable[[Abandoned], object] = warn_abandoned
@@ -40,45 +43,19 @@ class TrioBoundary:
         """See `Boundary.call`."""
         return await _BoundaryCall(self, label, lambda _: function(*args)).cross(grace)
 
-    async def call_each(
-        self,
-        function: Callable[..., Awaitable[T]],
-        calls: Iterable[tuple[Any, ...]],
-        *,
-        label: str,
-        on_result: Callable[[int, Outcome[T]], None],
-        on_answer: Callable[[int, T], None] | None = None,
-        grace: float = DEFAULT_GRACE,
+    async def _cross(
+        self, start: Callable[[_BoundaryCall[None]], Awaitable[None]], label: str, grace: float
     ) -> None:
-        """See `Boundary.call_each`."""
+        await _BoundaryCall(self, label, start).cross(grace)
 
-        async def one_after_another(call: _BoundaryCall[None]) -> None:
-            for index, args in enumerate(calls):
-                if call.is_cancelled:
-                    # A call that swallowed its cancellation does not earn the next one.
-                    await trio.lowlevel.checkpoint()
-                result: Outcome[T]
-                try:
-                    value = await function(*args)
-                except trio.Cancelled as stray:
-                    if call.scope.cancel_called or _is_cancelled():
-                        raise
-                    result = Error(StrayCancellation(label, stray))
-                except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
-                    result = Error(failure)
-                else:
-                    if on_answer is not None and not call.is_left_behind:
-                        if value is not None:
-                            on_answer(index, value)
-                        continue
-                    result = Value(value)
-                if call.is_left_behind:
-                    result.unwrap()  # the caller has left; what it raises is reported as late
-                    return
-                on_result(index, result)
-                del result  # the traceback of a failure refers to this frame
+    async def _refuse(self, index: int) -> None:
+        await trio.lowlevel.checkpoint()
 
-        await _BoundaryCall(self, label, one_after_another).cross(grace)
+    def _was_asked_for(self, call: _BoundaryCall[None]) -> bool:
+        return call.scope.cancel_called or _is_cancelled()
+
+    def _enter(self) -> None:
+        """Nothing: it is the same world."""
 
     def plain(self, function: Callable[P, T]) -> Callable[P, T]:
         """See `Boundary.plain`: it is the same world."""
