@@ -29,9 +29,9 @@ from optio_agents.conversation.values import BackgroundTask, State
 from optio_agents.protocol.display import display_text
 
 REMINDER = (
-    f"{SYSTEM_MESSAGE_PREFIX}you have stopped, but the session goes on until ./optio.log says how it ended. "
-    "If the work is finished, append DONE to it; if it cannot be finished, append ERROR and the reason; "
-    "otherwise go on."
+    f"{SYSTEM_MESSAGE_PREFIX}you have stopped, but the session is still open. If all of your work is finished, "
+    "append the line DONE to ./optio.log. If it cannot be finished, append the line ERROR: <reason> to "
+    "./optio.log. Otherwise continue with your work."
 )
 
 CLOSE_SECONDS = 3.0

@@ -15,9 +15,10 @@ from optio_agents.conversation.sendable import check_text
 from optio_agents.conversation.surface import PermissionRequest, Scope
 
 NO_HANDLER = (
-    "Nobody answers questions here. Decide by yourself, or say what you need to know and end your turn."
+    "No one is available to answer questions. Decide for yourself, or say what you need to know and end your"
+    " turn."
 )
-"""What an agent is told whose question has no handler."""
+"""The answer to a question for which no handler is set."""
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """The log protocol: what an agent may write, and what each line means. Values and tables, no I/O.
 
     keywords   the one table: names, readers, documentation, examples
-    events     what a line means            features   which keywords are on
+    events     what a line means            features   which keywords are enabled
     parser     one line -> one event        scanner    windows of lines -> events and runs (the hot path)
-    run        the lines between events     folding    which of them reach optio's progress
-    prompt     the documentation            near_miss  lines that were meant as a keyword
-    paths      where a deliverable lies     replies    what the agent is told about it
+    line_run   the lines between events     folding    which of them reach optio's progress
+    prompt     the documentation            near_miss  lines probably meant as a keyword
+    paths      checks of a deliverable path  replies   the replies to deliverables
     payload    JSON within limits           display    text made harmless
     limits     every bound                  protocol   all of it for one set of features
 
-The session driver, which is imported from here for its callers' convenience, is loaded on first use.
+The session driver can be imported from here as well. It is loaded on first use.
 """
 
 from __future__ import annotations

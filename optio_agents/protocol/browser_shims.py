@@ -1,11 +1,11 @@
-"""Browser launchers that do not launch a browser.
+"""Replacements for browser launchers.
 
-An agent, or a tool that it runs, opens pages through one of a few well-known commands. Scripts of the same
-names, put first in its PATH, open nothing (`suppress`) or hand the address to the person who is
-watching (`redirect`).
+An agent, or a tool that it runs, opens pages through one of a few well-known commands. Scripts with the same
+names come first in its PATH. They open nothing (`suppress`) or pass the address to the person who watches the
+session (`redirect`).
 
-The scripts are plain POSIX sh. The address is the agent's word: whatever it holds, one call appends one
-line to the log, in one write, and that line begins with `BROWSER: `.
+The scripts are plain POSIX sh. The address is untrusted input. Each call appends exactly one line to the log in
+one write, and the line begins with `BROWSER: `, no matter what the address contains.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from optio_agents.protocol.limits import URL_LIMIT
 from optio_agents.protocol.paths import LOG_NAME
 
 SHIM_DIRECTORY: Final = "bin"
-"""The directory, in the workdir, that holds the scripts."""
+"""The directory of the scripts, relative to the workdir."""
 
 LAUNCHERS: Final = (
     # Desktop-neutral openers, the ones that programs try first.
@@ -53,7 +53,7 @@ LAUNCHERS: Final = (
     "epiphany",
     "konqueror",
 )
-"""The commands that are shadowed."""
+"""The commands that the scripts replace."""
 
 _DEFAULT_LAUNCHER: Final = "xdg-open"
 
@@ -63,14 +63,14 @@ _PLACES: Final = re.compile("@[A-Z]+@")
 
 _PLAIN_PATH: Final = re.compile(r"[\w@+=,./-]+", re.ASCII)
 
-# It succeeds: programs take a failure as a reason to try the next browser.
+# Exit status 0: after a failure, programs try the next browser.
 _SUPPRESS: Final = """\
 echo "$name: no browser can be opened here" >&2
 """
 
-# The address is the first argument that looks like one, else the last that is no option. Control
-# characters, of which a newline would begin a line of its own, are dropped. The size is checked because a
-# shell splits longer writes.
+# The address is the first argument that looks like one, else the last argument that is not an option. Control
+# characters are removed, because a newline would begin another line. The size is limited because a shell splits
+# longer writes.
 _REDIRECT: Final = """\
 LC_ALL=C
 export LC_ALL
@@ -97,7 +97,7 @@ fi
 printf 'BROWSER: %s\\n' "$url" >> @LOG@
 """
 
-# `gio` is much more than a launcher; all but `gio open` goes to the real one.
+# `gio` has many other commands. Only `gio open` is replaced; the others run the real program.
 _GIO: Final = """\
 if [ "${1-}" != open ]; then
     set -f
@@ -118,16 +118,16 @@ async def prepare_browser_shims(host: Any, browser: BrowserMode) -> dict[str, st
     """Install the launchers on a host.
 
     Args:
-        host: a `SessionHost`, or anything with `workdir`, `write_text` and `run_command` (optio-host's
-        hosts).
+        host: a `SessionHost`, or any object with `workdir`, `write_text` and `run_command`, such as a host of
+            optio-host.
         browser: the mode.
 
     Returns:
-        The environment to launch the agent with: `BROWSER`, `PATH`, and a `DISPLAY` (the worker's, else `:0`), without
-        which many programs do not even try. `None` for `ignore`; the host is not touched then.
+        The environment for launching the agent: `BROWSER`, `PATH` and `DISPLAY` (the worker's, else `:0`). Many
+        programs do not try to open a page without a `DISPLAY`. `None` for `ignore`, which leaves the host unchanged.
 
     Raises:
-        ValueError: an unknown mode.
+        ValueError: the mode is unknown.
         OSError: the scripts cannot be made executable.
     """
     if browser == "ignore":
@@ -153,15 +153,15 @@ def shim_scripts(workdir: str, browser: BrowserMode) -> dict[str, str]:
     scripts = {}
     for name in LAUNCHERS:
         template = f"#!/bin/sh\nname={name}\n{_GIO if name == 'gio' else ''}{body}"
-        # In one pass, so that nothing in a directory's name is taken for a place to fill.
+        # In one pass, so that text in a directory's name is not taken for a placeholder.
         scripts[name] = _PLACES.sub(lambda found: values[found.group()], template)
     return scripts
 
 
 def shim_environment(directory: str, search_path: str) -> dict[str, str]:
-    """What makes programs find the scripts in `directory` first, before the commands in `search_path`."""
-    # BROWSER is read as a command line, differently by each program; a path with anything special in it
-    # would be taken apart, while the bare name is found through PATH.
+    """The variables that make programs find the scripts in `directory` before the commands in `search_path`."""
+    # Programs parse BROWSER as a command line, each in its own way, and would split a path with special
+    # characters. The bare name is found through PATH.
     launcher = posixpath.join(directory, _DEFAULT_LAUNCHER)
     return {
         "BROWSER": launcher if _PLAIN_PATH.fullmatch(launcher) else _DEFAULT_LAUNCHER,
@@ -182,7 +182,7 @@ async def _install_by_command(host: Any, scripts: Mapping[str, str]) -> str:
 
 
 async def _search_path(host: Any) -> str:
-    """The PATH on the host, which for a remote one is not ours."""
+    """The PATH on the host, which differs from ours on a remote one."""
     if hasattr(host, "search_path"):
         path = await host.search_path()
     else:

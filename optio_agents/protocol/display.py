@@ -1,7 +1,7 @@
-"""Text from an agent, made harmless for a terminal, a web page and a database.
+"""Make text from an agent harmless for a terminal, a web page and a database.
 
-An agent's line may hold escape sequences that repaint a terminal, BiDi controls that make text read
-differently from what it is, NULs and lone surrogates that encoders refuse, or 17 MB of anything.
+An agent's line may contain escape sequences that repaint a terminal, BiDi controls that change the visible order,
+NULs and lone surrogates that encoders refuse, or 17 MB of text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ESCAPES = re.compile(
 )
 _SPACES = re.compile(r"[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
 _INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # what is left of the C0 and C1 controls
+    "[\x00-\x1f\x7f-\x9f"  # the remaining C0 and C1 controls
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # BiDi controls
     "\ufeff]"  # a byte-order mark
 )
@@ -30,10 +30,9 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def display_text(text: str, limit: int = MESSAGE_LIMIT) -> str:
     r"""Make `text` safe to show on one line.
 
-    Escape sequences, control characters, BiDi controls and byte-order marks vanish; tabs and line ends
-    become one space; a lone surrogate becomes U+FFFD. What is longer than `limit` characters is cut to
-    exactly that length, the last characters of which say how long it was. Applying it twice changes nothing
-    more. Linear in `limit`.
+    Escape sequences, control characters, BiDi controls and byte-order marks are removed. A sequence of tabs and
+    line ends becomes one space, a lone surrogate U+FFFD. Text of more than `limit` characters is cut to exactly
+    that length and ends with a note of its original length. Idempotent. Linear in `limit`.
 
     Args:
         text: anything.
@@ -43,8 +42,8 @@ def display_text(text: str, limit: int = MESSAGE_LIMIT) -> str:
         return text
     kept = text[: limit * _HEADROOM]
     if not (kept.isascii() and kept.isprintable()):
-        # What one pass removes can join what stood around it into a new sequence, but only through an ESC,
-        # which the last pass removes in any case.
+        # Removing a sequence can join its neighbours into a new one, but only through an ESC, and the last pass
+        # removes every ESC.
         kept = _ESCAPES.sub("", kept)
         kept = _SPACES.sub(" ", kept)
         kept = _INVISIBLE.sub("", kept)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StatusEvent:
-    """`STATUS:` progress; `percent` is 0 to 100, or `None` when the line names none."""
+    """`STATUS:` progress; `percent` is 0 to 100, or `None` when the line has no percentage."""
 
     percent: int | None
     message: str
@@ -15,28 +15,28 @@ class StatusEvent:
 
 @dataclass(frozen=True, slots=True)
 class DeliverableEvent:
-    """`DELIVERABLE:` a file is ready; `path` is the agent's own words, not checked yet."""
+    """`DELIVERABLE:` a file is ready; `path` is what the agent wrote, not validated yet."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class DoneEvent:
-    """`DONE` the agent has finished; `summary` is `None` when it said no more."""
+    """`DONE` the agent has finished; `summary` is `None` when the line has none."""
 
     summary: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorEvent:
-    """`ERROR` the agent has given up; `message` is `None` when it did not say why."""
+    """`ERROR` the agent has given up; `message` is `None` when the line has no reason."""
 
     message: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserEvent:
-    """`BROWSER:` somebody should open `url`."""
+    """`BROWSER:` a person should open `url`."""
 
     url: str
 

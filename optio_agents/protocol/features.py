@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 BrowserMode = Literal["ignore", "suppress", "redirect"]
-"""What becomes of an agent's attempt to open a browser: left alone, ignored, or turned into `BROWSER:`
-lines."""
+"""The effect of an agent's attempt to open a browser: none of ours, suppressed, or a `BROWSER:` line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +14,7 @@ class ProtocolFeatures:
     """The switches of the protocol; the defaults are the plain log channel.
 
     Raises:
-        ValueError: `browser` is none of the three modes.
+        ValueError: `browser` is not one of the three modes.
     """
 
     browser: BrowserMode = "ignore"
@@ -29,7 +28,7 @@ class ProtocolFeatures:
 
 
 DEFAULT_FEATURES = ProtocolFeatures()
-"""No browser, no messages: what a session speaks unless somebody asks for more."""
+"""No browser, no messages: the defaults of a session."""
 
 ALL_FEATURES = ProtocolFeatures(browser="redirect", client_messages=True, caller_messages=True)
 """Every keyword enabled."""

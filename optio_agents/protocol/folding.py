@@ -1,17 +1,15 @@
 """Which of a log's messages reach `ctx.report_progress`, when, and in which order.
 
-optio-core writes every message to the database while a process is quiet. Of more than ten messages within a
-tenth of a second it keeps the last one and writes `(N messages dropped)` before it. A busy log would
-therefore make 100,000 calls for the two that survive. `ProgressFold` applies the same rule before the calls
-are made:
+optio-core writes every message of a quiet process to the database. If more than ten arrive within a tenth of a
+second, it keeps the last one and writes `(N messages dropped)` before it. For a busy log, 100,000 calls would then
+leave two messages. `ProgressFold` applies the same rule before the calls are made:
 
-- while no more than ten messages fall into a tenth of a second, each is passed on at once, in order;
-- of a burst it passes on the first few, then the count of what was dropped, then the last one with its own
-  percentage, and never so many that optio-core would drop one of these again.
+- As long as at most ten messages arrive within a tenth of a second, each is passed on at once, in order.
+- Of a burst it passes on the first few, then the number of dropped messages, then the last one with its own
+  percentage. These are never so many that optio-core would drop one of them.
 
-Every message of the log is thus either shown or part of a count that is shown, and the progress ends with
-the same percentage and text as if every line had been reported. Sans-IO: time comes in as an argument, in
-seconds of any clock that does not go backwards.
+So every message of the log is shown or counted, and the progress ends with the same percentage and text as if every
+line had been reported. Sans-IO: the time is an argument, in seconds of any clock that does not go backwards.
 """
 
 from __future__ import annotations
@@ -31,13 +29,13 @@ WINDOW: Final = 0.1
 """Seconds. optio-core's `AVALANCHE_WINDOW`."""
 
 QUIET_LIMIT: Final = 10
-"""Messages within the window that are all kept. optio-core's `AVALANCHE_THRESHOLD`."""
+"""Up to this many messages within the window are all kept. optio-core's `AVALANCHE_THRESHOLD`."""
 
-# What closes a burst: the count of dropped messages, and the last one.
+# The end of a burst: the number of dropped messages, and the last one.
 _SUMMARY: Final = 2
-# Calls for a burst, so that another summary has room if the log ends just then.
+# Calls for a burst. They leave room for another summary in case the log ends.
 _BURST_LIMIT: Final = QUIET_LIMIT - _SUMMARY
-_MARGIN: Final = 0.01  # seconds: optio-core reads its clock a little later than we read ours
+_MARGIN: Final = 0.01  # seconds: optio-core reads its clock slightly later than this code
 
 
 class _Source(Protocol):
@@ -62,38 +60,37 @@ class _Single:
 
 
 class ProgressFold:
-    """The messages of one session on their way to one ctx.
+    """The progress messages of one session, for one ctx.
 
-    The calls that its methods return are to be made at once and in order. While `due` is not `None`,
-    `flush` is to be called at that time, or earlier if the log ends.
+    The caller must make the returned calls at once and in order. While `due` is not `None`, the caller must call
+    `flush` at that time, or earlier if the log ends.
 
     Args:
-        every: pass on every message at once, whatever the rate (the caller wants them all).
+        every: pass on every message at once, at any rate.
     """
 
     def __init__(self, *, every: bool = False) -> None:
         self._every = every
-        # Within the window: when the latest messages came, and when calls were made.
+        # Times within the window: of the latest messages, and of the calls.
         self._seen: deque[float] = deque(maxlen=QUIET_LIMIT + 1)
         self._made: deque[float] = deque()
-        # What the last message is in, while it is not passed on; the dropped ones no call has told of yet.
+        # The source of the last message while that is held; how many dropped ones no call has reported yet.
         self._held: _Source | None = None
         self._uncounted = 0
-        # While a burst is held back: when that ends at the earliest.
+        # The earliest end of the burst that is held back.
         self._held_until = -math.inf
         self._flushed_at = -math.inf
         self.dropped = 0
-        """How many messages were not passed on, over all."""
+        """Total number of messages that were not passed on."""
 
     def add(self, run: LineRun, now: float) -> list[Call]:
-        """Take in a run of lines; return the calls to make at once."""
+        """Add a run of lines; return the calls to make at once."""
         if self._every:
             return [_call(message) for message in run.first]
         return self._take(run, now)
 
     def report(self, percent: int | None, text: str, now: float) -> list[Call]:
-        """Take in one message that is no line of a run (`Deliverable: ...`): under the same rule, and in
-        its place."""
+        """Add one message that is not a line of a run (`Deliverable: ...`), under the same rule and in order."""
         message = percent, text
         if self._every:
             return [_call(message)]
@@ -104,8 +101,7 @@ class ProgressFold:
         return self._take(_Single(message), now)
 
     def flush(self, now: float) -> list[Call]:
-        """Give out what is held: it is due, or the log has ended, or something follows that must not
-        overtake it."""
+        """Release what is held: it is due, the log has ended, or the next event must not overtake it."""
         if self._held is None:
             return []
         self._expire(now)
@@ -120,7 +116,7 @@ class ProgressFold:
 
     @property
     def due(self) -> float | None:
-        """When what is held may be given out, so that optio-core keeps all of it; `None` if nothing is held.
+        """When the held messages may be released so that optio-core keeps all of them; `None` if there are none.
 
         Never more than once in `WINDOW` seconds.
         """
@@ -132,21 +128,21 @@ class ProgressFold:
         return max(free, self._flushed_at + WINDOW)
 
     def _take(self, source: _Source, now: float) -> list[Call]:
-        """Pass on, hold or drop new messages, of which only those are decoded that are needed."""
+        """Pass on, hold or drop new messages. Only those that are needed are decoded."""
         count = source.count
         seen = self._seen
         if now < self._held_until and len(seen) > QUIET_LIMIT and now - seen[0] <= WINDOW:
-            # The usual case in a flood: the new ones take the place of the one that was held.
+            # The usual case in a flood: the new messages replace the held one.
             seen.extend([now] * min(count, QUIET_LIMIT + 1))
             self._drop(count)
             self._held = source
             return []
         self._expire(now)
-        fresh = QUIET_LIMIT - len(seen)  # so many of them optio-core would write at once
+        fresh = QUIET_LIMIT - len(seen)  # optio-core would write this many at once
         seen.extend([now] * min(count, QUIET_LIMIT + 1))
         calls: list[Call] = []
         if fresh > 0 and len(self._made) + _SUMMARY <= QUIET_LIMIT:
-            calls = self.flush(now)  # the burst is over: what it left goes first
+            calls = self.flush(now)  # the burst is over: its rest goes first
         room = min(fresh, QUIET_LIMIT - len(self._made))
         if self._held is None and count <= room:
             return calls + self._make(source.first, now)
@@ -154,7 +150,7 @@ class ProgressFold:
         if self._held is not None:
             self._drop(1)
         elif count - 1 <= room:
-            shown = count - 1  # the last one is held for a moment, and none is dropped
+            shown = count - 1  # the last one is held briefly, and none is dropped
         else:
             shown = max(0, min(fresh, _BURST_LIMIT - _SUMMARY - len(self._made), count - 1))
         if shown:

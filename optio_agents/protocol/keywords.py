@@ -1,7 +1,7 @@
-"""The one table of keywords: how each is read, when it is on, and what agents are told about it.
+"""The table of keywords: how each is read, when it is enabled, and its documentation for agents.
 
-The parser, the scanner, the near-miss hints and the documentation given to agents are all made from
-`KEYWORDS`, so that none of them can promise what another does not keep.
+The parser, the scanner, the near-miss hints and the documentation for agents are all generated from `KEYWORDS`,
+so that they cannot contradict each other.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from optio_agents.protocol.features import ProtocolFeatures
 from optio_agents.protocol.payload import read_json
 
 Reader = Callable[[str], LogEvent | None]
-"""Reads what follows the colon (stripped at both ends); `None` means that the line does not fit."""
+"""Reads the text after the colon, stripped at both ends. `None` means that the line does not match."""
 
 _PERCENT_DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A line to imitate, the event that it parses to, and what the text says that it does."""
+    """A line to imitate, the event that it parses to, and a description of its effect."""
 
     line: str
     event: LogEvent
@@ -42,8 +42,7 @@ class Example:
 class Keyword:
     """One row of the table.
 
-    `bare` keywords count without a colon, too. `needs` says what must follow the colon, in the words of a
-    hint.
+    `bare` keywords also count without a colon. `needs` says what must follow the keyword, as part of a hint.
     """
 
     name: str
@@ -105,8 +104,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         forms=("STATUS: <text>", "STATUS: <percent>% <text>"),
         meaning=(
             "What you are doing now, in one short line. A percentage (a whole number from 0 to 100, then a"
-            " percent sign, then a space) also moves the progress bar. Write one at every step that a"
-            " person who is waiting would like to know about."
+            " percent sign, then a space) also moves the progress bar. Write a STATUS line at every step that"
+            " a waiting person wants to know about."
         ),
         examples=(
             Example(
@@ -127,7 +126,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_deliverable,
         forms=("DELIVERABLE: <path>",),
         meaning=(
-            "A file under `./deliverables/` is complete and may be fetched. See the section on"
+            "A file under `./deliverables/` is complete and ready to be fetched. See the section on"
             " deliverables below."
         ),
         examples=(
@@ -143,7 +142,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         name="DONE",
         read=_read_done,
         forms=("DONE", "DONE: <summary>"),
-        meaning=("All of the work is finished. The session ends as a success; no later line is read."),
+        meaning="All of the work is finished. The session ends successfully. No later line is read.",
         examples=(
             Example("DONE", DoneEvent(None), "ends the session"),
             Example(
@@ -160,8 +159,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_error,
         forms=("ERROR", "ERROR: <reason>"),
         meaning=(
-            "The work cannot be finished, and you have stopped trying. The session ends as a failure; no"
-            " later line is read. A setback that you can work around is a STATUS, not this."
+            "The work cannot be finished, and you have stopped trying. The session ends as a failure. No"
+            " later line is read. For a problem that you can work around, write a STATUS line instead."
         ),
         examples=(
             Example(
@@ -178,8 +177,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_browser,
         forms=("BROWSER: <url>",),
         meaning=(
-            "A person should open this address in a browser of their own, for instance to sign in."
-            " Programs that try to launch a browser here write this line for you."
+            "A person should open this address in their own browser, for example to sign in. Programs that"
+            " try to launch a browser here write this line for you."
         ),
         examples=(
             Example(
@@ -196,13 +195,13 @@ KEYWORDS: tuple[Keyword, ...] = (
         read=_read_attention,
         forms=("ATTENTION: <reason>",),
         meaning=(
-            "A person must look at this session, because you cannot go on alone. Say what you need from them."
+            "A person must look at this session because you cannot continue alone. Say what you need from them."
         ),
         examples=(
             Example(
                 "ATTENTION: Please choose one of the two layouts in NOTES.md",
                 AttentionEvent("Please choose one of the two layouts in NOTES.md"),
-                "calls for a person, with the reason `Please choose one of the two layouts in NOTES.md`",
+                "calls a person, with the reason `Please choose one of the two layouts in NOTES.md`",
             ),
         ),
         needs="a reason",
@@ -245,8 +244,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         enabled=lambda features: features.caller_messages,
     ),
 )
-"""In order of precedence. No name is the beginning of another one followed by a colon, so the order decides
-nothing but the documentation's; it is kept as the contract states it."""
+"""In the order of the documentation, which is also the published order of precedence. No two keywords match the
+same line, so the order does not affect parsing."""
 
 
 def enabled_keywords(features: ProtocolFeatures) -> tuple[Keyword, ...]:

@@ -1,4 +1,4 @@
-"""A run: the lines between two control lines, as a view of the bytes that they stand in."""
+"""A run: the lines between two control lines, as a view of their bytes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import TypeAlias
 from optio_agents.protocol.events import LogEvent, StatusEvent, UnknownLine
 
 Message: TypeAlias = tuple[int | None, str]
-"""What one line of a run says: a percentage or `None`, and a text."""
+"""The content of one line of a run: a percentage or `None`, and a text."""
 
 FIRST_LIMIT = 11
-"""How many messages `LineRun.first` holds: one more than optio-core passes on within a tenth of a second."""
+"""Messages in `LineRun.first`: one more than optio-core passes on within a tenth of a second."""
 
 
 class LineRun:
     """Neighbouring STATUS and plain lines, blank ones not counted.
 
-    A run is a view: it keeps the window's bytes alive and decodes only the lines that somebody asks for,
-    because of a run of thousands a session shows no more than a dozen. `count` is the number of lines, at
-    least one.
+    A run is a view: it keeps the window's bytes alive and decodes lines on demand only, because a session shows
+    at most a dozen lines of a run of thousands. `count` is the number of lines, at least one.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class LineRun:
 
 
 def message_of(line: StatusEvent | UnknownLine) -> Message:
-    """What one line of a run gives to progress."""
+    """The progress message of one line of a run."""
     if isinstance(line, StatusEvent):
         return line.percent, line.message
     return None, line.text

@@ -1,12 +1,12 @@
 """Neighbouring CALLER_MESSAGE lines, read as one block.
 
-A program that reports to its caller writes them by the thousand. Line by line, each costs more in Python's own calls
-than its JSON does. Decoded at once, the messages of a window are thousands of containers, and Python's garbage
-collector walks them over and over while they wait for their callback: that was a third of what a message cost. So a
-block stays text until its messages are handed over. Whether a line is a message has to be known at once all the same
-(what is none is a plain line of the log), but to check JSON takes half as long as to decode it.
+A program that reports to its caller may write thousands of them. Read line by line, each costs more in Python calls
+than in decoding its JSON. If all messages of a window are decoded at once, they become thousands of containers, and
+the garbage collector traverses them repeatedly while they wait for their callback: that was a third of the cost of a
+message. Therefore a block stays text until its messages are delivered. The parser must still know at once whether a
+line is a message, because other lines are plain text. Checking JSON takes half as long as decoding it.
 
-A block says what the parser makes of each of its lines. If one of them is irregular, the parser reads them all.
+A block and the parser agree on the meaning of each line. If a line is irregular, the parser reads the whole block.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from optio_agents.protocol.byte_strings import count
 from optio_agents.protocol.payload import check_json_lines, read_json_lines
 
 LONGEST: Final = 128
-"""Lines in one block: what an irregular line among them costs is bounded, and so is what is decoded at once. The
-garbage collector looks at new containers whenever there are 700 more of them, and these are to be gone by then."""
+"""Lines in one block. The limit bounds the cost of an irregular line and the amount decoded at once. The garbage
+collector runs after 700 new containers, and those of a block should be released before that."""
 
 LARGEST: Final = 32 * 1024
-"""Bytes in one block. Larger messages fill it before they are many."""
+"""Bytes in one block."""
 
 _BLOCK: Final = re.compile(rb"(?:CALLER_MESSAGE:[^\n]*+\n){1,%d}+" % LONGEST)
 _START: Final = re.compile(r"\nCALLER_MESSAGE:[^\S\n]*+(\S++)[^\S\n]++")
@@ -40,7 +40,7 @@ class CallerMessages:
 
     @classmethod
     def of_one(cls, keyword: str, data: object) -> CallerMessages:
-        """A single message, whose data were read already."""
+        """A single message whose data are already decoded."""
         return cls([keyword], json.dumps(data))
 
     @property
@@ -50,7 +50,7 @@ class CallerMessages:
 
     @property
     def messages(self) -> list[tuple[str, object]]:
-        """Keyword and data of each, decoded anew."""
+        """Keyword and data of each, decoded on every access."""
         return list(zip(self.keywords, read_json_lines(self.texts), strict=True))
 
 
@@ -69,7 +69,7 @@ def read_block(data: bytes, start: int, end: int) -> CallerMessages | None:
     keywords = [first[1]] * size
     lines = text.split(first[0])[1:]
     if len(lines) != size:
-        # More than one keyword: an expression tells them apart, and takes twice as long.
+        # More than one keyword: the regular expression separates them and takes twice as long.
         parts = _START.split(text)
         keywords, lines = parts[1::2], parts[2::2]
     if len(lines) != size or not check_json_lines(lines):

@@ -1,7 +1,7 @@
-"""Lines that were surely meant as a keyword, and are none.
+"""Near misses: lines that were probably meant as a keyword but do not match one.
 
-An agent that writes `done` or `**DONE**` waits for a session to end that will not end. The parser stays strict, or
-every log would be open to guesses. The agent gets a hint instead, which says what is wrong with the line.
+An agent that writes `done` or `**DONE**` waits for a session that will not end. The parser stays strict, because
+a lenient one would have to guess. The agent gets a hint instead: what is wrong with the line and how to write it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ALIASES: Final = {
     "FINISHED": "DONE",
     "COMPLETE": "DONE",
 }
-"""Other words that agents write for a keyword, upper case, with a colon."""
+"""Words that agents write instead of a keyword. They count in capitals and with a colon only."""
 
 _NAME = re.compile(r"[A-Za-z]+(?:[ _-]MESSAGES?)?", re.IGNORECASE)
 _TRAILING_MARKS: Final = frozenset(_DECORATION) | {"\u2705", "\u2714"}
@@ -37,28 +37,27 @@ _TRAILING_MARKS: Final = frozenset(_DECORATION) | {"\u2705", "\u2714"}
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A slip: the keyword that was meant, and a text that tells the agent how to write it."""
+    """The keyword that was probably meant, and a text that tells the agent how to write it."""
 
     keyword: str
     text: str
 
 
 def near_miss(line: str, features: ProtocolFeatures = DEFAULT_FEATURES) -> Hint | None:
-    """Say which keyword a line that means nothing was meant to be, if it looks like one.
+    """Say which keyword a line without meaning was probably meant to be.
 
     Args:
-        line: any line of a log. One that a keyword fits is never a near miss.
-        features: only keywords that are on are hinted at.
+        line: any line of a log. A line that matches a keyword is never a near miss.
+        features: only enabled keywords are suggested.
 
     Returns:
-        `None` for everything that is plain text. Only the line's first `HINT_PREFIX` characters are looked
-        at.
+        `None` for plain text. Only the first `HINT_PREFIX` characters of the line are examined.
     """
     event = parse_log_line(line, features=features) if len(line) <= HINT_PREFIX else None
     head = line[:HINT_PREFIX]
     if not isinstance(event, UnknownLine | None):
         return None
-    # NFKC turns full-width letters and colons into plain ones; what it makes of 256 characters is bounded.
+    # NFKC turns full-width letters and colons into plain ones. Its output for 256 characters is bounded.
     plain = unicodedata.normalize("NFKC", display_text(head, HINT_PREFIX)).lstrip(_DECORATION)
     found = _NAME.match(plain)
     if found is None:
@@ -69,20 +68,20 @@ def near_miss(line: str, features: ProtocolFeatures = DEFAULT_FEATURES) -> Hint 
         return None
     rest = plain[found.end() :]
     if event is None and head.startswith(keyword.name + ":"):
-        return None  # a long line that does begin as it should
+        return None  # a long line that begins correctly
     if not _looks_meant(keyword, written, rest):
         return None
     return Hint(keyword.name, _advice(keyword, head, _faults(keyword, head, written, rest)))
 
 
 def _faults(keyword: Keyword, head: str, written: str, rest: str) -> list[str]:
-    """Which rules the line breaks, each as a clause."""
+    """The rules that the line breaks, one clause each."""
     before = head[: head.find(written[:1])] if written[:1] in head else head
     faults = []
     hidden = dict.fromkeys(each for each in head if not each.isprintable() and not each.isspace())
     if hidden:
         codes = ", ".join(f"U+{ord(each):04X}" for each in list(hidden)[:_HIDDEN_SHOWN])
-        faults.append(f"it holds invisible characters ({codes})")
+        faults.append(f"it contains invisible characters ({codes})")
     if before[:1].isspace():
         faults.append("it is indented")
     if shown := display_text(before.strip(), _QUOTE_LIMIT).strip():
@@ -106,7 +105,7 @@ def _faults(keyword: Keyword, head: str, written: str, rest: str) -> list[str]:
         faults.append("its letters or its colon are not the plain ASCII ones")
     elif not faults:
         faults.append(f"what follows the colon is not {keyword.needs}")
-    return faults or ["it is not written exactly as shown here"]
+    return faults or ["it is not written exactly as shown below"]
 
 
 def _meant(written: str, features: ProtocolFeatures) -> Keyword | None:
@@ -118,25 +117,24 @@ def _meant(written: str, features: ProtocolFeatures) -> Keyword | None:
 
 
 def _looks_meant(keyword: Keyword, written: str, rest: str) -> bool:
-    """Tell a slip from prose that happens to begin with the word."""
+    """Distinguish a slip from prose that begins with the same word."""
     if written.upper() in _ALIASES:
         return written.isupper() and rest.startswith(":")
     after = rest.lstrip(_DECORATION.replace(":", ""))
     if after.startswith(":"):
-        return (
-            True  # `Status: x`, `**DELIVERABLE**: x`, `DELIVERABLE :x`, and what the keyword's reader refused
-        )
+        # `Status: x`, `**DELIVERABLE**: x`, `DELIVERABLE :x`, and text that the keyword's reader refused.
+        return True
     if all(character in _TRAILING_MARKS for character in rest):
-        return (
-            keyword.bare or written.isupper()
-        )  # `done.`, `DONE!`; a lone `status` is prose, a lone `STATUS` is not
-    return written.isupper() and not rest[:1].isalnum()  # `DONE all tests pass`, `DELIVERABLE report.md`
+        # `done.` and `DONE!` are slips. `status` alone is prose, `STATUS` alone is a slip.
+        return keyword.bare or written.isupper()
+    # `DONE all tests pass`, `DELIVERABLE report.md`.
+    return written.isupper() and not rest[:1].isalnum()
 
 
 def _advice(keyword: Keyword, head: str, faults: list[str]) -> str:
     forms = " or ".join(f"`{form}`" for form in keyword.forms)
     return (
         f"the line `{display_text(head, _QUOTE_LIMIT)}` was taken as plain text: {', and '.join(faults)}. If you meant"
-        f" the keyword {keyword.name}, write {forms} at the very beginning of a line, with nothing around it; "
+        f" the keyword {keyword.name}, write {forms} at the very beginning of a line, with nothing before it. "
         f"{keyword.name} is followed by {keyword.needs}."
     )

@@ -1,4 +1,4 @@
-"""One line of the log in, one event out; linear in the line, and no exception for any text."""
+"""Parse one line of the log into one event, in linear time and without exceptions."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def parse_log_line(line: str, *, features: ProtocolFeatures = DEFAULT_FEATURES) 
 
     Args:
         line: with or without its newline; trailing whitespace does not count.
-        features: which of the optional keywords are on.
+        features: which of the optional keywords are enabled.
 
     Returns:
-        Exactly one event; `UnknownLine` for whatever fits no keyword. Never raises for any text.
+        Exactly one event; `UnknownLine` for text that matches no keyword. Never raises, for any text.
     """
     return line_parser(features)(line)
 
@@ -65,7 +65,7 @@ def line_parser(features: ProtocolFeatures) -> Callable[[str], LogEvent]:
 
     def parse(line: str) -> LogEvent:
         text = line.rstrip()
-        # A keyword ends at the first colon or fills the line, so both ends of the search are near.
+        # A keyword ends at the first colon or fills the line, so the search is short.
         colon = text.find(":", 0, longest + 1)
         name = text[: longest + 1] if colon < 0 else text[:colon]
         keyword = table.get(name)

@@ -1,8 +1,7 @@
-"""Where an announced deliverable lies: the lexical half of the check.
+"""The path of an announced deliverable: the lexical half of the check.
 
-What is decided here is only what the text of a path says. Whether the file is what it seems, links
-included, is decided where it is opened (`SessionHost.open_deliverable`). Paths are POSIX paths, on whatever
-host they lie.
+This module examines the text of a path only. The file itself, links included, is checked when it is opened
+(`SessionHost.open_deliverable`). Paths are POSIX paths on every host.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def validate_deliverable_path(path: str, workdir: str) -> str:
         workdir: the agent's working directory.
 
     Returns:
-        The absolute path. It need not exist, and need not lie under `deliverables/`.
+        The absolute path. It need not exist and need not be under `deliverables/`.
 
     Raises:
         ValueError: it leads out of the workdir, or no file can have such a name (NUL, lone surrogates,
@@ -48,7 +47,7 @@ def relativize_deliverable_path(absolute_path: str, workdir: str) -> str:
     """Express an absolute path relative to the workdir's `deliverables/`.
 
     Raises:
-        ValueError: it does not lie under that directory.
+        ValueError: it is not under that directory.
     """
     base = _beneath(posixpath.join(_normal(workdir), DELIVERABLES_SUBDIR))
     absolute = _normal(absolute_path) if absolute_path.startswith("/") else absolute_path
@@ -58,10 +57,10 @@ def relativize_deliverable_path(absolute_path: str, workdir: str) -> str:
 
 
 def locate(path_text: str, workdir: str) -> str:
-    """Turn an agent's words into a path relative to `deliverables/`.
+    """Turn the path in an announcement into one relative to `deliverables/`.
 
     Raises:
-        DeliverableRejected: `INVALID_PATH` when no file can be called so, `OUTSIDE` when it is not under
+        DeliverableRejected: `INVALID_PATH` if no file can have this name, `OUTSIDE` if it is not under
             `deliverables/`.
     """
     try:
@@ -81,7 +80,7 @@ def locate(path_text: str, workdir: str) -> str:
 def _check_spelling(path: str) -> None:
     """Refuse what no file system accepts as a name."""
     if "\0" in path:
-        raise ValueError("path holds a NUL character")
+        raise ValueError("path contains a NUL character")
     try:
         encoded = path.encode()
     except UnicodeEncodeError:
@@ -99,7 +98,7 @@ def _normal(path: str) -> str:
 
 
 def _size(path: str) -> int:
-    """Bytes of a path. A workdir may hold bytes that are not UTF-8, which Python keeps as lone surrogates."""
+    """Bytes of a path. A workdir may contain bytes that are not UTF-8. Python keeps them as lone surrogates."""
     return len(path.encode("utf-8", "surrogateescape"))
 
 

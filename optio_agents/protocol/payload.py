@@ -1,8 +1,8 @@
 """JSON from an agent: read within limits, or refused.
 
-The decoder of the standard library raises `RecursionError` on deep nesting, accepts NaN and infinities
-(which are not JSON), reads integers that no database stores, and hands out lone surrogates that no encoder
-takes. Each of these would surface far away from the line that caused it, so they are refused here.
+The decoder of the standard library raises `RecursionError` on deep nesting, accepts NaN and infinities (which
+are not JSON), reads integers that no database stores, and returns lone surrogates that no encoder accepts. Each
+of these would fail far from the line that caused it, so they are refused here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optio_agents.protocol.limits import JSON_DEPTH_LIMIT, JSON_INTEGER_MAX, JSO
 
 _FAST: msgspec.json.Decoder[Any] | None = None
 _SKIM: msgspec.json.Decoder[msgspec.Raw] | None = None
-"""Builds no values, which takes half the time, and does not see that a number is beyond what a double holds."""
+"""Builds no values and takes half the time. It does not detect numbers beyond the range of a double."""
 try:
     import msgspec
 except ImportError:
@@ -31,7 +31,7 @@ _INTEGER_DIGITS = 19
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"')
 
-# What might be past a limit, in bytes that were translated for the search.
+# Patterns of what might exceed a limit, in bytes that were translated for the search.
 _TO_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
 _LONG_NUMBER = b"0" * _INTEGER_DIGITS
 _GREAT_EXPONENTS = b"e000", b"e+000"
@@ -41,7 +41,7 @@ _MANY_OPENERS = b"[" * (JSON_DEPTH_LIMIT + 1)
 
 
 def read_json(text: str) -> object:
-    """Decode one JSON value that fills `text`; no white space stands around it.
+    """Decode one JSON value that fills `text`, without white space around it.
 
     Raises:
         ValueError: not JSON, or past one of the limits: size, depth, integers beyond 64 bits, numbers
@@ -61,29 +61,29 @@ def read_json(text: str) -> object:
 
 
 def check_json_lines(lines: list[str]) -> bool:
-    """Whether each of `lines` is what `read_json` reads; white space of JSON's around it does not count."""
+    """Whether `read_json` accepts each of `lines`, ignoring JSON white space around it."""
     try:
         check = _checker(lines)
         for line in lines:
             check(line)
-    except ValueError:  # which msgspec's errors are, too, since its version 0.21
+    except ValueError:  # since msgspec 0.21, its errors are ValueErrors as well
         return False
     return True
 
 
 def read_json_lines(text: str) -> list[object]:
-    """The value of each line of `text`, the same that `read_json` gave or `check_json_lines` took: none is refused."""
+    """The value of each line of `text`. `read_json` or `check_json_lines` has accepted every line before."""
     if _FAST is None:
         return [_DECODER.raw_decode(line)[0] for line in text.split("\n")]
     return _FAST.decode_lines(text)
 
 
 def _checker(lines: list[str]) -> Callable[[str], object]:
-    """The fastest that raises ValueError for whichever of `lines` makes `read_json` raise it.
+    """The fastest function that raises ValueError for exactly those of `lines` that `read_json` refuses.
 
-    msgspec reads what the standard library reads within our limits, five times as fast, and knows none of them. What
-    might be past one is looked for in all lines at once. It may be found where there is none, so that `read_json`
-    has to decide, but never the other way round.
+    Within our limits, msgspec accepts what the standard library accepts, five times as fast. It does not know the
+    limits. One search over all lines finds what might exceed a limit. A false alarm only means that `read_json`
+    decides; nothing that exceeds a limit is missed.
     """
     if _FAST is None or _SKIM is None:
         return read_json
@@ -101,7 +101,7 @@ def _checker(lines: list[str]) -> Callable[[str], object]:
 
 
 def _doubly(line: str) -> None:
-    """Take only what both take: a surrogate that a later value of the same key hides is nothing to `read_json`."""
+    """Accept only what both accept: `read_json` does not see a surrogate that a later value of the same key hides."""
     assert _FAST is not None
     read_json(line)
     _FAST.decode(line)
@@ -120,7 +120,7 @@ def _depth(text: str) -> int:
         match found.group():
             case '"':
                 if (end := _STRING_END.match(text, position)) is None:
-                    return deepest  # an unterminated string: the decoder will refuse it
+                    return deepest  # an unterminated string, which the decoder refuses
                 position = end.end()
             case "[" | "{":
                 depth += 1
@@ -144,7 +144,7 @@ def _integer(text: str) -> int:
 def _real(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise ValueError("a number beyond what a double holds")
+        raise ValueError("a number beyond the range of a double")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The documentation that agents are given, made from the table of keywords."""
+"""The protocol's documentation for agents, generated from the table of keywords."""
 
 from __future__ import annotations
 
@@ -9,63 +9,63 @@ from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
 from optio_agents.protocol.keywords import Keyword, enabled_keywords
 
 RESUME_NOTICE = "you have been resumed"
-"""What an agent is told (as a `System:` message) when its session goes on after an interruption."""
+"""Part of the `System:` message that an agent gets when its session resumes after an interruption."""
 
 _WIDTH = 110
 
 _LOG_CHANNEL = """\
 ## Log channel
 
-A harness started you and follows the file `./optio.log` in the directory in which you were started. Report your
-progress there while you work. The file exists already. Append lines to it; never truncate, rewrite, move or delete
-it.
+A harness started you. It reads the file `./optio.log` in the directory in which you were started. Report your
+progress in this file while you work. The file already exists. Append lines to it. Never truncate, rewrite, move or
+delete the file.
 
 - Write one message per line and end every line with a newline. An unterminated line is not read.
   `echo "..." >> ./optio.log` and `printf '%s\\n' "..." >> ./optio.log` write the newline; most file-editing tools do
   not. To check, run `tail -c 1 ./optio.log`. If it prints anything but an empty line, the newline is missing:
   run `echo >> ./optio.log` to add it.
 - A keyword counts only at the very beginning of a line, in capitals, exactly as it is spelled here. Write no
-  indentation, quotes, list mark, bold type or time stamp before it.
+  indentation, quotes, list marker, bold type or time stamp before it.
 - A line without a keyword is shown as plain progress. Empty lines are ignored.
 
 These are the keywords:
 """
 
 _NO_BROWSER = """
-It is impossible to launch a browser here: every attempt is ignored, and no person would see the window. If a page
-must be opened, put its address into your report or ask for help with ATTENTION.
+You cannot launch a browser here: every attempt is ignored, and no person would see the window. If a page must be
+opened, put its address into your report or ask for help with ATTENTION.
 """
 
 _DELIVERABLES = """
 ## Deliverables
 
-Put the files you deliver into the directory `./deliverables/`, which exists already.
+Put the files you deliver into the directory `./deliverables/`, which already exists.
 
 1. Write the complete file, in `./deliverables/` or in a directory beneath it. It must be a regular file, not a link
-   to another place. Write text as UTF-8. Any other content (an image, a PDF, an archive) may be delivered if your
-   task asks for it.
+   to another place. Write text as UTF-8. Deliver other content (an image, a PDF, an archive) only if
+   your task asks for it.
 2. Announce it with a DELIVERABLE line. Announce only finished files, and announce each one once.
-3. Wait for the reply. There is exactly one reply to each announcement. It names the file, and says that the file is
-   accepted or what is wrong with it.
-4. If something is wrong, correct it and announce the file again. You get a reply to that announcement, too.
+3. Wait for the reply. There is exactly one reply to each announcement. It names the file and says either that the
+   file is accepted or what is wrong with it.
+4. If something is wrong, correct it and announce the file again. You get a reply to that announcement as well.
 
-Write DONE only when you have the reply to each deliverable and no reply asks for anything more.
+Write DONE only when every deliverable has been answered and no reply asks for anything more.
 """
 
 _MESSAGES = f"""
 ## Messages from the harness
 
 A message on your input channel that begins with `System:` comes from the harness, not from the person you work
-for. `System: deliverable report.md: accepted`, for instance, is the reply to a deliverable. Do what these messages ask,
-in the order in which they arrive, and then go on with your work. They need no answer.
+for. For example, `System: deliverable report.md: accepted` is the reply to a deliverable. Do what these messages ask,
+in the order in which they arrive, then continue with your work. Do not answer them.
 
-If such a message says that {RESUME_NOTICE}, your session was interrupted and now goes on in the same directory. The
-log is empty again. Look at what you have, announce again each deliverable whose acceptance you have not seen, and
-continue where you stopped.
+If such a message says that {RESUME_NOTICE}, your session was interrupted and now continues in the same directory. The
+log is empty again. Check which files you have. Announce again each deliverable for which you have not seen a reply
+that accepts it. Then continue where you stopped.
 """
 
 
-@cache  # twelve texts at the most; each session asks for one of them
+@cache  # at most twelve texts; each session needs one of them
 def build_log_channel_prompt(features: ProtocolFeatures = DEFAULT_FEATURES) -> str:
     """Write the documentation of the protocol, as Markdown, for an agent's instructions.
 
@@ -86,7 +86,7 @@ def _entry(keyword: Keyword) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    # Examples stay on one line each, however long: an agent copies what it sees.
+    # Each example stays on one line, however long: agents copy what they see.
     examples = (f"  - For example, `{example.line}` {example.effect}." for example in keyword.examples)
     return "\n".join((meaning, *examples))
 

@@ -1,5 +1,4 @@
-"""What a session and its agent have agreed upon: features, the parser for them, and the words that explain
-them."""
+"""The protocol between a session and its agent: features, their parser and their documentation."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ __all__ = ["BrowserMode", "Protocol", "get_protocol"]
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """One agreement. Make it with `get_protocol`, which keeps its parts in step.
+    """One version of the protocol. Make it with `get_protocol`, which keeps the parts consistent.
 
     Attributes:
         documentation: for the agent's instructions.
@@ -31,7 +30,7 @@ class Protocol:
 
     @property
     def browser(self) -> BrowserMode:
-        """What becomes of an attempt to open a browser."""
+        """The effect of an attempt to open a browser."""
         return self.features.browser
 
     async def prepare_browser_shims(self, host: Any) -> dict[str, str] | None:
@@ -48,16 +47,16 @@ class Protocol:
 def get_protocol(
     *, browser: BrowserMode = "ignore", client_messages: bool = False, caller_messages: bool = False
 ) -> Protocol:
-    """Agree on a protocol.
+    """Make a protocol.
 
     Args:
-        browser: `ignore` leaves browsers alone, `suppress` makes each attempt to open one fail, `redirect`
-            turns it into a `BROWSER:` line.
+        browser: `ignore` does not interfere with browsers, `suppress` turns each attempt to open one into a no-op,
+            `redirect` turns it into a `BROWSER:` line.
         client_messages: enable `CLIENT_MESSAGE:`, for the user interface.
         caller_messages: enable `CALLER_MESSAGE:`, for the program that starts the session.
 
     Raises:
-        ValueError: `browser` is none of the three modes.
+        ValueError: `browser` is not one of the three modes.
     """
     features = ProtocolFeatures(browser, client_messages, caller_messages)
     return Protocol(build_log_channel_prompt(features), line_parser(features), features)

@@ -1,21 +1,21 @@
 r"""Whole lines of a log in, ordered records out: the hot path of a session.
 
-A log is mostly STATUS and plain lines, of which a session shows a few and counts the rest. So the scanner
-does not go through the lines. It asks one question of a whole window of bytes, "where is a line that needs
-more than counting?", and turns only those lines into objects; what lies between two of them is one `LineRun`,
-counted where it stands: with `stringzilla`, 5 GB/s; where that is missing, with `bytes.count`, 1 to 2 GB/s.
+A log consists mostly of STATUS and plain lines. A session shows a few of them and counts the rest, so the scanner
+does not visit every line. It searches a whole window of bytes for the lines that need more than counting, and turns
+only those into objects. The lines between two of them become one `LineRun`, which is counted in place: at 5 GB/s
+with `stringzilla`, at 1 to 2 GB/s with `bytes.count` where that is missing.
 
-Lines that need more than counting begin with a control keyword, or are blank (a blank line is no message,
-and must not be counted). Two finders give their places:
+Lines that need more than counting begin with a control keyword or are blank. (A blank line is not a message and must
+not be counted.) There are two finders:
 
-- One regular expression. It begins with a literal newline, because `re` then skips from newline to newline
-  with `memchr`; with `^` and MULTILINE it would be eight times slower. The byte behind the newline is
-  tested as one set, which rejects most lines in one step.
-- Where the optional `ahocorasick_rs` is installed, a search for all the beginnings at once, two to four
-  times faster. It cannot tell a blank line from an indented one, so a window full of either makes it
-  slow; the scanner then goes back to the expression for a while.
+- One regular expression. It begins with a literal newline, because `re` then skips from newline to newline with
+  `memchr`. With `^` and MULTILINE it would be eight times slower. The byte after the newline is tested as one set,
+  which rejects most lines in one step.
+- If the optional `ahocorasick_rs` is installed, a search for all beginnings at once, two to four times faster. It
+  cannot distinguish a blank line from an indented one, so windows full of either make it slow. The scanner then
+  returns to the expression for a while.
 
-A finder may name too many places, never too few: what a line means is decided by the parser alone.
+A finder may report too many places, never too few: the parser alone decides what a line means.
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ Record = LineRun | CallerMessages | LogEvent
 lines."""
 
 Finder = Callable[[bytes, int], Iterable[int]]
-"""Gives, in order, the places of newlines, from the given one on, behind which a line may need more than counting.
-After an empty line it may leave out the next one."""
+"""Returns, in order, the places of newlines from the given one on after which a line may need more than counting.
+After an empty line it may leave out the next place."""
 
 _NEWLINE: Final = ord("\n")
 _EMPTY_LINES: Final = re.compile(rb"\n*+")
 _IN_A_RUN: Final = (UnknownLine, StatusEvent)
 _LAST: Final = (DoneEvent, ErrorEvent)
-# Lines in one window that turn out to be no control lines, before the fast finder is put aside.
+# Reported lines in one window that are not control lines, before the scanner suspends the fast finder.
 _FUTILE_LIMIT: Final = 64
-_FUTILE_PAUSE: Final = 32  # for how many windows it is put aside
-_MESSAGES_PER_LINE: Final = 4  # so many of a block's messages cost as much as one other line
+_FUTILE_PAUSE: Final = 32  # windows for which it is suspended
+_MESSAGES_PER_LINE: Final = 4  # this many messages of a block cost as much as one other line
 
 
 class Scanner:
     """Finds the control lines of one log, in windows of whole lines.
 
     Args:
-        features: which of the optional keywords are on.
-        every: make each `LineRun.first` hold every line, for callers who want them all.
+        features: which of the optional keywords are enabled.
+        every: let each `LineRun.first` contain every line, for callers that want them all.
     """
 
     def __init__(self, features: ProtocolFeatures, *, every: bool = False) -> None:
@@ -73,7 +73,7 @@ class Scanner:
         self._has_messages = features.caller_messages
         self._every = every
         self.consumed = 0
-        """Up to where the last `scan` got: to the end, unless its limit was reached or the log ended before."""
+        """The position that the last `scan` reached: the end, unless its limit was reached or the log ended."""
         self.ended = False
         """Whether DONE or ERROR was seen. Nothing after it is read."""
 
@@ -81,17 +81,15 @@ class Scanner:
         r"""Turn whole lines into records, in order.
 
         Args:
-            data: lines that each end with `b"\n"`; bytes that are not UTF-8 are replaced, after the lines
-            were told
-                apart.
-            start: where to begin in it, at the beginning of a line.
-            limit: how many lines may be looked at one by one before this returns. The next call goes on at
+            data: lines that each end with `b"\n"`. Bytes that are not UTF-8 are replaced after splitting.
+            start: the position of the first line.
+            limit: how many lines may be examined one by one before this returns. The next call continues at
                 `consumed`. `None`: all.
 
         Returns:
-            Events of control lines, and runs of what lies between them. Blank lines vanish. The first DONE
-            or ERROR is the last record; `consumed` then says where its line ended, and every later call
-            returns nothing.
+            Events of control lines, and runs of the lines between them. Blank lines are left out. The first DONE
+            or ERROR is the last record. `consumed` is then the end of its line, and every later call returns
+            nothing.
         """
         self.consumed = start
         records: list[Record] = []
@@ -100,8 +98,8 @@ class Scanner:
         parse, index, size = self._parse, data.index, len(data)
         left = size if limit is None else limit
         blanks = futile = 0
-        run_start = line_start = start  # where the line in question begins; what lies before it is settled
-        block_end = 0  # of the block of messages that was looked at last
+        run_start = line_start = start  # where the current line begins; everything before it is done
+        block_end = 0  # of the block of messages that was found last
         has_messages = self._has_messages
         if has_messages:
             line_start = run_start = block_end = self._take_blocks(records, data, start, left)
@@ -162,9 +160,9 @@ class Scanner:
         return records
 
     def _take_blocks(self, records: list[Record], data: bytes, start: int, left: int) -> int:
-        """Read the blocks of messages at the beginning, which may be all there is; return where they end.
+        """Read the blocks of messages at the beginning; return where they end.
 
-        A flood of messages fills whole windows: there is no place to look for in those.
+        A flood of messages fills whole windows, which then need no finder.
         """
         while left > 0 and (end := find_block(data, start)) > start:
             block = read_block(data, start, end)
@@ -177,7 +175,7 @@ class Scanner:
 
     def _places(self, data: bytes, start: int) -> Iterable[int]:
         if self._fast is None or start:
-            return self._steady(data, start)  # it finds one place after another, not all at once
+            return self._steady(data, start)  # it is lazy, the fast one finds all places at once
         if self._fast_pause:
             self._fast_pause -= 1
             return self._steady(data, start)
@@ -193,7 +191,7 @@ def _messages(record: Record) -> int:
 
 
 def _control_prefixes(features: ProtocolFeatures) -> list[bytes]:
-    """How control lines begin. STATUS is no control line: it is counted like plain text."""
+    """The beginnings of control lines. STATUS is not one of them: it is counted like plain text."""
     return [
         keyword.name.encode() + (b"" if keyword.bare else b":")
         for keyword in enabled_keywords(features)

@@ -1,4 +1,4 @@
-"""The published import path of the session: names only, the code is in `optio_agents.session`."""
+"""The published import path of the session. It only re-exports; the code is in `optio_agents.session`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Lines that a keyword fits, but that surely mean more, or something else, than a session takes from them.
+"""Slips: lines that match a keyword but were probably meant to say something else.
 
-`near_miss` is about lines that no keyword fits. Both are for `optio-agents check` and for the hints of a run; the
-parser stays strict.
+`near_miss` covers lines that match no keyword. Both serve `optio-agents check` and the hints of a run. The parser
+stays strict.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def slip(line: str, event: LogEvent) -> str | None:
     """Say what is probably wrong with a line that has a meaning.
 
     Args:
-        line: the line, as it stands in the log.
-        event: what it means.
+        line: the line as written in the log.
+        event: its parsed meaning.
 
     Returns:
-        What is wrong and what to write instead; `None` if the line looks as it should.
+        What is wrong and what to write instead; `None` if the line looks correct.
     """
     match event:
         case StatusEvent(None, message):

@@ -150,7 +150,7 @@ async def test_a_question_is_answered_and_without_a_handler_declined_with_a_reas
     with trio.fail_after(HANG_GUARD):
         async with lab.talk(name) as conversation:
             declined = await conversation.ask(QUESTIONS[name])
-            assert "Nobody answers questions here" in declined.text
+            assert "No one is available to answer questions" in declined.text
             conversation.on_question(answer)
             result = await conversation.ask(QUESTIONS[name])
             assert "B" in result.text.removeprefix("done:")
