@@ -6,7 +6,7 @@ STAMP = $(VENV)/.installed-$(1)
 TEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-worker test test-quick test-random test-agents fuzz test-packages check format bench bench-quick bench-actors clean
+.PHONY: help demo demo-worker pictures test test-quick test-random test-agents fuzz test-packages check format bench bench-quick bench-actors clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,10 +21,13 @@ test: $(call STAMP,dev) ## Run the whole test suite, with real servers.
 	$(TEST) -m "not agents and not packages"
 
 test-quick: $(call STAMP,dev) ## Run the tests that need no server and no long search (about two minutes).
-	$(TEST) -q -m "not agents and not packages and not servers and not slow" $(ARGS)
+	$(TEST) -q -m "not agents and not packages and not servers and not browser and not slow" $(ARGS)
+
+pictures: $(call STAMP,dev) ## Make the pictures of the page in docs/images/ again, with a real Chromium.
+	PICTURES=docs/images $(TEST) -q tests/web/test_pictures.py
 
 test-random: $(call STAMP,dev) ## Run the property tests on random examples; SEED=N repeats a run.
-	HYPOTHESIS_PROFILE=random $(TEST) -q -m "hypothesis and not agents and not packages and not servers" \
+	HYPOTHESIS_PROFILE=random $(TEST) -q -m "hypothesis and not agents and not packages and not servers and not browser" \
 	  --hypothesis-seed=$(or $(SEED),$(shell shuf -i 1-1000000000 -n 1))
 
 fuzz: $(call STAMP,dev) ## Random input for all that reads what agents, hosts and networks send: SECONDS=600.

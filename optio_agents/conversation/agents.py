@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from optio_agents.conversation.codecs.acp import AcpCodec
 from optio_agents.conversation.codecs.base import Codec
@@ -31,21 +31,28 @@ class Agent:
     """The recipe that takes up a session by its name. Its command begins with this one's."""
 
 
+REPLAY_FLAG: Final = "--replay-user-messages"
+"""Claude Code's: see `claude(replay=)`."""
+
+
 def claude(
     command: Sequence[str] = ("claude",),
     *,
     resume: str | None = None,
     model: str | None = None,
     partial: bool = True,
+    replay: bool = False,
     arguments: Sequence[str] = (),
 ) -> Agent:
     """Claude Code. `resume` is the `session` of an earlier conversation in the same directory and HOME.
 
-    `partial`: text comes as it is written (many small events) rather than block by block.
+    `partial`: text comes as it is written (many small events) rather than block by block. `replay`: each message that
+    it takes up is an event, too (`user`, with `isReplay`), for those who show a conversation to which others write.
     """
     options = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
     options += ["--permission-prompt-tool", "stdio"]
     options += ["--include-partial-messages"] if partial else []
+    options += [REPLAY_FLAG] if replay else []
     options += ["--resume", resume] if resume else []
     options += ["--model", model] if model else []
     # Its updater would replace the binary under a running conversation.

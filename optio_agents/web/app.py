@@ -27,9 +27,11 @@ BODY_SECONDS: Final = 20.0
 VIEWER_LIMIT: Final = 64
 """Viewers of one conversation at once."""
 
+_SCRIPT: Final = "text/javascript; charset=utf-8"
+
 _PAGE: Final = {
     "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
+    **dict.fromkeys(("page.js", "backends.js", "cards.js", "talk.js", "todos.js"), _SCRIPT),
 }
 
 _SECURITY: Final = {
@@ -62,7 +64,6 @@ class Routes:
         self._feed = feed
         self._access = access
         self._downloads = downloads
-        self._viewers = 0
 
     def app(self) -> Starlette:
         """All of them."""
@@ -95,18 +96,9 @@ class Routes:
 
     async def _events(self, request: Request) -> Any:
         after = request.headers.get("last-event-id", "")
-        if self._viewers >= VIEWER_LIMIT:
+        if self._feed.viewers >= VIEWER_LIMIT:
             return JSONResponse({"ok": False, "reason": "too-many-viewers"}, 503)
-        stream = EventStream(self._feed, int(after) if after.isascii() and after.isdigit() else None)
-
-        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            self._viewers += 1
-            try:
-                await stream(scope, receive, send)
-            finally:
-                self._viewers -= 1
-
-        return counted
+        return EventStream(self._feed, int(after) if after.isascii() and after.isdigit() else None)
 
     async def _state(self, request: Request) -> Response:
         return JSONResponse(self._feed.state())

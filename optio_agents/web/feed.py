@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import trio
@@ -28,31 +29,62 @@ INTERRUPTED = "x-optio-interrupt"
 
 
 class ConversationFeed:
-    """One conversation and its viewers. `run` fills the log, until the conversation has ended.
+    """One conversation and its viewers. It follows the conversation from here on; `run` fills the log.
 
     Attributes:
         log: the events.
-        ended: whether the conversation has ended, and the log is complete.
+        ended: whether the log is complete: streams end when they have written it.
+        viewers: how many streams there are.
     """
 
     def __init__(self, conversation: AgentConversation, log: EventLog | None = None) -> None:
         self._conversation = conversation
+        self._events = conversation.events()
         self.log = log or EventLog()
         self.ended = False
+        self.viewers = 0
         self._changed = trio.Event()
         self._ids = 0
 
     async def run(self) -> None:
-        """Follow the conversation to its end."""
+        """Follow the conversation to its end. What happens around it may still be noted after that."""
+        with self._events:
+            while True:
+                await self._events.wait()
+                if self._take() is None:
+                    return
+
+    def end(self) -> None:
+        """Say that nothing more comes: what has happened until now is still written to the viewers."""
+        while self._take():
+            pass
+        self.ended = True
+        self._wake()
+
+    def _take(self) -> int | None:
+        """Log what has happened, and return how many events that was; `None` at the end of the conversation."""
+        events = self._events.take()
+        if events is None:
+            return None
+        for event in events:
+            self.log.append(event.raw)
+        self._wake()
+        return len(events)
+
+    @contextmanager
+    def viewing(self) -> Iterator[None]:
+        """Count one more viewer while the block runs."""
+        self.viewers += 1
         try:
-            with self._conversation.events() as events:
-                while (batch := await events.batch()) is not None:
-                    for event in batch:
-                        self.log.append(event.raw)
-                    self._wake()
+            yield
         finally:
-            self.ended = True
+            self.viewers -= 1
             self._wake()
+
+    async def without_viewers(self) -> None:
+        """Wait until there is no viewer."""
+        while self.viewers:
+            await self._changed.wait()
 
     def note(self, kind: str, **fields: Any) -> None:
         """Add an event of ours, whose `type` is `kind`."""

@@ -34,7 +34,11 @@ class EventStream:
         self._after = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer until the viewer goes, the conversation ends, or the viewer does not read."""
+        """Answer until the viewer goes, the feed ends, or the viewer does not read."""
+        with self._feed.viewing():
+            await self._answer(receive, send)
+
+    async def _answer(self, receive: Receive, send: Send) -> None:
         async with trio.open_nursery() as nursery:
 
             async def wait_for_its_end() -> None:

@@ -1,10 +1,13 @@
 """A program that speaks as Claude Code does (stream-json, measured with 2.1.330) and does what its prompts say.
 
-A prompt is a JSON list of steps, each a list: `["text", TEXT]`, `["ask", TOOL, INPUT]`, `["question"]`,
-`["plan", TEXT]`, `["log", LINE]` appends to optio.log, `["flood", N]` prints N texts, `["hang"]` waits for an
+A prompt is a JSON list of steps, each a list: `["text", TEXT]`, `["ask", TOOL, INPUT]`, `["question"]`, `["plan",
+TEXT]`, `["stream", TEXT, ...]` writes a text in these pieces, `["tool", NAME, INPUT]` uses a tool, `["file", PATH,
+TEXT]` writes a file, `["log", LINE]` appends to optio.log, `["flood", N]` prints N texts, `["hang"]` waits for an
 interrupt, `["later", [STEP, ...]]` leaves work in the background whose end begins a turn with these steps once this
-turn has ended. Any other prompt is said again. With `--fail TEXT` it writes TEXT to stderr and ends. Standard library
-only.
+turn has ended. Any other prompt is looked up in $CLAUDE_AGENT_SCRIPT (JSON: prompt to steps), or said again. Of a
+prompt with the documentation of the log protocol, only what follows `## Your task` is done. With
+`--replay-user-messages` it says each prompt that it takes up. With `--fail TEXT` it writes TEXT to stderr and ends.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ Record = dict[str, Any]
 OPTIONS = [{"label": "Postgres", "description": "a"}, {"label": "SQLite", "description": "b"}]
 QUESTIONS = [{"question": "Which db?", "header": "DB", "multiSelect": False, "options": OPTIONS}]
 SESSION = os.environ.get("CLAUDE_AGENT_SESSION", "s1")
+SCRIPT: dict[str, list[Any]] = json.loads(os.environ.get("CLAUDE_AGENT_SCRIPT", "{}"))
 LATER_SECONDS = 0.3
 """How long work in the background takes."""
 
@@ -102,6 +106,20 @@ class Turn:
         self._said = text
         self._block(type="text", text=text)
 
+    def _stream(self, *pieces: str) -> None:
+        for piece in pieces:
+            delta = {"type": "text_delta", "text": piece}
+            say(type="stream_event", event={"type": "content_block_delta", "index": 0, "delta": delta})
+        self._text("".join(pieces))
+
+    def _tool(self, name: str, given: Record) -> None:
+        self._block(type="tool_use", id=uuid.uuid4().hex, name=name, input=given)
+
+    def _file(self, path: str, text: str) -> None:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+
     def _ask(self, tool: str, given: Record) -> None:
         rules = [{"toolName": tool, "ruleContent": "touch *"}]
         rule = {"type": "addRules", "rules": rules, "behavior": "allow", "destination": "localSettings"}
@@ -139,9 +157,11 @@ def main() -> None:
         raise SystemExit(1)
     threading.Thread(target=read, daemon=True).start()
     while (message := messages.get()) is not None:
-        text = message["message"]["content"][0]["text"]
+        if "--replay-user-messages" in sys.argv:
+            say(**message, isReplay=True)
+        text = message["message"]["content"][0]["text"].rpartition("## Your task\n\n")[2].strip()
         try:
-            steps = json.loads(text)
+            steps = SCRIPT[text] if text in SCRIPT else json.loads(text)
         except ValueError:
             steps = [["text", text]]
         turn = Turn(message["uuid"])

@@ -12,6 +12,7 @@ import httpx
 import trio
 
 from optio_agents.conversation import AgentConversation, open_conversation
+from optio_agents.web.feed import ConversationFeed
 from optio_agents.web.view import WebView, web_view
 from tests.conversation.scripted import AGENT, HANG_GUARD
 
@@ -86,7 +87,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
     with trio.fail_after(HANG_GUARD):
         async with (
             open_conversation(AGENT, workdir=str(tmp_path)) as conversation,
-            web_view(conversation, directory=str(tmp_path)) as view,
+            web_view(ConversationFeed(conversation), directory=str(tmp_path)) as view,
         ):
             one = Client(view, conversation)
             async with one.http:

@@ -85,6 +85,9 @@ async def test_the_end_is_told_and_the_stream_ends(tmp_path: Path) -> None:
     async with client(tmp_path) as viewer, viewer.events() as events:
         await viewer.conversation.close()
         await events.until("x-optio-closed")
+        viewer.view.feed.note("x-optio-ended", text="done", exit_code=0)
+        viewer.view.feed.end()
+        await events.until("x-optio-ended")
         with pytest.raises(EOFError):
             await events.next()
         assert await viewer.post("send", {"text": "x"}) == (409, {"ok": False, "reason": "closed"})
@@ -165,7 +168,7 @@ async def test_the_token_becomes_a_cookie_and_the_page_has_no_foreign_resource(t
         assert page.status_code == 200
         assert "http" not in page.text.replace("http-equiv", "")
         assert "default-src 'none'" in page.headers["content-security-policy"]
-        for name in ("page.css", "page.js"):
+        for name in ("page.css", "page.js", "talk.js", "backends.js", "cards.js", "todos.js"):
             assert (await browser.get(f"{viewer.view.url}/{name}")).status_code == 200
 
 

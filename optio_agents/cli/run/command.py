@@ -217,7 +217,7 @@ def agent_settings(args: argparse.Namespace) -> AgentSettings:
     if args.ssh is not None:
         raise UsageError("--agent works on this machine; over --ssh, run the agent as a COMMAND")
     return AgentSettings(
-        make_agent(args.agent, args.agent_command, args.resume),
+        make_agent(args.agent, args.agent_command, args.resume, web=args.web),
         read_prompt(args.words, args.prompt_file),
         read_rules(args.allow, args.yes_to, args.deny),
         args.show,

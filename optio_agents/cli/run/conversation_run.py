@@ -84,11 +84,19 @@ class ConversationRun(LocalRun):
         self._agent_settings = agent
         self._text = ""
         self._feed: ConversationFeed | None = None
+        self._has_feed = trio.Event()
         # The agent's deliverables may lie in the very directory in which they are saved.
         self._in_place = os.path.realpath(store.root) == os.path.realpath(workspace.workdir / "deliverables")
 
     def _choose_output(self) -> Output:
         return self._screen or choose_output(self._settings)
+
+    async def run(self) -> RunEnded:
+        """Run it all; with a page, that shows the end, too."""
+        if not self._agent_settings.web:
+            return await super().run()
+        async with running_in_background(self._serve):
+            return await super().run()
 
     async def _body(self, host: object, hook_context: Any) -> None:
         opened = trio.Event()
@@ -96,6 +104,8 @@ class ConversationRun(LocalRun):
 
         def on_open(conversation: AgentConversation) -> None:
             conversations.append(conversation)
+            if self._agent_settings.web:
+                self._follow_for_page(conversation)
             opened.set()
 
         async def follow() -> None:
@@ -126,12 +136,20 @@ class ConversationRun(LocalRun):
         if self._feed is not None and (note := web_note(event)) is not None:
             self._feed.note(**note)
 
-    async def _serve(self, conversation: AgentConversation) -> None:
-        """Serve the page, and say where."""
+    def _follow_for_page(self, conversation: AgentConversation) -> None:
+        from optio_agents.web.feed import SENT, ConversationFeed
+
+        self._feed = ConversationFeed(conversation)
+        self._feed.note(SENT, text=self._agent_settings.prompt)
+        self._has_feed.set()
+
+    async def _serve(self) -> None:
+        """Serve the page once there is a conversation, and say where."""
         from optio_agents.web.view import web_view
 
-        async with web_view(conversation, directory=str(self._workspace.workdir)) as view:
-            self._feed = view.feed
+        await self._has_feed.wait()
+        assert self._feed is not None
+        async with web_view(self._feed, directory=str(self._workspace.workdir)) as view:
             self._show_event(PageServed(view.page))
             await trio.sleep_forever()
 
@@ -141,8 +159,6 @@ class ConversationRun(LocalRun):
         async with trio.open_nursery() as nursery:
             if self._screen is not None:
                 nursery.start_soon(self._screen.read, conversation)
-            if self._agent_settings.web:
-                nursery.start_soon(self._serve, conversation)
             if self._agent_settings.show == "text":
                 nursery.start_soon(self._stream_text, conversation)
 
