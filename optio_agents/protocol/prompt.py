@@ -32,8 +32,8 @@ These are the keywords:
 """
 
 _NO_BROWSER = """
-You cannot launch a browser here: every attempt is ignored, and no person would see the window. If a page must be
-opened, put its address into your report or ask for help with ATTENTION.
+It is impossible to launch a browser here: every attempt is ignored, and no person would see the window. If a page
+must be opened, put its address into your report or ask for help with ATTENTION.
 """
 
 _DELIVERABLES = """
@@ -49,14 +49,14 @@ Put the files you deliver into the directory `./deliverables/`, which already ex
    file is accepted or what is wrong with it.
 4. If something is wrong, correct it and announce the file again. You get a reply to that announcement as well.
 
-Write DONE only when every deliverable has been answered and no reply asks for anything more.
+Write DONE only when you have the reply to each deliverable and no reply asks for anything more.
 """
 
 _MESSAGES = f"""
 ## Messages from the harness
 
 A message on your input channel that begins with `System:` comes from the harness, not from the person you work
-for. For example, `System: deliverable report.md: accepted` is the reply to a deliverable. Do what these messages ask,
+for. The message `System: deliverable report.md: accepted` is a typical reply to a deliverable. Do what these messages ask,
 in the order in which they arrive, then continue with your work. Do not answer them.
 
 If such a message says that {RESUME_NOTICE}, your session was interrupted and now continues in the same directory. The

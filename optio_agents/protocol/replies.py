@@ -16,8 +16,8 @@ ACCEPTED: Final = "accepted"
 """The first word of a reply that asks for nothing more."""
 
 TROUBLE: Final = (
-    "received, but the harness failed while handling it. No fault was found in your file. Continue with your"
-    " work. If your session is resumed later, announce the file again."
+    "the file was received, but an error occurred on our side while handling it. No fault was found in your"
+    " file. Continue with your work. If your session is resumed later, announce the file again."
 )
 """The reply when the caller's own code raised."""
 
@@ -42,8 +42,8 @@ _ADVICE: Final = {
         " content into one file, or announce each file by itself."
     ),
     RejectionKind.UNREADABLE: (
-        "the file exists but cannot be read ({detail}). Make it readable (chmod u+r on the file, chmod u+rx on"
-        " its directory), then announce it again."
+        "the file exists but cannot be read ({detail}). Announcing it again will not help by itself: make it"
+        " readable first (chmod u+r on the file, chmod u+rx on its directory)."
     ),
     RejectionKind.CHANGED: (
         "the file changed while it was being read ({detail}). Finish writing it, then announce it again and do"
