@@ -56,8 +56,8 @@ _MESSAGES = f"""
 ## Messages from the harness
 
 A message on your input channel that begins with `System:` comes from the harness, not from the person you work
-for. The message `System: deliverable report.md: accepted` is a typical reply to a deliverable. Do what these messages ask,
-in the order in which they arrive, then continue with your work. Do not answer them.
+for. The message `System: deliverable report.md: accepted` is a typical reply to a deliverable. Do what these messages
+ask, in the order in which they arrive, then continue with your work. Do not answer them.
 
 If such a message says that {RESUME_NOTICE}, your session was interrupted and now continues in the same directory. The
 log is empty again. Check which files you have. Announce again each deliverable for which you have not seen a reply
