@@ -37,6 +37,7 @@ exit codes of run:
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class Command(Protocol):
@@ -124,12 +125,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             discard_stdout()
             complain(f"{PROGRAM}: cannot write: {error.strerror}")
             return int(ExitCode.IO_ERROR)
+        if _lacks_descriptors(error):
+            complain(f"{PROGRAM}: too few file descriptors: raise the limit (ulimit -n)")
+            return int(ExitCode.IO_ERROR)
         import traceback
 
         complain(*traceback.format_exc().splitlines())
         complain(f"{PROGRAM}: this is a bug in optio-agents, not in your command")
         return int(ExitCode.BUG)
     return int(code)
+
+
+def _lacks_descriptors(error: BaseException | None) -> bool:
+    """Whether no more files could be opened: the system's limit, whatever failed over it."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(_lacks_descriptors(each) for each in error.exceptions)
+    if isinstance(error, OSError):
+        return error.errno in _NO_DESCRIPTORS
+    return error is not None and _lacks_descriptors(error.__cause__ or error.__context__)
 
 
 def _fill_closed_streams() -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from optio_agents.cli import main, main as main_function
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.main import COMMANDS
-from tests.support.cli_run import COMMAND_LINE, HANG_GUARD
+from tests.support.cli_run import COMMAND_LINE, HANG_GUARD, environment_for
 
 
 def exit_code(*arguments: str) -> object:
@@ -40,6 +41,8 @@ def test_what_is_no_command_is_a_usage_error(arguments: list[str]) -> None:
     [
         (CommandFailure(ExitCode.IO_ERROR, "no room"), 74, "optio-agents: no room"),
         (KeyboardInterrupt(), 130, ""),
+        (OSError(errno.EMFILE, "x"), 74, "optio-agents: too few file descriptors: raise the limit"),
+        (ExceptionGroup("", [OSError(errno.ENFILE, "x")]), 74, "too few file descriptors"),
         (ZeroDivisionError("oops"), 70, "ZeroDivisionError: oops"),
     ],
 )
@@ -129,3 +132,18 @@ def test_the_console_script_is_this_main() -> None:
     [script] = entry_points(group="console_scripts", name="optio-agents")
     assert script.load() is main
     assert sys.executable
+
+
+def test_too_few_descriptors_for_a_run_are_one_line(tmp_path: Path) -> None:
+    limit = ["sh", "-c", 'ulimit -n 10; exec "$@"', "sh"]
+    ended = subprocess.run(
+        [*limit, *COMMAND_LINE, "run", "--", "true"],
+        cwd=tmp_path,
+        env=environment_for(tmp_path, {}),
+        capture_output=True,
+        text=True,
+        timeout=HANG_GUARD,
+        check=False,
+    )
+    assert ended.returncode == ExitCode.IO_ERROR
+    assert ended.stderr == "optio-agents: too few file descriptors: raise the limit (ulimit -n)\n"

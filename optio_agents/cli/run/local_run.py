@@ -25,6 +25,7 @@ from optio_agents.cli.run.log_capture import shown_diagnostics
 from optio_agents.cli.run.output.events import AgentStarted, FileReplaced, RunEnded, RunEvent, RunInterrupted
 from optio_agents.cli.run.output.plain_text import failure_lines, headline
 from optio_agents.cli.run.output.writers import Output, choose_output
+from optio_agents.cli.run.output_limit import free_the_middle
 from optio_agents.cli.run.settings import RunSettings, Show, relative_files
 from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import Workspace
@@ -159,6 +160,9 @@ class LocalRun:
             await nursery.start(self._watch_signals)
             nursery.start_soon(self._show, self._output, shown)
             nursery.start_soon(reap_adopted)
+            if self._workspace.bounded:
+                directory = str(self._workspace.output.parent)
+                nursery.start_soon(free_the_middle, self._workspace.descriptor, directory)
             if self._settings.timeout is not None:
                 nursery.start_soon(self._watch_clock, self._settings.timeout)
             with shown_diagnostics(self._observe):

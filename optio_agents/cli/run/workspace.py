@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
 from optio_agents.cli.run.evidence import Evidence
+from optio_agents.cli.run.output_limit import shorten
 from optio_agents.cli.run.settings import RunSettings
 from optio_agents.hosts.files.removal import remove_tree
 from optio_agents.protocol.display import display_text
@@ -16,7 +18,7 @@ from optio_agents.protocol.display import display_text
 TAIL_BYTES = 16 * 1024
 TAIL_LINES = 15
 TAIL_WIDTH = 300
-"""How much of the agent's output is shown when it fails: the last lines, each cut to so many characters."""
+"""How much of the agent's output is shown when it fails: the last lines, each with at most so many characters."""
 
 PREFIX = "optio-agents-"
 """How the names of temporary files and directories begin."""
@@ -31,6 +33,7 @@ class Workspace:
         workdir: where COMMAND runs, absolute.
         temporary: whether the workdir was made for this run, and goes with it.
         output: the file that keeps COMMAND's stdout and stderr.
+        bounded: whether only the beginning and the end of a long output are kept; the user's own file stays whole.
         descriptor: `output`, open for appending.
         evidence: what is kept of the run.
     """
@@ -44,6 +47,7 @@ class Workspace:
         """
         self.temporary = settings.workdir is None
         self.evidence = Evidence(settings)
+        self.bounded = settings.output is None
         output = settings.output or self.evidence.output
         self._own_output = output is None
         if output is not None:
@@ -81,9 +85,10 @@ class Workspace:
             data = file.read(TAIL_BYTES)
         lines = [line.rstrip() for line in data.decode("utf-8", "replace").splitlines()]
         if size > TAIL_BYTES:
-            del lines[:1]  # it began before what was read
+            # The first one began before what was read; one that is longer than all of that is shown all the same.
+            lines[0] = "" if any(line.strip() for line in lines[1:]) else f"…{lines[0]}"
         shown = [line for line in lines if line.strip()][-TAIL_LINES:]
-        return tuple(display_text(line, TAIL_WIDTH) for line in shown)
+        return tuple(_abridged(display_text(line, TAIL_BYTES)) for line in shown)
 
     def close(self, *, keep_output: bool) -> Path | None:
         """Remove what is temporary; the output file stays if `keep_output`, or if the user named it.
@@ -96,9 +101,21 @@ class Workspace:
         return self.workdir if self.temporary and not remove_workdir(self.workdir) else None
 
     def _close_output(self, *, keep: bool) -> None:
+        remove = self._own_output and not keep
+        if self.bounded and not remove:
+            with suppress(OSError):  # it stays as it is: long, and whole but for what was freed
+                shorten(self.descriptor)
         os.close(self.descriptor)
-        if self._own_output and not keep:
+        if remove:
             self.output.unlink(missing_ok=True)
+
+
+def _abridged(line: str) -> str:
+    """A line of at most `TAIL_WIDTH` characters: the reason may be at its beginning or at its end."""
+    if len(line) <= TAIL_WIDTH:
+        return line
+    half = (TAIL_WIDTH - 3) // 2
+    return f"{line[: TAIL_WIDTH - 3 - half]} … {line[-half:]}"
 
 
 def remove_workdir(path: Path) -> bool:

@@ -73,6 +73,16 @@ def test_the_tail_is_short_and_harmless(settings: RunSettings) -> None:
     workspace.close(keep_output=False)
 
 
+def test_the_end_of_a_long_last_line_is_shown(settings: RunSettings) -> None:
+    workspace = Workspace(settings)
+    os.write(workspace.descriptor, b"earlier\n" + b"x" * 20_000 + b" API key invalid\n\n")
+    (line,) = workspace.tail()
+    assert line.startswith("…x")
+    assert line.endswith("API key invalid")
+    assert len(line) <= TAIL_WIDTH
+    workspace.close(keep_output=False)
+
+
 def test_an_output_that_is_no_file_has_no_tail(settings: RunSettings) -> None:
     leader, follower = os.openpty()
     workspace = Workspace(replace(settings, output=Path(os.ttyname(follower))))
