@@ -6,6 +6,7 @@ values.py       events, states, turn results, receipts: what a conversation tell
 requests.py     what an agent asks of its owner: tool requests, questions and their answers; sendable.py checks texts
 codecs/         one file per language of a backend, over base.py, which says what a codec is
 turns/          the turn rules that all backends share, sans-IO
+views/          typed views over the raw events: text, tool uses, usage, errors, ...
 actor_state.py  the actor: what one conversation owns, and its tasks; commands.py are its messages
 outbox.py, subscribers.py, request_dispatch.py, states.py, promises.py    what the actor is made of
 transport.py, process.py    bytes to a process tree, and its end
@@ -87,4 +88,29 @@ if TYPE_CHECKING or not install_lazy_imports():
         TurnResult as TurnResult,
         TurnStatus as TurnStatus,
         Unsupported as Unsupported,
+    )
+    from optio_agents.conversation.views.dispatch import (
+        views_of as views_of,
+        views_of_raw as views_of_raw,
+    )
+    from optio_agents.conversation.views.errors import (
+        AgentError as AgentError,
+        ErrorKind as ErrorKind,
+    )
+    from optio_agents.conversation.views.usage import (
+        Usage as Usage,
+        UsageScope as UsageScope,
+    )
+    from optio_agents.conversation.views.values import (
+        AgentPlan as AgentPlan,
+        BackgroundWork as BackgroundWork,
+        Compaction as Compaction,
+        PlanStep as PlanStep,
+        RateLimit as RateLimit,
+        SessionStarted as SessionStarted,
+        Text as Text,
+        Thinking as Thinking,
+        ToolResult as ToolResult,
+        ToolUse as ToolUse,
+        View as View,
     )

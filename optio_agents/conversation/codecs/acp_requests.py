@@ -70,7 +70,7 @@ class AcpRequests:
         lasting = [option for option in options if option.get("kind") == "allow_always"]
         scopes: tuple[Scope, ...] = ("once", "always") if lasting else ("once",)
         covers = tuple(text_of(option.get("name")) for option in lasting)
-        return PermissionAsked(key, turn, _tool_name(known), _tool_input(known), record, None, scopes, covers)
+        return PermissionAsked(key, turn, tool_name(known), _tool_input(known), record, None, scopes, covers)
 
     def decide(self, key: Key, decision: PermissionDecision) -> dict[str, Any] | None:
         """The result that says it; `None` if the request is not open."""
@@ -103,13 +103,13 @@ class AcpRequests:
         return CANCELLED if asked.question is None else {"action": "cancel"}
 
 
-def _tool_name(call: dict[str, Any]) -> str:
+def tool_name(call: dict[str, Any]) -> str:
     """The tool's own name where an agent tells it, else what kind of tool it is."""
     meta = call.get("_meta")
     for extension in meta.values() if isinstance(meta, dict) else ():
         if isinstance(extension, dict) and isinstance(extension.get("toolName"), str):
             return str(extension["toolName"])
-    return str(call.get("kind") or call.get("title") or "tool")
+    return text_of(call.get("kind")) or text_of(call.get("title")) or "tool"
 
 
 def _tool_input(call: dict[str, Any]) -> dict[str, Any]:
