@@ -56,6 +56,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.session",
         "optio_agents.todos",
         "optio_agents.uploads",
+        "optio_agents.web",
     },
     "optio_agents.cli": {
         "actors",

@@ -32,7 +32,7 @@ class Agent:
 
 
 REPLAY_FLAG: Final = "--replay-user-messages"
-"""Claude Code's: see `claude(replay=)`."""
+"""Claude Code's."""
 
 
 def claude(
@@ -41,18 +41,15 @@ def claude(
     resume: str | None = None,
     model: str | None = None,
     partial: bool = True,
-    replay: bool = False,
     arguments: Sequence[str] = (),
 ) -> Agent:
     """Claude Code. `resume` is the `session` of an earlier conversation in the same directory and HOME.
 
-    `partial`: text comes as it is written (many small events) rather than block by block. `replay`: each message that
-    it takes up is an event, too (`user`, with `isReplay`), for those who show a conversation to which others write.
+    `partial`: text comes as it is written (many small events) rather than block by block.
     """
     options = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
     options += ["--permission-prompt-tool", "stdio"]
     options += ["--include-partial-messages"] if partial else []
-    options += [REPLAY_FLAG] if replay else []
     options += ["--resume", resume] if resume else []
     options += ["--model", model] if model else []
     # Its updater would replace the binary under a running conversation.
@@ -63,6 +60,24 @@ def claude(
         return replace(agent, command=(*agent.command, "--resume", session))
 
     return replace(agent, resumed=resumed)
+
+
+def replaying(agent: Agent) -> Agent:
+    """The same agent; if it is Claude Code, each message that it takes up is an event, too.
+
+    Such an event has the type `user` and `isReplay`. Viewers of a conversation to which others write need them.
+    """
+    if agent.name != "claude" or REPLAY_FLAG in agent.command:
+        return agent
+    plain, command = agent.resumed, (*agent.command, REPLAY_FLAG)
+    if plain is None:
+        return replace(agent, command=command)
+
+    def resumed(session: str) -> Agent:
+        later = plain(session)
+        return replace(later, command=(*command, *later.command[len(agent.command) :]))
+
+    return replace(agent, command=command, resumed=resumed)
 
 
 def codex(

@@ -44,7 +44,7 @@ from optio_agents.conversation.values import (
 T = TypeVar("T")
 
 Opening = Callable[[Boundary], Any]
-"""Makes the context manager of the conversation (a Trio one) over a boundary."""
+"""Makes a context manager, a Trio one, over a boundary."""
 
 
 class WithinTrio:
@@ -129,6 +129,11 @@ class AsyncioConversation:
     def __init__(self, inner: AgentConversation) -> None:
         self._inner = inner
         self._within_trio = WithinTrio()
+
+    @property
+    def in_trio(self) -> AgentConversation:
+        """The conversation itself, for code that runs in the loop's Trio guest."""
+        return self._inner
 
     def __repr__(self) -> str:
         return f"<AsyncioConversation over {self._inner!r}>"
@@ -298,14 +303,21 @@ async def open_asyncio_conversation(
 @asynccontextmanager
 async def converse_from_asyncio(opening: Opening) -> AsyncGenerator[AsyncioConversation]:
     """Own whatever conversation `opening` opens, for the length of an asyncio block."""
+    async with trio_block(opening) as conversation:
+        yield AsyncioConversation(conversation)
+
+
+@asynccontextmanager
+async def trio_block(opening: Opening) -> AsyncGenerator[Any]:
+    """Be in the Trio block that `opening` makes, for the length of an asyncio block; yields what it yields."""
     loop = asyncio.get_running_loop()
-    opened: asyncio.Future[AgentConversation] = loop.create_future()
+    opened: asyncio.Future[Any] = loop.create_future()
     left = asyncio.Event()
 
     async def own(boundary: Boundary) -> None:
-        async with opening(boundary) as conversation:
+        async with opening(boundary) as value:
             if not opened.done():
-                opened.set_result(conversation)
+                opened.set_result(value)
             await boundary.wait_flag(left)
 
     owner = asyncio.ensure_future(run_in_trio(own))
@@ -313,7 +325,7 @@ async def converse_from_asyncio(opening: Opening) -> AsyncGenerator[AsyncioConve
         either: list[asyncio.Future[Any]] = [owner, opened]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if opened.done():
-            yield AsyncioConversation(opened.result())
+            yield opened.result()
     except asyncio.CancelledError:
         owner.cancel()
         await asyncio.wait([owner])

@@ -2,5 +2,6 @@
 
 from optio_agents.conversation.stream_transport import AgentStreams, StreamTransport
 from optio_agents.task.conversing import conversing
+from optio_agents.task.web_widget import WebOptions
 
-__all__ = ["AgentStreams", "StreamTransport", "conversing"]
+__all__ = ["AgentStreams", "StreamTransport", "WebOptions", "conversing"]

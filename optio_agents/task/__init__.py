@@ -11,6 +11,7 @@
     orphans.py       agents whose worker was killed
     lease.py         one worker for each database and prefix
     conversing.py    a conversation with an agent whose language we know, its checklist, its waiting messages
+    web_widget.py    that conversation in the dashboard
     waiting_messages.py  those messages as a blob
     deliverables.py  deliverables as blobs, and the one that is the result
     process_log.py   the lines that a run leaves in the log of its process

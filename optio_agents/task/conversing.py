@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ import trio
 from optio_agents.bridge import Boundary
 from optio_agents.context import SYSTEM_MESSAGE_PREFIX, AgentSender, HookContext
 from optio_agents.conversation.agent_body import deliver
-from optio_agents.conversation.agents import Agent
+from optio_agents.conversation.agents import Agent, replaying
 from optio_agents.conversation.from_asyncio import AsyncioConversation, converse_from_asyncio
 from optio_agents.conversation.opening import open_conversation_over
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
@@ -32,6 +32,7 @@ from optio_agents.conversation.surface import PermissionHandler
 from optio_agents.session.cancel_watch import grace_left
 from optio_agents.task import waiting_messages
 from optio_agents.task.memory import ConversationMemory
+from optio_agents.task.web_widget import WebOptions, require_web, shown_in_dashboard
 from optio_agents.todos import TodoTracker, TodoUpdate
 from optio_agents.todos.backends import extract_todo
 from optio_agents.todos.publisher import Publisher
@@ -56,6 +57,9 @@ class TaskConversation:
     options: ConversationOptions
     todos: bool
     keep_messages: bool
+    web: WebOptions | None = None
+    uploads: bool = False
+    """Whether the task takes uploads: the dashboard shows a button for them."""
 
     def resume_arguments(self, session: str) -> tuple[str, ...] | None:
         """What is added to the agent's command so that it takes up a session; `None` if it cannot."""
@@ -100,11 +104,17 @@ class TaskConversation:
 
             first = memory.first_words(self.prompt)
             async with (
+                self._web(conversation, hook_context),
                 _remembered(conversation, memory, hook_context, first) as note,
                 _messages(conversation, hook_context, first, resume=resume, wanted=self.keep_messages),
             ):
                 note()
                 yield sender
+
+    def _web(self, conversation: AsyncioConversation, hook_context: HookContext) -> Any:
+        if self.web is None:
+            return nullcontext()
+        return shown_in_dashboard(conversation, hook_context, self.agent.name, self.web, uploads=self.uploads)
 
 
 def conversing(
@@ -116,6 +126,7 @@ def conversing(
     options: ConversationOptions = DEFAULT_OPTIONS,
     todos: bool = True,
     keep_messages: bool = True,
+    web: WebOptions | bool = False,
 ) -> TaskConversation:
     """How an optio task talks to an agent whose language we know: for `create_agent_task(conversation=...)`.
 
@@ -133,15 +144,24 @@ def conversing(
         options: Deadlines.
         todos: Show the checklist that the agent keeps (its todo tool, its plan), and keep it for a resumed run.
         keep_messages: Keep the messages that wait for the agent in the database, and send them again after a resume.
+        web: Show the conversation in optio's dashboard: a chat with permissions and questions. It needs the extra
+            `web`. Claude Code gets an argument more, so that messages show that come from elsewhere; a task that names
+            its `command` itself passes `--replay-user-messages`.
+
+    Raises:
+        ImportError: `web`, and the extra is not installed.
     """
+    if web:
+        require_web()
     return TaskConversation(
-        agent=agent,
+        agent=replaying(agent) if web else agent,
         prompt=prompt,
         on_permission_request=on_permission_request,
         publish=publish,
         options=options,
         todos=todos,
         keep_messages=keep_messages,
+        web=WebOptions() if web is True else web or None,
     )
 
 

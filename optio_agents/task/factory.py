@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from optio_agents.task.environment import InheritEnv, check_inherit
 from optio_agents.task.memory import read_conversation
 from optio_agents.task.orphans import end_local_orphans
 from optio_agents.task.run import TASK_OPTIONS, AgentRun, Conversing
+from optio_agents.task.web_widget import WIDGET
 from optio_agents.uploads import UploadCallback
 
 CONSUMER = "optio-agents"
@@ -142,6 +144,10 @@ def create_agent_task(
 
     if ssh is None:
         end_local_orphans(directory)
+    takes_uploads = uploads or on_upload is not None
+    if isinstance(conversation, TaskConversation) and conversation.web is not None:
+        conversation = replace(conversation, uploads=takes_uploads)
+        fields.setdefault("ui_widget", WIDGET)
     run = AgentRun(
         command=_command_line(command, conversation),
         make_host=make_host,
@@ -156,7 +162,7 @@ def create_agent_task(
         env={**(environment or {}), **(env or {})},
         inherit_env=inherit_env,
         result=result,
-        uploads=uploads or on_upload is not None,
+        uploads=takes_uploads,
         on_upload=on_upload,
         supports_resume=supports_resume,
         keep_taskdir=keep_taskdir,

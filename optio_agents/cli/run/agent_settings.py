@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from optio_agents.cli.exit_codes import UsageError
 
@@ -69,8 +69,8 @@ def read_prompt(words: list[str], file: Path | None) -> str:
     return text
 
 
-def make_agent(name: str, command: str | None, resume: str | None, *, web: bool = False) -> Agent:
-    """The recipe for the agent `name`; with `web`, one whose events hold the messages that it is given.
+def make_agent(name: str, command: str | None, resume: str | None) -> Agent:
+    """The recipe for the agent `name`.
 
     Raises:
         UsageError: `command` is not a command line.
@@ -78,9 +78,7 @@ def make_agent(name: str, command: str | None, resume: str | None, *, web: bool 
     from optio_agents.conversation import AGENTS
 
     recipe: Callable[..., Agent] = AGENTS[name]
-    options: dict[str, Any] = {"resume": resume} if resume else {}
-    if web and name == "claude":
-        options["replay"] = True
+    options = {"resume": resume} if resume else {}
     if command is None:
         return recipe(**options)
     try:

@@ -216,8 +216,11 @@ def agent_settings(args: argparse.Namespace) -> AgentSettings:
         require_web()
     if args.ssh is not None:
         raise UsageError("--agent works on this machine; over --ssh, run the agent as a COMMAND")
+    from optio_agents.conversation.agents import replaying
+
+    agent = make_agent(args.agent, args.agent_command, args.resume)
     return AgentSettings(
-        make_agent(args.agent, args.agent_command, args.resume, web=args.web),
+        replaying(agent) if args.web else agent,
         read_prompt(args.words, args.prompt_file),
         read_rules(args.allow, args.yes_to, args.deny),
         args.show,
