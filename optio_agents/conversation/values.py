@@ -6,6 +6,9 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from optio_agents.conversation.views.errors import ErrorKind
+from optio_agents.conversation.views.usage import Usage
+
 
 class State(enum.Enum):
     """The one visible state of a conversation.
@@ -85,6 +88,10 @@ class TurnResult:
     origin: Origin = Origin.OURS
     lost_lines: int = 0
     """How many lines came within it that may have been records and could not be read (`x-optio-unparseable`)."""
+    usage: Usage | None = None
+    """What it cost, where the backend tells it."""
+    error_kind: ErrorKind | None = None
+    """What to do about its error; each FAILED turn has one."""
 
 
 class Fate(enum.Enum):

@@ -34,6 +34,8 @@ from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, 
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import Capabilities, Event, TurnStatus
+from optio_agents.conversation.views.acp import ACP
+from optio_agents.conversation.views.outcome import outcome_in
 
 PROTOCOL_VERSION = 1
 
@@ -154,14 +156,14 @@ class AcpCodec(JsonRpcCodec):
         out.append(Event(record, turn))
         if self._turn == turn:
             self._turn = None
-        text = str(self._answer)
+        text, outcome = str(self._answer), outcome_in(ACP, record)
         if error is not None:
-            out.append(TurnFinished(turn, TurnStatus.FAILED, text, error.message, record))
+            out.append(TurnFinished(turn, TurnStatus.FAILED, text, error.message, record, outcome))
             return
         reason = str(result.get("stopReason")) if isinstance(result, dict) else "no result"
         status = ENDINGS.get(reason, TurnStatus.COMPLETED)
         failure = reason if status is TurnStatus.FAILED else None
-        out.append(TurnFinished(turn, status, text, failure, record))
+        out.append(TurnFinished(turn, status, text, failure, record, outcome))
 
     def _told(self, method: str, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
         update = params.get("update")

@@ -21,6 +21,7 @@ from optio_agents.conversation.codecs.json_lines import UNPARSEABLE, JsonLines, 
 from optio_agents.conversation.requests import QuestionAnswer, QuestionRequest
 from optio_agents.conversation.surface import PermissionDecision, Scope
 from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
+from optio_agents.conversation.views.outcome import NOT_TOLD, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +68,14 @@ class AgentTurnBegan(NamedTuple):
 
 
 class TurnFinished(NamedTuple):
-    """A turn has ended; `raw` is the event that said so."""
+    """A turn has ended; `raw` is the event that said so, and `outcome` what it cost and how it failed."""
 
     turn: int
     status: TurnStatus
     text: str
     error: str | None
     raw: dict[str, Any]
+    outcome: Outcome = NOT_TOLD
 
 
 class Folded(NamedTuple):

@@ -43,6 +43,8 @@ from optio_agents.conversation.codecs.forms import dicts_of, text_of
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
+from optio_agents.conversation.views.claude import CLAUDE
+from optio_agents.conversation.views.outcome import outcome_in
 
 ENDINGS: dict[tuple[bool, str], TurnStatus] = {
     # (is_error, first word of terminal_reason)
@@ -238,7 +240,7 @@ class ClaudeCodec(Codec):
         if not isinstance(text, str):
             text = str(self._answer)
         error = (text or reason or text_of(record.get("subtype"))) if status is TurnStatus.FAILED else None
-        return TurnFinished(turn, status, text, error, record)
+        return TurnFinished(turn, status, text, error, record, outcome_in(CLAUDE, record))
 
     # Requests.
 

@@ -40,6 +40,9 @@ from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, 
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import Capabilities, Event, TurnStatus
+from optio_agents.conversation.views.codex import CODEX, added_usage
+from optio_agents.conversation.views.outcome import outcome_in
+from optio_agents.conversation.views.usage import Usage
 
 ENDINGS = {
     # status of a completed turn
@@ -84,6 +87,7 @@ class CodexCodec(JsonRpcCodec):
         self._steers_wait: list[tuple[int, str]] = []
         self._requests = CodexRequests()
         self._answer = Answer()
+        self._usage: Usage | None = None  # what the calls of the current turn have cost
         self._item: object = None  # the agentMessage that `_answer` holds
 
     def start(self) -> None:
@@ -188,6 +192,7 @@ class CodexCodec(JsonRpcCodec):
     def _begin_answer(self) -> None:
         self._answer.restart()
         self._item = None
+        self._usage = None
 
     def _current_turn(self) -> int | None:
         if self._own is not None:
@@ -216,6 +221,8 @@ class CodexCodec(JsonRpcCodec):
                 text = self._delta(params)
             elif method == "item/completed":
                 self._note_item(params.get("item"))
+            elif method == "thread/tokenUsage/updated":
+                self._usage = added_usage(self._usage, record)
         out.append(Event(record, turn, text))
         if method == "turn/completed" and turn is not None and turn in (self._ours, self._own):
             self._finish(turn, params.get("turn"), record, out)
@@ -292,12 +299,15 @@ class CodexCodec(JsonRpcCodec):
         error = None
         if status is TurnStatus.FAILED:
             error = _field(fields, "error", "message") or str(fields.get("status"))
-        text = str(self._answer) if turn == self._current_turn() else ""
+        current = self._current_turn()
+        text = str(self._answer) if turn == current else ""
         if turn == self._own:
             self._own = self._own_id = None
         else:
             self._end_ours()
-        out.append(TurnFinished(turn, status, text, error, record))
+        usage, self._usage = (self._usage, None) if turn == current else (None, self._usage)
+        outcome = outcome_in(CODEX, record)._replace(usage=usage)
+        out.append(TurnFinished(turn, status, text, error, record, outcome))
         if turn != self._own and self._ours is None:
             self._refuse_waiting(out)
 

@@ -110,7 +110,8 @@ def turn_finished(turn_state: TurnState, signal: TurnFinished) -> list[Effect]:
     turn = turn_state.unended(signal.turn)
     if turn is None:
         return []
-    out = turn_state.finish(turn, turn.result(signal.status, signal.text, signal.error, signal.raw))
+    result = turn.result(signal.status, signal.text, signal.error, signal.raw, signal.outcome)
+    out = turn_state.finish(turn, result)
     turn_state.begin_next()
     return out
 

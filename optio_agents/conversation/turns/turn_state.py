@@ -35,6 +35,8 @@ from optio_agents.conversation.values import (
     TurnResult,
     TurnStatus,
 )
+from optio_agents.conversation.views.errors import ErrorKind
+from optio_agents.conversation.views.outcome import NOT_TOLD, Outcome
 
 UNTOLD_END = "the agent began another turn and never said how this one ended"
 
@@ -79,9 +81,13 @@ class RunningTurn:
         text: str = "",
         error: str | None = None,
         raw: dict[str, object] | None = None,
+        outcome: Outcome = NOT_TOLD,
     ) -> TurnResult:
         """Its result."""
-        return TurnResult(self.number, status, text, error, raw, self.origin, self.lost_lines)
+        usage, kind = outcome
+        if status is TurnStatus.FAILED:
+            kind = kind or ErrorKind.OTHER
+        return TurnResult(self.number, status, text, error, raw, self.origin, self.lost_lines, usage, kind)
 
     def ended(self, result: TurnResult, queued: tuple[str, ...]) -> list[Effect]:
         """It is over: its result, the end of each of its sends, the receipt of each of its interrupts."""

@@ -5,6 +5,7 @@ usage.py, errors.py    what a turn cost, how it failed
 values.py              the other views
 reading.py             how a field of a raw event is read, and what a table of decoders is
 claude.py, codex.py, acp.py    one table per backend: the kinds of events, what each gives, what is ignored and why
+outcome.py             the usage and the error of a turn, for its result
 dispatch.py            `views_of`: the views of an event
 table.py               the tables as one, for the documentation
 ```

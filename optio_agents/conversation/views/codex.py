@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from optio_agents.conversation.codecs.codex_work import GOAL
 from optio_agents.conversation.codecs.forms import dicts_of, text_of
@@ -24,6 +25,7 @@ from optio_agents.conversation.views.reading import (
     number_of,
     record_of,
     texts_in,
+    views_in,
 )
 from optio_agents.conversation.views.usage import Usage, UsageScope
 from optio_agents.conversation.views.values import (
@@ -301,3 +303,11 @@ CODEX = BackendViews(
         "mcpServer/startupStatus/updated": SETTING,
     },
 )
+
+
+def added_usage(so_far: Usage | None, raw: Record) -> Usage | None:
+    """The usage of a turn after one more call of the model, which `raw` tells (`thread/tokenUsage/updated`)."""
+    for view in views_in(CODEX, raw):
+        if isinstance(view, Usage) and view.scope is UsageScope.CALL:
+            return replace(view, scope=UsageScope.TURN) if so_far is None else so_far.plus(view)
+    return so_far

@@ -9,7 +9,7 @@ from optio_agents.conversation.values import Event
 from optio_agents.conversation.views.acp import ACP
 from optio_agents.conversation.views.claude import CLAUDE
 from optio_agents.conversation.views.codex import CODEX
-from optio_agents.conversation.views.reading import BackendViews
+from optio_agents.conversation.views.reading import BackendViews, views_in
 from optio_agents.conversation.views.values import View
 
 BACKENDS: Mapping[str, BackendViews] = {each.name: each for each in (CLAUDE, CODEX, ACP)}
@@ -35,14 +35,7 @@ def views_of_raw(backend: str, raw: dict[str, Any]) -> tuple[View, ...]:
     Raises:
         KeyError: There is no such backend.
     """
-    table = BACKENDS[backend]
-    decoders = table.decoders
-    found: tuple[View, ...] = ()
-    for kind, part in table.parts(raw):
-        decoder = decoders.get(kind)
-        if decoder is not None:
-            found += tuple(decoder.decode(raw, part))
-    return found
+    return views_in(BACKENDS[backend], raw)
 
 
 def backend_of(raw: dict[str, Any]) -> str:

@@ -31,6 +31,16 @@ class BackendViews(NamedTuple):
     """The kinds that are known and give no view, with the reason."""
 
 
+def views_in(table: BackendViews, raw: Record) -> tuple[View, ...]:
+    """The views of one event of a backend."""
+    found: tuple[View, ...] = ()
+    for kind, part in table.parts(raw):
+        decoder = table.decoders.get(kind)
+        if decoder is not None:
+            found += tuple(decoder.decode(raw, part))
+    return found
+
+
 def record_of(value: object) -> Record:
     """`value` if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}

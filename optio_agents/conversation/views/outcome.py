@@ -1,0 +1,31 @@
+"""What the event that ends a turn says of the turn as a whole."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from optio_agents.conversation.views.errors import AgentError, ErrorKind
+from optio_agents.conversation.views.reading import BackendViews, Record, views_in
+from optio_agents.conversation.views.usage import Usage, UsageScope
+
+
+class Outcome(NamedTuple):
+    """What a turn cost, and how it failed; `None` where it is not told, or it has not failed."""
+
+    usage: Usage | None = None
+    error_kind: ErrorKind | None = None
+
+
+NOT_TOLD = Outcome()
+
+
+def outcome_in(table: BackendViews, raw: Record) -> Outcome:
+    """The outcome that `raw` tells, an event that ends a turn."""
+    usage: Usage | None = None
+    error_kind: ErrorKind | None = None
+    for view in views_in(table, raw):
+        if isinstance(view, Usage) and view.scope is UsageScope.TURN:
+            usage = view
+        elif isinstance(view, AgentError) and not view.will_retry:
+            error_kind = view.kind
+    return Outcome(usage, error_kind)
