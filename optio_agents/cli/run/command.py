@@ -110,7 +110,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--stdin",
         choices=("messages", "null", "inherit"),
         default="messages",
-        help="what COMMAND reads on its stdin: the harness's messages, nothing, or ours (default: %(default)s)",
+        help="what COMMAND reads on its stdin: the harness's messages and lines typed at the live display, "
+        "nothing, or ours (default: %(default)s)",
     )
     parser.add_argument(
         "--strict", action="store_true", help="DONE is a failure when a deliverable stayed rejected"

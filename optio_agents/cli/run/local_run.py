@@ -37,7 +37,7 @@ from optio_agents.protocol.paths import LOG_NAME
 from optio_agents.protocol.protocol import get_protocol
 from optio_agents.protocol.session import run_log_protocol_session
 from optio_agents.session.deliverable import DeliverableFile
-from optio_agents.session.events import ProblemReported, ProgressReported, SessionEvent
+from optio_agents.session.events import MessageSent, ProblemReported, ProgressReported, SessionEvent
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import SessionFailed, SessionOutcome
 
@@ -151,7 +151,7 @@ class LocalRun:
         self._output.show(event)
 
     def _choose_output(self) -> Output:
-        return choose_output(self._settings)
+        return choose_output(self._settings, self._send_typed)
 
     async def run(self) -> RunEnded:
         """Run it all."""
@@ -351,6 +351,15 @@ class LocalRun:
         if self._agent is None:
             raise AgentNotListening("it has not been started yet")
         await self._agent.send(message)
+
+    async def _send_typed(self, line: str) -> None:
+        """A line that was typed at the live display goes to the agent as it is."""
+        try:
+            await self._send(line)
+        except AgentNotListening:
+            self._show_event(MessageSent(line, delivered=False))
+        else:
+            self._show_event(MessageSent(line, delivered=True))
 
     async def _save(self, hook_context: object, file: DeliverableFile) -> None:
         await self._store.save(file)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -15,6 +11,7 @@ import pytest
 
 from optio_agents.cli.exit_codes import ExitCode
 from tests.support.cli_run import COMMAND_LINE, HANG_GUARD, Result, environment_for, run, running
+from tests.support.terminal import Terminal
 
 AGENT = Path(__file__).parents[2] / "support" / "acp_agent.py"
 TALKED_TO = ("run", "--agent", "gemini", "--agent-command", f"{sys.executable} {AGENT}")
@@ -130,47 +127,8 @@ def test_the_page_shows_the_run_and_decides_its_permissions(tmp_path: Path) -> N
     assert all("token=" not in file.read_text() for file in kept)
 
 
-class Terminal:
-    """The program at a terminal of its own."""
-
-    def __init__(self, tmp_path: Path, *arguments: str) -> None:
-        self._master, slave = pty.openpty()
-        environment = environment_for(tmp_path, {"TERM": "xterm", "NO_COLOR": "1"})
-        self.process = subprocess.Popen(
-            [*COMMAND_LINE, *TALKED_TO, *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            cwd=tmp_path,
-            env=environment,
-            start_new_session=True,
-        )
-        os.close(slave)
-        self.screen = ""
-
-    def until(self, text: str) -> None:
-        """Read until `text` is on the screen."""
-        deadline = time.monotonic() + HANG_GUARD
-        while text not in self.screen:
-            assert select.select([self._master], [], [], deadline - time.monotonic())[0], self.screen
-            try:
-                data = os.read(self._master, 65536)
-            except OSError:
-                data = b""
-            assert data, f"ended without {text!r}: {self.screen}"
-            self.screen += data.decode(errors="replace")
-
-    def type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._master)
-
-
 def test_at_a_terminal_permissions_are_asked_and_typed_lines_reach_the_agent(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path, "say:hello ask:rm")
+    terminal = Terminal(tmp_path, *TALKED_TO, "say:hello ask:rm")
     try:
         terminal.until("allow? y/n")
         terminal.type("y")

@@ -3,4 +3,5 @@
 events        what can be shown        writers       bring it to stdout and stderr
 plain_text    one line per event       json_lines    one object per event
 live_view     what the display shows   live_display  draws it on a terminal
+keys          the keyboard under it    typed_line    what is typed there
 """

@@ -17,6 +17,9 @@ from optio_agents.cli.run.output.plain_text import headline
 BAR_WIDTH = 48
 """The widest that the bar gets, in columns."""
 
+TYPED_WIDTH = 240
+"""How many characters of a line that is being typed are shown, the last ones."""
+
 _GOOD, _BAD, _CALL = "green", "red", "yellow"
 
 _MARKS = {"good": "✔", "bad": "✘", "call": "▲", "note": "·"}
@@ -54,6 +57,9 @@ def render(
     parts += [_line(marks["note"], "", note, "dim") for note in view.notes]
     if view.ended is not None:
         parts.append(_bar(view))
+    elif view.typed or (view.typed is not None and view.attention is not None):
+        hint = "" if view.typed else "type an answer; Enter sends it"
+        parts.append(_whole(">", "", view.typed[-TYPED_WIDTH:] or hint, "" if view.typed else "dim"))
     return Group(*parts)
 
 

@@ -50,6 +50,8 @@ class RunView:
     ending: str | None = None
     """Why the agent is being ended, once it is."""
     ended: RunEnded | None = None
+    typed: str | None = None
+    """The line that is being typed to the agent; None: the keyboard is not read."""
 
     def apply(self, event: RunEvent) -> None:
         """Fold one event in."""

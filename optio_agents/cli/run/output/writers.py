@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,12 @@ import trio
 
 from optio_agents.cli.run.output.events import RunEnded, RunEvent
 from optio_agents.cli.run.output.json_lines import as_line, dropped_line
-from optio_agents.cli.run.output.plain_text import event_line, headline
+from optio_agents.cli.run.output.keys import Keys
+from optio_agents.cli.run.output.plain_text import event_line, headline, readable
+from optio_agents.cli.run.output.typed_line import TypedLine
 from optio_agents.cli.run.settings import RunSettings, Show
+from optio_agents.hosts.background import running_in_background
+from optio_agents.session.events import AttentionAsked
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -39,6 +44,7 @@ RESTORE_SECONDS = 1.0
 """How long a terminal that stands still may take to get its cursor back."""
 
 Write = Callable[[str], None]
+Send = Callable[[str], Awaitable[None]]
 
 
 class Output(ABC):
@@ -129,23 +135,49 @@ class LineOutput(Output):
 
 
 class LiveOutput(Output):
-    """The live display on a terminal."""
+    """The live display on a terminal.
 
-    def __init__(self, view: RunView, display: Display, console: Console) -> None:
+    Args:
+        view: what is shown.
+        display: draws it.
+        console: where.
+        send: gets each line that is typed; it must not raise. None: nothing is read.
+        keys: the keyboard.
+    """
+
+    def __init__(
+        self,
+        view: RunView,
+        display: Display,
+        console: Console,
+        send: Send | None = None,
+        keys: Keys | None = None,
+    ) -> None:
         self._view = view
         self._display = display
         self._console = console
+        self._send = send
+        self._keys = keys
         self._began = trio.current_time()
         self._ended = trio.Event()
+        self._wake = trio.Event()
+        self._stop_asked = False
+        self._bell = False
 
     def show(self, event: RunEvent) -> None:
         """Fold it into the view; the next frame shows it."""
         self._view.apply(event)
+        self._bell = self._bell or isinstance(event, AttentionAsked)
         if isinstance(event, RunEnded):
             self._ended.set()
+            self._wake.set()
 
     async def run(self) -> None:
         """Draw a frame every `FRAME_SECONDS`, and a last one that stays."""
+        async with running_in_background(self._watch_stop), running_in_background(self._read_keys):
+            await self._draw_all()
+
+    async def _draw_all(self) -> None:
         from rich.live import Live
 
         live = Live(
@@ -157,17 +189,64 @@ class LiveOutput(Output):
             vertical_overflow="crop",
         )
         try:
+            self._take_keys()
             await self._draw(live.start)
             while not self._ended.is_set():
                 await self._draw(live.refresh)
+                if self._bell:
+                    self._bell = False
+                    await self._draw(self._console.bell)
+                self._wake = trio.Event()
                 with trio.move_on_after(FRAME_SECONDS):
-                    await self._ended.wait()
+                    if not self._ended.is_set() and not self._stop_asked:
+                        await self._wake.wait()
+                if self._stop_asked:
+                    self._stop_asked = False
+                    await self._draw(live.stop)
+                    self._give_keys_back()
+                    _stop_until_continued()
+                    self._take_keys()
+                    await self._draw(live.start)
             await self._draw(live.refresh)
             await self._draw(live.stop)
             await self._draw(self._show_end)
         finally:
+            self._give_keys_back()
             with trio.move_on_after(RESTORE_SECONDS, shield=True):
                 await trio.to_thread.run_sync(live.stop, abandon_on_cancel=True)
+
+    async def _watch_stop(self) -> None:
+        """Ctrl-Z: the terminal gets its cursor and its mode back before we stop."""
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+            return
+        with trio.open_signal_receiver(signal.SIGTSTP, signal.SIGCONT) as signals:
+            async for number in signals:
+                if number == signal.SIGCONT:
+                    self._take_keys()  # it may have been brought to the foreground
+                    continue
+                self._stop_asked = True
+                self._wake.set()
+
+    async def _read_keys(self) -> None:
+        if self._keys is None or self._send is None:
+            return
+        line = TypedLine()
+        while data := await self._keys.read():
+            lines = line.feed(data)
+            self._view.typed = line.text
+            self._wake.set()
+            for complete in lines:
+                self._view.notes.append(f"you: {readable(complete)}")
+                await self._send(complete)
+
+    def _take_keys(self) -> None:
+        if self._keys is not None:
+            self._keys.take()
+            self._view.typed = self._view.typed or ""
+
+    def _give_keys_back(self) -> None:
+        if self._keys is not None:
+            self._keys.give_back()
 
     def _show_end(self) -> None:
         from optio_agents.cli.run.output.live_display import render_end
@@ -181,6 +260,15 @@ class LiveOutput(Output):
         self._display.view = self._view.copy()
         self._display.elapsed = trio.current_time() - self._began
         await trio.to_thread.run_sync(draw, abandon_on_cancel=True)
+
+
+def _stop_until_continued() -> None:
+    """What SIGTSTP does by default; returns after SIGCONT (at once where no shell could continue us)."""
+    ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    try:
+        signal.raise_signal(signal.SIGTSTP)
+    finally:
+        signal.signal(signal.SIGTSTP, ours)
 
 
 class _RawStdout(io.RawIOBase):
@@ -227,8 +315,8 @@ def open_console() -> Console:
     )
 
 
-def choose_output(settings: RunSettings) -> Output:
-    """The output that `settings` ask for, on this process's stdout."""
+def choose_output(settings: RunSettings, send: Send | None = None) -> Output:
+    """The output that `settings` ask for, on this process's stdout; `send` gets what is typed at a live display."""
     if settings.show is Show.QUIET:
         return QuietOutput()
     if settings.show is Show.JSON:
@@ -240,7 +328,8 @@ def choose_output(settings: RunSettings) -> Output:
         console = open_console()
         if console.is_terminal and not console.is_dumb_terminal:
             view = RunView(title_of(settings.command))
-            return LiveOutput(view, Display(view.copy()), console)
+            listens = send is not None and settings.stdin == "messages" and os.isatty(0)
+            return LiveOutput(view, Display(view.copy()), console, send, Keys(0) if listens else None)
     return LineOutput(plain_line, plain_dropped, write_stdout)
 
 
