@@ -1,4 +1,4 @@
-"""The turn rules and the codecs can be read, tested and used without any runtime: they import none."""
+"""The turn rules, the codecs and the views can be read, tested and used without any runtime: they import none."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ SANS_IO = {
     "sendable",
     *(f"codecs.{path.stem}" for path in FOLDER.glob("codecs/[a-z]*.py")),
     *(f"turns.{path.stem}" for path in FOLDER.glob("turns/[a-z]*.py")),
+    *(f"views.{path.stem}" for path in FOLDER.glob("views/[a-z]*.py")),
 }
 IO = {"asyncio", "os", "select", "selectors", "signal", "socket", "subprocess", "threading", "time"}
 
