@@ -34,8 +34,8 @@ _ADVICE: Final = {
         f" not a link, into ./{DELIVERABLES_SUBDIR}/ and announce the copy."
     ),
     RejectionKind.MISSING: (
-        f"no such file under {DELIVERABLES_SUBDIR}/ ({{detail}}). Check the spelling. Check that the file is in"
-        f" ./{DELIVERABLES_SUBDIR}/ of the directory in which you were started. Then announce it again."
+        f"no such file, or it is not under {DELIVERABLES_SUBDIR}/ ({{detail}}). Check the spelling. Check that the"
+        f" file is in ./{DELIVERABLES_SUBDIR}/ of the directory in which you were started. Then announce it again."
     ),
     RejectionKind.NOT_REGULAR: (
         "not a regular file ({detail}). Directories, links, pipes and devices cannot be delivered. Pack the"

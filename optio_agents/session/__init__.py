@@ -4,13 +4,13 @@ driver        from the first step to the outcome        topology    the actors, 
 conclusion    turns exceptions into what the caller sees
 resolver      receives every fact, acts on the verdict  verdict     the decision table
 tailer        reads the log                             parser      turns its lines into effects
-cursor        where reading stands                      reading     what the tailer tells the parser
+cursor        the reading position                      reading     messages from the tailer to the parser
 work_queue    items that wait for a callback            spool       ... in memory first, then in a file
-fetcher       opens and hands over deliverables         deliverable one opened deliverable
+fetcher       opens and passes on deliverables          deliverable one opened deliverable
 callers       on_caller_message                         sender      messages to the agent
-reply_queue   replies on their way to the sender        body        the agent's own work
+reply_queue   replies for the sender                    body        the agent's own work
 context_calls calls of the ctx                          log_order     ... in the log's order
 cancel_watch  optio's cancellation                      session_log   records in Python's logging
-arguments     refuses what a session cannot run with
+arguments     checks of the arguments
 recorder      the session's record                      plan, options, events, outcome    values
 """

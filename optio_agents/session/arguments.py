@@ -1,4 +1,4 @@
-"""What a session is given, looked at before anything is touched: a mistake is named where it was made."""
+"""Checks of a session's arguments, before the session changes anything."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def check_arguments(
     _check_host(host, keywords)
     if not callable(getattr(ctx, "report_progress", None)):
         raise TypeError(
-            f"ctx is optio's process context, or an object with report_progress(percent, message), not {_kind(ctx)}"
+            f"ctx must be optio's process context or have report_progress(percent, message): it is {_kind(ctx)}"
         )
     if not isinstance(protocol, Protocol):
-        raise TypeError(f"protocol is made by get_protocol(), not {_kind(protocol)}")
+        raise TypeError(f"protocol must be made by get_protocol(), not {_kind(protocol)}")
     if not isinstance(options, SessionOptions):
-        raise TypeError(f"options is a SessionOptions, not {_kind(options)}")
+        raise TypeError(f"options must be a SessionOptions, not {_kind(options)}")
     if callbacks.body is None:
-        raise TypeError("body is the coroutine function that runs the agent, not None")
+        raise TypeError("body must be the coroutine function that runs the agent, not None")
     for name in callbacks.__slots__:
         value = getattr(callbacks, name)
         if value is not None:
@@ -48,16 +48,16 @@ def check_arguments(
 
 
 def check_coroutine_function(name: str, value: Any) -> None:
-    """Refuse what cannot be awaited once it is called, as far as that can be known without a call.
+    """Refuse a callable whose result cannot be awaited, as far as this is known without calling it.
 
-    Callable objects and lambdas are taken: only their call shows what they return.
+    Callable objects and lambdas are accepted, because only a call shows what they return.
 
     Raises:
         TypeError: the text begins with `name`.
     """
     if not callable(value):
-        hint = ": give the function itself, do not call it" if inspect.iscoroutine(value) else ""
-        raise TypeError(f"{name} is a coroutine function (async def), not {_kind(value)}{hint}")
+        hint = ": pass the function itself instead of calling it" if inspect.iscoroutine(value) else ""
+        raise TypeError(f"{name} must be a coroutine function (async def), not {_kind(value)}{hint}")
     function = inspect.unwrap(value)
     while isinstance(function, types.MethodType):
         function = inspect.unwrap(function.__func__)
@@ -69,31 +69,31 @@ def check_coroutine_function(name: str, value: Any) -> None:
         and not _says_awaitable(function)
     ):
         raise TypeError(
-            f"{name} is a coroutine function (async def); {function.__qualname__} is a plain function, whose "
+            f"{name} must be a coroutine function (async def): {function.__qualname__} is a plain function, and its "
             "result cannot be awaited"
         )
 
 
 def check_plain_function(name: str, value: Any) -> None:
-    """Refuse what is no synchronous function.
+    """Refuse anything but a synchronous function.
 
     Raises:
         TypeError: the text begins with `name`.
     """
     if not callable(value) or inspect.iscoroutinefunction(value):
-        raise TypeError(f"{name} is a plain function, not {_kind(value)}, and is not awaited")
+        raise TypeError(f"{name} must be a plain function, because it is not awaited: it is {_kind(value)}")
 
 
 def _check_host(host: Any, keywords: bool) -> None:
     if isinstance(host, str | bytes | os.PathLike):
         raise TypeError(
-            f"host is an object on which the agent runs, not {_kind(host)}: for a directory of this machine, give "
+            f"host must be a host object, not {_kind(host)}: for a directory on this machine, use "
             "optio_agents.hosts.LocalHost.within(path) under Trio, optio_host's LocalHost(path) under asyncio"
         )
-    # A host that can set a workdir up but follow no log is none of these mistakes: its body or a hook may fail first.
+    # A host that has a workdir but cannot follow a log is accepted here: its body or a hook may fail first.
     is_host = any(hasattr(host, method) for method in ("tail_file", "open_log", "setup_workdir"))
     if not hasattr(host, "workdir") or (keywords and not is_host):
-        raise TypeError(f"host is an object with at least workdir and tail_file, not {_kind(host)}")
+        raise TypeError(f"host must have at least workdir and tail_file: it is {_kind(host)}")
     optio_host = sys.modules.get("optio_host.host")
     if (
         trio.lowlevel.in_trio_task()
@@ -101,7 +101,7 @@ def _check_host(host: Any, keywords: bool) -> None:
         and isinstance(host, optio_host.LocalHost | optio_host.RemoteHost)
     ):
         raise TypeError(
-            f"host is optio-host's {type(host).__name__}, whose methods are asyncio code, and the session is awaited "
+            f"host is optio-host's {type(host).__name__}, whose methods are asyncio code, but the session is awaited "
             "under Trio: use optio_agents.hosts.LocalHost, or await the session under asyncio"
         )
 
@@ -110,17 +110,17 @@ def _check_agreement(callbacks: SessionCallbacks, protocol: Protocol) -> None:
     enabled = protocol.features.caller_messages
     if enabled and callbacks.on_caller_message is None:
         raise ValueError(
-            "the protocol enables CALLER_MESSAGE, but there is no on_caller_message callback: give one, or use "
+            "the protocol enables CALLER_MESSAGE, but there is no on_caller_message callback: pass one, or use "
             "get_protocol(caller_messages=False)"
         )
     if callbacks.on_caller_message is not None and not enabled:
         raise ValueError(
-            "an on_caller_message callback was given, but the protocol does not enable it: "
+            "there is an on_caller_message callback, but the protocol does not enable it: "
             "use get_protocol(caller_messages=True)"
         )
     if callbacks.on_deliverable is not None and callbacks.on_deliverable_file is not None:
         raise ValueError(
-            "give on_deliverable (text) or on_deliverable_file (any content), not both: each deliverable has one "
+            "pass on_deliverable (text) or on_deliverable_file (any content), not both: each deliverable has one "
             "callback and one reply"
         )
 

@@ -1,4 +1,4 @@
-"""The body: the actor around the caller's own coroutine, in which the agent runs."""
+"""The body: the actor around the caller's coroutine that runs the agent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def run_body(
     tell: Callable[[BodyEnded], None],
     grace: float,
 ) -> None:
-    """Run `body(*arguments)` and report how it ended; whatever it raises is a fact, not this actor's failure."""
+    """Run `body(*arguments)` and report how it ended. What it raises is a fact, not a failure of this actor."""
     me.ready()
     try:
         await boundary.call(body, *arguments, label="body", grace=grace)

@@ -21,4 +21,4 @@ DeliverableFileCallback: TypeAlias = Callable[[HookContext, DeliverableFile], Aw
 """`on_deliverable_file(hook_ctx, file)`: the same for any content."""
 
 CallerMessageCallback: TypeAlias = Callable[[HookContext, str, Any], Awaitable[str | None]]
-"""`on_caller_message(hook_ctx, keyword, data)`; a non-blank string it returns is told the agent."""
+"""`on_caller_message(hook_ctx, keyword, data)`; a non-blank string that it returns goes to the agent."""

@@ -1,4 +1,4 @@
-"""CALLER_MESSAGE: what the agent says to the caller's own callback, in order, answered where it answers."""
+"""CALLER_MESSAGE: passes the agent's messages to the caller's callback, in order, and its answers to the agent."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Callers:
         self._grace = grace
 
     async def handle(self, blocks: list[tuple[str, list[str]]], settle: Callable[[], None]) -> None:
-        """Hand over each message; a callback that raises is reported and does not stop the next.
+        """Pass on each message. A callback that raises is reported and does not stop the next one.
 
         Args:
-            blocks: texts and keywords of `CallerMessages`, decoded one block at a time: see there.
+            blocks: texts and keywords of `CallerMessages`, decoded one block at a time.
             settle: called for each message.
         """
         outbox = ReplyQueue(self._sender, self._recorder)
-        keyword = ""  # of the message that is being handed over
+        keyword = ""  # of the current message
 
         def calls() -> Iterator[tuple[HookContext, str, object]]:
             nonlocal keyword

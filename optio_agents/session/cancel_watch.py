@@ -1,4 +1,4 @@
-"""The watch: the actor that waits for optio's cancellation, and what is left of optio's grace after it."""
+"""The watch: the actor that waits for optio's cancellation; and the rest of optio's grace after it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from optio_agents.bridge.boundary import Boundary
 from optio_agents.session.verdict import CancelAsked
 
 POLL_INTERVAL = 0.05
-"""Seconds between two looks at a ctx that has `should_continue()` and no flag to wait for."""
+"""Seconds between two checks of a ctx that has `should_continue()` but no flag to wait for."""
 
 
 async def watch(
     me: actors.Me[Never], boundary: Boundary, ctx: Any, tell: Callable[[CancelAsked], None]
 ) -> None:
-    """Wait until optio asks for the end, then say so once."""
+    """Wait until optio requests the end, then report it once."""
     me.ready()
     if can_be_cancelled(ctx):
         await wait_cancelled(boundary, ctx)
@@ -27,15 +27,15 @@ async def watch(
 
 
 def can_be_cancelled(ctx: Any) -> bool:
-    """Whether `ctx` has any way to say that optio asks for the end."""
+    """Whether `ctx` can report that optio requests the end."""
     return getattr(ctx, "cancellation_flag", None) is not None or hasattr(ctx, "should_continue")
 
 
 async def wait_cancelled(boundary: Boundary, ctx: Any) -> None:
-    """Return once optio has asked for the end.
+    """Return once optio has requested the end.
 
-    A ctx with a `cancellation_flag` is waited for as an event. One without is asked `should_continue()` at intervals;
-    for one with neither this never returns.
+    A `cancellation_flag` of the ctx is an event to wait for. Without one, `should_continue()` is polled. Without
+    either, this never returns.
     """
     flag = getattr(ctx, "cancellation_flag", None)
     should_continue = getattr(ctx, "should_continue", None)
@@ -50,7 +50,7 @@ async def wait_cancelled(boundary: Boundary, ctx: Any) -> None:
 
 
 def is_cancelled(ctx: Any) -> bool:
-    """Whether optio has asked already."""
+    """Whether optio has already requested the end."""
     flag = getattr(ctx, "cancellation_flag", None)
     if flag is not None:
         return bool(flag.is_set())
@@ -59,7 +59,7 @@ def is_cancelled(ctx: Any) -> bool:
 
 
 def grace_left(ctx: Any) -> float | None:
-    """Seconds until optio-core cancels the run's own task by force; `None` if it was not asked to end, or is unknown.
+    """Seconds until optio-core cancels the run's own task by force; `None` without a request or if unknown.
 
     optio-core keeps this deadline for each run (`Executor._cancellation_flags`) and has no public name for it.
     """

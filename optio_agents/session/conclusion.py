@@ -1,15 +1,15 @@
-"""The session's edge: the one place where the exceptions of all its parts meet and become what the caller sees.
+"""The conclusion: the only place where the exceptions of all parts become what the caller sees.
 
 The order of precedence, highest first:
 
-1. `SystemExit` and `KeyboardInterrupt`, wherever they were raised: nobody may swallow them.
+1. `SystemExit` and `KeyboardInterrupt`, wherever they were raised. They are never swallowed.
 2. The caller's own cancellation.
-3. What the judge decided, if that is a failure; or optio's cancellation, which is none.
-4. A failure of an actor, of the set-up or of a hook.
-5. Good by the log, but not wholly done: unsettled things, or refused deliverables where that counts.
+3. The judge's verdict, if it is a failure; or optio's cancellation, which is not a failure.
+4. A failure of an actor, the setup or a hook.
+5. DONE, but incomplete: unsettled items, or refused deliverables if the session is strict.
 6. A failure of after_execute.
 
-Whatever does not come out itself is kept beside what does: as a note, in `SessionFailed.others`, in the outcome.
+All other exceptions are kept: as notes, in `SessionFailed.others`, in the outcome.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Conclusion:
 
     Args:
         plan: what the session ran with.
-        judge: has heard every fact.
+        judge: has received every fact.
     """
 
     def __init__(self, plan: Plan, judge: Judge) -> None:
@@ -42,10 +42,10 @@ class Conclusion:
     def conclude(
         self, failure: BaseException | None, after_failure: BaseException | None
     ) -> Outcome[SessionOutcome]:
-        """How the session ended, or what the caller is to see raised.
+        """How the session ended, or the exception that the caller will see.
 
         Args:
-            failure: what left the block in which the actors ran.
+            failure: what was raised by the block in which the actors ran.
             after_failure: what after_execute raised.
         """
         failure, more = _unwrapped(failure)
@@ -84,7 +84,7 @@ class Conclusion:
         except Exception as error:
             if shown is None:
                 raise
-            shown.add_note(f"The observer failed, too: {error!r}")
+            shown.add_note(f"The observer failed as well: {error!r}")
         if shown is None:
             return Value(outcome)
         if isinstance(shown, SessionFailed):
@@ -104,7 +104,7 @@ class Conclusion:
         if verdict is not None and (verdict.ending is Ending.CANCELLED or not self._is_good(verdict)):
             return verdict
         if verdict is None and (error := self._judge.body_error) is not None:
-            # The body had failed already, and what was left to read of its log failed, too.
+            # The body had already failed, and reading the rest of its log failed as well.
             return Verdict(Ending.BODY_FAILED, repr(error), error)
         name, cause = _root(failure)
         return Verdict(
@@ -112,7 +112,7 @@ class Conclusion:
         )
 
     def _weighed(self, verdict: Verdict) -> Verdict:
-        """DONE, unless what came before it was not settled."""
+        """DONE, unless an earlier announcement was not settled."""
         if verdict.ending is not Ending.DONE:
             return verdict
         recorder, options = self._recorder, self._plan.options
@@ -121,7 +121,7 @@ class Conclusion:
         if recorder.unsettled:
             return Verdict(
                 Ending.FAILED,
-                f"DONE, but {recorder.unsettled} announced things or messages to the agent were not settled "
+                f"DONE, but {recorder.unsettled} announced items or messages to the agent were not settled "
                 f"within {options.drain_timeout:g} s",
             )
         if options.strict and (recorder.refused or recorder.refused_more):
@@ -137,7 +137,7 @@ class Conclusion:
         )
 
     def _shown(self, verdict: Verdict) -> BaseException | None:
-        """The exception that `verdict` means to the caller; `None` for a good end."""
+        """The exception that the caller sees for `verdict`; `None` for a good end."""
         if self._is_good(verdict):
             return None
         name, cause = _root(verdict.error)
@@ -150,7 +150,7 @@ class Conclusion:
 
 
 def _root(error: BaseException | None) -> tuple[str | None, BaseException | None]:
-    """The name of the innermost actor that failed, and what it raised; no name if `error` is no actor's."""
+    """The name of the innermost actor that failed, and what it raised; no name if `error` is not from an actor."""
     name = None
     while isinstance(error, actors.Escalated | actors.StartFailed):
         name = error.child if isinstance(error, actors.Escalated) else error.name
@@ -163,7 +163,7 @@ def _root(error: BaseException | None) -> tuple[str | None, BaseException | None
 def _unwrapped(failure: BaseException | None) -> tuple[BaseException | None, tuple[BaseException, ...]]:
     """The failure that counts, and the others that came with it.
 
-    A nursery that is cancelled while an actor raises what is no `Exception` makes a group of both.
+    If an actor raises something other than an `Exception` while its nursery is cancelled, the nursery groups both.
     """
     if isinstance(failure, actors.Escalated):
         return failure, failure.others

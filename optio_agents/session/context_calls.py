@@ -1,4 +1,4 @@
-"""ATTENTION, BROWSER and CLIENT_MESSAGE: what the agent asks of the dashboard's user."""
+"""ATTENTION, BROWSER and CLIENT_MESSAGE: requests to the dashboard's user."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ContextCalls:
         self._grace = grace
 
     async def handle(self, items: list[list[str]], settle: Callable[[], None]) -> None:
-        """Pass each on when it is its turn; one that fails is reported and does not stop the next.
+        """Pass on each item in its turn. A failure is reported and does not stop the next one.
 
         The data of a CLIENT_MESSAGE are JSON.
         """
@@ -56,7 +56,7 @@ class ContextCalls:
             await self._order.turn(self._keyword)
             try:
                 await self._pass_on(arguments)
-            except Exception as error:  # noqa: BLE001 - one event's failure is that event's problem
+            except Exception as error:  # noqa: BLE001 - the failure concerns this event only
                 self._report(f"could not be passed on ({error!r})", arguments, error)
             self._order.settle(self._keyword)
             settle()

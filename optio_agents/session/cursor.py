@@ -8,21 +8,21 @@ from optio_agents.hosts.base import LOG_START, LogPosition, LogReader
 
 
 class Cursor:
-    """Where reading stands. It outlives the tailer: a restarted one goes on here, so each line is handled once.
+    """The reading position. It outlives the tailer: a restarted one continues here, so each line is handled once.
 
-    The parser moves it when it has handled a window, and says here what the tailer must wait for.
+    The parser moves it after it has handled a window, and notes here what the tailer must wait for.
     """
 
     def __init__(self) -> None:
         self.position: LogPosition = LOG_START
         self.due = inf
-        """When held-back progress has to go out, on Trio's clock; infinity if there is none."""
+        """When held-back progress must be reported, on Trio's clock; infinity if there is none."""
         self.is_unfinished = False
-        """The rest of a window with much to do must be asked for, after other tasks had their turn."""
+        """The tailer must request the rest of a large window, after other tasks had their turn."""
         self.is_crowded = False
         """A queue is full."""
         self.is_over = False
-        """The log holds what ends the session: nothing after it counts."""
+        """The log contains what ends the session. Nothing after it counts."""
         self._finishing = False
         self._reader: LogReader | None = None
 

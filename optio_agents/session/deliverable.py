@@ -1,7 +1,7 @@
-"""`DeliverableFile`: any file that an agent delivers, read once, as a whole, and then handed to the caller.
+"""`DeliverableFile`: a file that an agent delivers, copied once and then passed to the caller.
 
-It is a copy: what the callback reads, hashes and saves is the same bytes, whatever the agent does to its file
-meanwhile, and whether that file lies here or on a remote host.
+Because it is a copy, the callback reads, hashes and saves the same bytes, even if the agent changes its file meanwhile.
+This holds for local and remote hosts.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from optio_agents.hosts.base import OpenDeliverable
 from optio_agents.hosts.files.transfer import consuming
 
 PIECE = 256 * 1024
-"""Bytes per piece; between two of them other tasks get their turn."""
+"""Bytes per piece. Other tasks run between two pieces."""
 
 IN_MEMORY = 256 * 1024
 """Copies up to this many bytes are kept in memory, larger ones in a temporary file without a name."""
 
 
 class CopyFailed(Exception):  # noqa: N818 - named for what happened
-    """A deliverable could not be copied here (the temporary directory is full, or gone). The environment's fault."""
+    """A deliverable could not be copied here (the temporary directory is full or missing). The environment's fault."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"no copy of it in the temporary directory: {error.strerror or error}")
 
 
 class DeliverableFile:
-    """One delivered file. Usable until the callback that got it has returned.
+    """One delivered file. Usable until its callback returns.
 
     Attributes:
         path: relative to the deliverables directory, with `/` between its parts.
@@ -56,7 +56,7 @@ class DeliverableFile:
 
     @property
     def digest(self) -> str:
-        """What `sha256` answers, without waiting."""
+        """The value of `sha256`, without waiting."""
         return self._digest.hexdigest()
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -103,7 +103,7 @@ class DeliverableFile:
     async def fill(
         self, source: OpenDeliverable, on_received: Callable[[int], None] = lambda size: None
     ) -> None:
-        """Copy `source` (Trio side, before the callback gets it). `on_received` hears the size of each piece.
+        """Copy `source` (Trio side, before the callback gets it). `on_received` gets the size of each piece.
 
         Raises:
             CopyFailed: there is no room for the copy.
@@ -129,7 +129,7 @@ class DeliverableFile:
 
 
 async def _others_turn() -> None:
-    """A checkpoint in whichever world the reader lives."""
+    """A checkpoint of the running event loop, Trio's or asyncio's."""
     if trio.lowlevel.in_trio_task():
         await trio.lowlevel.checkpoint()
     else:

@@ -1,7 +1,7 @@
-"""One session from its first step to its outcome: set-up, the topology, the verdict, the drain, the teardown.
+"""One session from its first step to its outcome: setup, topology, verdict, drain, teardown.
 
-It only runs things in their order. What ends a session is decided in `verdict.py`, and what the caller sees of it in
-`edge.py`.
+This module only runs the steps in order. `verdict.py` decides what ends a session, and `conclusion.py` what the caller
+sees.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from optio_agents.session.topology import Topology
 from optio_agents.session.verdict import CancelAsked, Judge
 
 NO_RESTARTS = actors.Intensity(restarts=0, seconds=1.0)
-"""An actor of a session holds work in progress: its failure ends the session instead of being papered over."""
+"""No restarts: an actor of a session has work in progress, so its failure ends the session."""
 
 
 class SessionDriver:
@@ -48,10 +48,10 @@ class SessionDriver:
         """Run it.
 
         Raises:
-            SessionFailed: ERROR, the body's end before DONE, or trouble of ours.
+            SessionFailed: ERROR, the body's end before DONE, or a failure of the session itself.
             BaseException: what the caller's own code raised, the same object.
         """
-        # Both live on with what is left behind: they must not refer to the session.
+        # Abandoned code keeps both alive, so they must not refer to the session.
         self._plan.boundary.on_abandoned = partial(_note_abandoned, self._recorder)
         self._plan.boundary.on_late_failure = partial(_note_late_failure, self._recorder)
         failure: BaseException | None = None
@@ -60,14 +60,14 @@ class SessionDriver:
                 self._judge.hear(CancelAsked())
             else:
                 await self._run_actors()
-        except BaseException as error:  # noqa: BLE001 - judged, and raised again, at the edge
+        except BaseException as error:  # noqa: BLE001 - judged and raised again by the conclusion
             failure = error
         if self._topology is not None:
             self._recorder.unsettled = self._topology.unsettled
         after_failure = await self._after_execute() if self._begun else None
         concluded = Conclusion(self._plan, self._judge).conclude(failure, after_failure)
-        # What is raised refers to this frame by its traceback. What this frame refers to must not refer to what is
-        # raised, nor back to us, or only the garbage collector frees them, and all that the user's code held.
+        # The exception refers to this frame through its traceback. If this frame referred to the exception or to self,
+        # that cycle would keep everything that the user's code held alive until the next garbage collection.
         self._judge.forget()
         self._recorder.forget()
         self._topology = None
@@ -78,7 +78,7 @@ class SessionDriver:
 
     async def _run_actors(self) -> None:
         plan, started = self._plan, trio.current_time()
-        # In order: the resolver comes first and ends last, so that it hears what the ends of the others bring up.
+        # The resolver starts first and ends last, so that it receives the facts from the ends of the others.
         async with actors.open_supervisor(
             name="session",
             intensity=NO_RESTARTS,
@@ -158,7 +158,7 @@ class SessionDriver:
             self._recorder.time(teardown=trio.current_time() - started)
 
     def _note_lost_log(self, ref: actors.Ref[Any], exit: actors.Exit) -> None:
-        """An actor has failed. Only the tailer may be restarted; whatever else failed ends the session and is told."""
+        """An actor has failed. Only a lost log is noted here; every other failure ends the session and is reported."""
         if isinstance(exit.cause, LogLost):
             self._recorder.note(f"The log could not be read: {exit.cause!r}", actor=ref.name)
 
@@ -169,4 +169,4 @@ def _note_abandoned(recorder: Recorder, abandoned: Abandoned) -> None:
 
 
 def _note_late_failure(recorder: Recorder, label: str, error: BaseException) -> None:
-    recorder.note(f"{label} raised after it was left behind: {error!r}", actor=label, error=error)
+    recorder.note(f"{label} raised after it was abandoned: {error!r}", actor=label, error=error)

@@ -43,7 +43,7 @@ async def run_log_protocol_session(
     """Run an agent's session: prepare its workdir, follow its log, act upon each line, and decide how it ended.
 
     Awaited under Trio it takes Trio callables and a Trio host; awaited under asyncio, asyncio callables and an asyncio
-    host. Everything given is called in the world from which the session is awaited.
+    host. All callables run in the event loop from which the session is awaited.
 
     Args:
         host: where the agent works: `optio_agents.hosts.LocalHost` (Trio), optio-host's `LocalHost` or `RemoteHost`
@@ -51,15 +51,15 @@ async def run_log_protocol_session(
         ctx: optio's process context, or anything with `report_progress`.
         body: runs the agent. Its return before DONE is a failure.
         prepare: fills the fresh workdir, before the log and `deliverables/` are made.
-        before_execute: runs once everything stands, before the body.
+        before_execute: runs after the setup, before the body.
         on_deliverable: gets each text deliverable.
-        on_deliverable_file: gets each deliverable, whatever its content. Give one of the two.
+        on_deliverable_file: gets each deliverable, of any content. Pass at most one of the two.
         on_caller_message: gets each CALLER_MESSAGE; needs a protocol that enables them.
-        after_execute: runs at the end of whatever was begun, shielded from cancellation, under a deadline. Once the
-            caller or optio has cancelled, it is cut off after `cancel_grace`, or when optio's own grace ends.
-        protocol: which keywords there are; `get_protocol()` by default.
+        after_execute: runs at the end if the setup has begun, shielded from cancellation, with a deadline. After a
+            cancellation by the caller or optio it is cut off after `cancel_grace`, or when optio's own grace ends.
+        protocol: which keywords are enabled; `get_protocol()` by default.
         agent_sender: puts one message on the agent's input channel. `None`: the agent has none (or the body sets one).
-        keywords: `False`: only the scaffolding; no log is followed and the body's return is the end.
+        keywords: `False`: no log is followed, and the session ends when the body returns.
         browser_url_rewrite: applied to each URL of a BROWSER line.
         options: limits and deadlines.
 
@@ -67,9 +67,9 @@ async def run_log_protocol_session(
         How it ended: DONE, or cancelled by optio (or, without keywords, the body's return).
 
     Raises:
-        TypeError: an argument of the wrong type; nothing was touched.
-        ValueError: arguments that contradict each other; nothing was touched.
-        SessionFailed: ERROR, the body's return before DONE, or trouble of the session's own. It has `.outcome`.
+        TypeError: an argument has the wrong type; nothing was changed.
+        ValueError: arguments contradict each other; nothing was changed.
+        SessionFailed: ERROR, the body's return before DONE, or a failure of the session itself. It has `.outcome`.
         BaseException: what the body or a hook raised, the same object; the caller's own cancellation.
     """
     protocol = get_protocol() if protocol is None else protocol
@@ -114,10 +114,10 @@ async def run_log_protocol_session(
 
 
 async def fetch_deliverable_text(host: Any, absolute_path: str) -> str:
-    """Read a text file of `host`, in the caller's world.
+    """Read a text file of `host`, in the caller's event loop.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: the file does not exist.
         UnicodeDecodeError: it is not UTF-8.
     """
     data: bytes = await host.fetch_bytes_from_host(absolute_path)

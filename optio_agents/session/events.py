@@ -1,4 +1,4 @@
-"""What a session tells a synchronous observer (`SessionOptions.on_event`) while it runs, as frozen values."""
+"""The events that a synchronous observer (`SessionOptions.on_event`) gets while a session runs; frozen values."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class CallerMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageSent:
-    """The session said something to the agent; `delivered` is false when it could not be told."""
+    """The session sent a message to the agent; `delivered` is false if that failed."""
 
     text: str
     delivered: bool
@@ -71,7 +71,7 @@ class ProblemReported:
 
 @dataclass(frozen=True, slots=True)
 class LineHinted:
-    """A line looked like a keyword and was none; the agent was given this hint."""
+    """A line was probably meant as a keyword; the agent gets this hint."""
 
     line: str
     hint: str

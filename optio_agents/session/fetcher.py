@@ -1,4 +1,4 @@
-"""The fetcher: reads what was announced, hands it over, and gives each DELIVERABLE line its one reply."""
+"""The fetcher: reads announced files, passes them to the callback, and sends one reply for each DELIVERABLE line."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from optio_agents.session.reply_queue import ReplyQueue
 
 GROUP_ITEMS = 64
 GROUP_BYTES = 1024 * 1024
-"""Deliverables cross to the user's world in groups of at most this many, together of about this many bytes."""
+"""Deliverables cross the boundary in groups of at most this many items and about this many bytes."""
 
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
-"""Trouble of ours with one file, which another may not have."""
+"""Local shortages that affect one file and not necessarily the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A deliverable that was read; `content` is what its callback gets."""
+    """A deliverable that was read; `content` is the callback's argument."""
 
     path: str
     content: str | DeliverableFile
@@ -45,12 +45,12 @@ class Fetched:
 
 
 class Fetcher:
-    """Works off announced paths in log order.
+    """Processes announced paths in log order.
 
     Args:
         on_text: `on_deliverable(hook_ctx, relative_path, text)`, for UTF-8 text.
         on_file: `on_deliverable_file(hook_ctx, file)`, for any content. At most one of the two is given.
-        sender: takes the replies.
+        sender: receives the replies.
         on_received: called with the number of bytes of each piece of a file that arrives.
     """
 
@@ -78,7 +78,7 @@ class Fetcher:
         self._on_file = on_file
 
     async def handle(self, announced: list[str], settle: Callable[[], None]) -> None:
-        """Fetch, hand over and answer each announced path, calling `settle` for each that has got its reply."""
+        """Fetch, pass on and answer each announced path; call `settle` after each reply."""
         batch = _Batch(ReplyQueue(self._sender, self._recorder), settle)
         try:
             for path in announced:
@@ -111,11 +111,11 @@ class Fetcher:
         total = 0
 
         def received(size: int) -> None:
-            """What a host sends is limited here: it may say that a file is small, and send on."""
+            """Limit what the host really sends: it may announce a small file and send more."""
             nonlocal total
             total += size
             if total > limit:
-                detail = f"more than the {limit:,} bytes that are taken"
+                detail = f"more than the limit of {limit:,} bytes"
                 raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
             self._on_received(size)
 
@@ -166,7 +166,7 @@ class Fetcher:
         await batch.outbox.flush()
 
     def _answer(self, item: Fetched, outcome: Outcome[Any], batch: _Batch, label: str) -> None:
-        # Not raised again: its traceback would refer to this frame, and only the garbage collector would free both.
+        # Not raised again: its traceback would refer to this frame, a cycle that only the garbage collector frees.
         judged: Outcome[str] = (
             capture(replies.callback_reply, outcome.value) if isinstance(outcome, Value) else outcome
         )
@@ -201,7 +201,7 @@ class Fetcher:
 
 
 class _Batch:
-    """What one call of `handle` is at: the group that was read and waits for its callback, and the replies."""
+    """The state of one call of `handle`: the group that waits for its callback, and the replies."""
 
     def __init__(self, outbox: ReplyQueue, settle: Callable[[], None]) -> None:
         self.outbox = outbox

@@ -2,7 +2,7 @@
 
 session ends ──> the hook runs ──(it returns or raises)──────────────> settled
                       ├──after_execute_timeout──> cut off ──> a failure
-                      └──cancelled: cancel_grace, or what is left of optio's own──> cut off ──> a problem on record
+                      └──cancelled: cancel_grace, or what is left of optio's own──> cut off ──> a recorded problem
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from optio_agents.session.outcome import Ending, SessionFailed
 from optio_agents.session.plan import Plan
 
 CUT_OFF_SECONDS = 1.0
-"""How long a hook that was cut off may take to end, before it is left behind."""
+"""How long a hook that was cut off may take to end before it is abandoned."""
 
 RESERVE_SECONDS = 0.75
-"""How much of optio's grace is kept for what comes after the hook: the host's cleanup and the record's final state."""
+"""The part of optio's grace that is reserved for the host's cleanup and the record's final state."""
 
 RESERVE_SHARE = 0.35
-"""The most of what is left of a short grace that is kept for both."""
+"""The largest share of a short grace that is reserved."""
 
 
 class LastHook:
@@ -54,12 +54,12 @@ class LastHook:
                     await self._call()
                 nursery.cancel_scope.cancel(reason="after_execute has ended")
         except* trio.Cancelled:
-            pass  # The caller's: it has shortened the deadline, and is raised again at the caller's next checkpoint.
+            pass  # The caller's: it has shortened the deadline, and the caller's next checkpoint raises it again.
         if not self._limit.cancelled_caught:
             return self._failure
         if self._hurried is not None:
             self._plan.recorder.note(
-                f"after_execute was cut off: a cancelled session leaves it {self._hurried:.1f} s"
+                f"after_execute was cut off: it gets {self._hurried:.1f} s in a cancelled session"
             )
             return None
         return SessionFailed(
@@ -79,7 +79,7 @@ class LastHook:
             self._failure = error
 
     async def _hurry_when_cancelled(self) -> None:
-        """Shorten the deadline when optio asks for the end or the caller cancels; both may have happened before."""
+        """Shorten the deadline when optio requests the end or the caller cancels, also if that happened before."""
         try:
             await wait_cancelled(self._plan.boundary, self._plan.ctx)
         except trio.Cancelled:

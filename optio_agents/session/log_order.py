@@ -1,7 +1,7 @@
-"""The log's order across queues of their own: sans-IO, but for the wait.
+"""Keeps the order of the log across several queues: sans-IO, except for the wait.
 
-ATTENTION, BROWSER and CLIENT_MESSAGE each have a queue and a worker, so that a call that hangs holds up its own kind
-only. While none hangs, the ctx is called in the order of the log all the same: each worker waits for its turn.
+ATTENTION, BROWSER and CLIENT_MESSAGE each have a queue and a worker, so that a hanging call delays only its own kind.
+As long as no call hangs, the ctx is called in the order of the log: each worker waits for its turn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PATIENCE = 0.2
 """Seconds that a call may take before the calls of other kinds go ahead of it."""
 
 RUNS_LIMIT = 4096
-"""Runs of one kind after another that are remembered. What comes after them keeps the order of its own kind only."""
+"""The number of remembered runs of one kind. Items after them keep only the order of their own kind."""
 
 
 class LogOrder:
@@ -47,7 +47,7 @@ class LogOrder:
                 self._stuck.add(ahead)
 
     def settle(self, kind: str) -> None:
-        """The oldest item of `kind` has been dealt with."""
+        """The oldest item of `kind` is settled."""
         for place, run in enumerate(self._runs):
             if run.kind == kind:
                 self._counts[kind] -= 1
@@ -60,7 +60,7 @@ class LogOrder:
         self._settled = trio.Event()
 
     def _ahead_of(self, kind: str) -> str | None:
-        """The kind whose turn it is; `None` if that is `kind`, or if nothing is known of it."""
+        """The kind whose turn it is; `None` if that is `kind`, or if `kind` has no remembered item."""
         if not self._counts[kind]:
             return None
         turn = next(run.kind for run in self._runs if run.kind == kind or run.kind not in self._stuck)

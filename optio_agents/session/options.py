@@ -1,4 +1,4 @@
-"""What a caller may set of a session, each with its default."""
+"""The options of a session, with their defaults."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ class SessionOptions:
     """
 
     strict: bool = False
-    """DONE counts as a failure when a deliverable was rejected, or a callback failed for one, and was not redone."""
+    """DONE counts as a failure if a deliverable was rejected, or its callback failed, and it was not redone."""
 
     progress: Literal["folded", "every"] = "folded"
-    """`folded`: what reaches `ctx.report_progress` is what optio-core would keep of it. `every`: one call per line."""
+    """`folded`: `ctx.report_progress` gets only what optio-core would keep. `every`: one call per line."""
 
     deliverable_limit: int = 64 * MEBIBYTE
-    """The largest deliverable that `on_deliverable_file` is given."""
+    """The largest deliverable that `on_deliverable_file` gets."""
 
     text_limit: int = 8 * MEBIBYTE
-    """The largest deliverable that is handed over as text (`on_deliverable`), whole in memory."""
+    """The largest deliverable that `on_deliverable` gets, as text in memory."""
 
     drain_timeout: float = 30.0
-    """How long the session waits, at its end, for the next thing that was announced before to be fetched, handed over
-    and answered. Progress puts it off: thousands of deliverables may take as long as they need, and so may a file over
-    a link that is slow but steady (see `resolver.SLOWEST_LINK`)."""
+    """How long an ending session waits for progress with earlier announcements: the next item fetched, passed to its
+    callback and answered. Each progress restarts the time, so thousands of deliverables may take as long as they need,
+    and so may a file over a slow but steady link (see `resolver.SLOWEST_LINK`)."""
 
     cancel_grace: float = 5.0
-    """How long user code may take to end once it is cancelled, before it is reported by name and left behind."""
+    """How long user code may take to end after its cancellation. Then it is reported by name and abandoned."""
 
     after_execute_timeout: float = 60.0
-    """How long `after_execute` may take. A cancelled session leaves it `cancel_grace`, or less (see `LastHook`)."""
+    """How long `after_execute` may take. In a cancelled session it gets `cancel_grace` or less (see `LastHook`)."""
 
     on_event: Callable[[SessionEvent], None] | None = None
     """A synchronous observer of everything that happens, called in order; it must not block."""
@@ -54,10 +54,10 @@ class SessionOptions:
             "after_execute_timeout",
         ):
             if not isinstance(getattr(self, name), int | float):
-                raise TypeError(f"{name} is a number, not {getattr(self, name)!r}")
+                raise TypeError(f"{name} must be a number, not {getattr(self, name)!r}")
         observer: object = self.on_event
         if observer is not None and (not callable(observer) or iscoroutinefunction(observer)):
-            raise TypeError(f"on_event is a plain function, which is not awaited, not {self.on_event!r}")
+            raise TypeError(f"on_event must be a plain function that is not awaited, not {self.on_event!r}")
         for name in ("deliverable_limit", "text_limit"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is a number of bytes and must not be negative")

@@ -1,4 +1,4 @@
-"""How a session ended: the typed answer that `run_log_protocol_session` returns or attaches to its exception."""
+"""How a session ended: the value that `run_log_protocol_session` returns or attaches to its exception."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ class Ending(enum.Enum):
     """The agent wrote ERROR."""
 
     BODY_ENDED = "body-ended"
-    """The body returned and the log, read to its end, held neither DONE nor ERROR."""
+    """The body returned, and the complete log contained neither DONE nor ERROR."""
 
     BODY_FAILED = "body-failed"
-    """The body raised, and the log held neither DONE nor ERROR."""
+    """The body raised, and the log contained neither DONE nor ERROR."""
 
     CANCELLED = "cancelled"
-    """optio asked for the end, or the caller cancelled."""
+    """optio requested the end, or the caller cancelled."""
 
     FAILED = "failed"
-    """Something of ours or of the environment failed: setup, a hook, the log, an actor."""
+    """The session itself or its environment failed: setup, a hook, the log, an actor."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliverableRecord:
-    """What became of one DELIVERABLE line."""
+    """The result of one DELIVERABLE line."""
 
     path: str
     """As announced, relative to the deliverables directory where it could be resolved."""
 
     accepted: bool
-    """It was read, handed over, and the callback had nothing against it."""
+    """It was read and passed to the callback, which accepted it."""
 
     reply: str
-    """What the agent was told of it (or would have been, where it has no input channel)."""
+    """The reply to the agent, also if the agent has no input channel."""
 
     kind: RejectionKind | None = None
     """Why it was refused before any callback saw it."""
 
     failed: bool = False
-    """The callback raised: the trouble was on our side."""
+    """The callback raised, or the harness failed. Not the agent's fault."""
 
     size: int | None = None
     """Bytes, once read."""
 
     sha256: str | None = None
-    """Hexadecimal digest of the bytes that were handed over."""
+    """Hexadecimal digest of the bytes that were passed on."""
 
     error: BaseException | None = None
-    """What the callback raised, where `failed`. Its traceback names each line, without local variables."""
+    """The exception, if `failed`. Its traceback names each line, without local variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class SessionOutcome:
-    """Everything that is known about a session that has ended."""
+    """Everything that is known about an ended session."""
 
     ending: Ending
     message: str | None = None
@@ -82,10 +82,10 @@ class SessionOutcome:
     """How many DELIVERABLE lines were settled; `deliverables` keeps the first thousand and the last."""
 
     problems: tuple[str, ...] = ()
-    """What went wrong on the way and did not end the session (at most a hundred, then a count)."""
+    """Problems that did not end the session (at most a hundred, then a count)."""
 
     abandoned: tuple[str, ...] = ()
-    """User code that ignored its cancellation and was left behind: name and place."""
+    """User code that ignored its cancellation and was abandoned: name and place."""
 
     lines: int = 0
     """Non-blank lines of the log that were handled."""
@@ -94,10 +94,10 @@ class SessionOutcome:
     """Lines that were longer than the limit and were cut."""
 
     lost_bytes: int = 0
-    """Bytes of the log that were gone (truncated) before they could be read."""
+    """Bytes of the log that were truncated before they could be read."""
 
     unsettled: int = 0
-    """Announced things, and messages to the agent, that the drain deadline, a cancellation or a failure cut off."""
+    """Announcements, and messages to the agent, that a drain deadline, a cancellation or a failure cut off."""
 
     timings: Timings = Timings()
 
@@ -111,9 +111,9 @@ class SessionOutcome:
 
 
 class SessionFailed(Exception):  # noqa: N818 - the name that callers know
-    """The session ended as a failure: ERROR, the body's end before DONE, or trouble of ours.
+    """The session ended as a failure: ERROR, the body's end before DONE, or a failure of the session itself.
 
-    `outcome` tells everything else. Further exceptions (the body's cleanup, after_execute) are notes on this one and
+    `outcome` has the details. Further exceptions (the body's cleanup, after_execute) are notes on this one and
     members of its `__context__` or `others`, so that none is lost.
     """
 

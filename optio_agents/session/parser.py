@@ -1,7 +1,7 @@
-"""The parser: the actor that turns windows of the log into effects, in log order, and never waits for any of them.
+"""The parser: the actor that turns windows of the log into effects, in log order, without ever waiting.
 
-It has no task: the tailer's `tell` runs it. A mailbox between two tasks would cost a turn of the loop for each line of
-an agent that writes now and then.
+It has no task: the tailer's `tell` runs it. A mailbox between two tasks would cost a turn of the loop for each single
+line.
 """
 
 from __future__ import annotations
@@ -52,22 +52,22 @@ from optio_agents.session.verdict import DoneSeen, ErrorSeen, Fact, LogEnded
 from optio_agents.session.work_queue import WorkQueue
 
 SLICE = 256
-"""Lines that are dealt with one by one before other tasks get their turn: a few milliseconds."""
+"""Lines that are handled one by one before other tasks get their turn: a few milliseconds."""
 
 EVERY_SLICE = 1024
-"""Bytes for the same where every line is reported."""
+"""The same in bytes, if every line is reported."""
 
 HINT_LINES = 256
-"""Lines of a window in which near misses are looked for."""
+"""Lines of a window that are searched for near misses."""
 
 HINT_WINDOW = 16 * 1024
-"""Near misses are looked for in windows up to this many bytes: what an agent writes by hand, not a flood. Of a larger
-one only the last line is looked at: an agent that waits now has written that."""
+"""Windows up to this many bytes are searched for near misses: hand-written lines, not a flood. Of a larger window only
+the last line is checked, because an agent that now waits has written that line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkQueues:
-    """Where each kind of event goes. Items are JSON values, see `Spool`."""
+    """The queue of each kind of event. Items are JSON values, see `Spool`."""
 
     deliverables: WorkQueue[str]
     callers: WorkQueue[tuple[str, list[str]]]
@@ -75,13 +75,13 @@ class WorkQueues:
     """By keyword: ATTENTION, BROWSER, CLIENT_MESSAGE."""
 
     order: LogOrder
-    """Of all three."""
+    """The log's order across the three."""
 
     start_worker: Callable[[WorkQueue[Any]], None]
-    """Starts a queue's actor. Most sessions need none of the four most of the time."""
+    """Starts a queue's actor on its first item. Most sessions need few of them."""
 
     hint: Callable[[str], bool]
-    """Tells the agent something if its channel has room; returns whether it had."""
+    """Sends the agent a message if its channel has room; returns whether it had."""
 
     def all(self) -> tuple[WorkQueue[Any], ...]:
         """Every queue."""
@@ -100,18 +100,18 @@ class WorkQueues:
 
 
 class Parser:
-    """Scans windows and puts each event where it belongs.
+    """Scans windows and puts each event into its queue.
 
     Args:
         scanner: the sans-IO scanner for `features`.
-        features: which keywords there are.
+        features: which keywords are enabled.
         fold: decides which progress reaches the ctx.
-        queues: the queues behind this one.
+        queues: receive the events.
         recorder: the session's record.
-        workdir: to relate announced paths to.
-        cursor: where reading stands, moved when a window has been handled.
-        tell: tells the resolver a fact; never waits.
-        every: each line is reported.
+        workdir: the base of announced paths.
+        cursor: the reading position, moved after each handled window.
+        tell: sends a fact to the resolver; never waits.
+        every: report each line.
     """
 
     def __init__(
@@ -138,12 +138,12 @@ class Parser:
         self._tell = tell
         self._every = every
         self._hinted = False
-        self._hint: tuple[str, str] | None = None  # a near miss, and what to tell the agent about it
-        self._window: Window | None = None  # not wholly handled yet
-        self._start = 0  # of what is left of it
+        self._hint: tuple[str, str] | None = None  # a near miss, and its hint for the agent
+        self._window: Window | None = None  # not completely handled yet
+        self._start = 0  # of the rest of it
 
     def handle(self, message: Reading) -> None:
-        """Handle one window, or go on with one. After DONE or ERROR nothing counts."""
+        """Handle one window, or continue with one. Nothing counts after DONE or ERROR."""
         if self._cursor.is_over:
             return
         if isinstance(message, Window):
@@ -159,10 +159,10 @@ class Parser:
         self._cursor.due = inf if due is None else due
 
     def _take_progress(self, window: Window) -> bool:
-        """Handle a window of one line that is nothing but progress, as most are of an agent that writes now and then.
+        """Handle a window that is a single line of progress, which is the usual case.
 
         Returns:
-            Whether it was. If not, nothing was done.
+            Whether it was one. If not, nothing was done.
         """
         data = window.data
         if window.cut or window.lost or window.growing or data.find(b"\n") != len(data) - 1:
@@ -194,7 +194,7 @@ class Parser:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Handle the next slice of the window in hand. The tailer asks for the rest when others had their turn."""
+        """Handle the next slice of the current window. The tailer requests the rest after other tasks ran."""
         window, start = self._window, self._start
         if window is None:
             return
@@ -209,7 +209,7 @@ class Parser:
             self._finish(window, fact)
 
     def _finish(self, window: Window, fact: Fact | None) -> None:
-        """The window in hand is handled."""
+        """Complete the current window."""
         self._window = None
         if not self._hinted:
             self._look_for_near_miss(window)
@@ -220,7 +220,7 @@ class Parser:
             self._tell(fact)
 
     def _see_to_queues(self) -> None:
-        """Start the actors of queues that have got their first item, and tell the agent of a near miss."""
+        """Start the actors of queues that have their first item, and send the hint about a near miss."""
         is_crowded = False
         for queue in self._queues.all():
             is_crowded = is_crowded or queue.spool.crowded
@@ -235,7 +235,7 @@ class Parser:
         self._hint = None
 
     def _act_upon(self, records: list[Record], size: int) -> Fact | None:
-        """Deal with records that were made of `size` bytes."""
+        """Handle records that were made from `size` bytes."""
         recorder = self._recorder
         count = sum(each.count if isinstance(each, CallerMessages) else 1 for each in records)
         share = size // max(1, count)
@@ -263,7 +263,7 @@ class Parser:
             progress(percent, message)
 
     def _dispatch(self, event: object, share: int) -> Fact | None:
-        """Put `event` where it belongs; `share` is its part of the window, in bytes, for the queues' books."""
+        """Put `event` into its queue. `share` is its part of the window, in bytes, for the queue's accounting."""
         recorder, queues = self._recorder, self._queues
         match event:
             case DeliverableEvent(path):
@@ -272,7 +272,7 @@ class Parser:
                 self._pass_on(CallerMessages.of_one(keyword, data), share)
             case ClientMessageEvent(keyword, data):
                 recorder.emit(ClientMessage(keyword, data))
-                # Text: thousands of decoded containers that wait would be walked by each collection of garbage.
+                # As text: each garbage collection would traverse thousands of waiting containers.
                 queues.call_context("CLIENT_MESSAGE", [keyword, json.dumps(data)], share)
             case BrowserEvent(url):
                 recorder.emit(BrowserAsked(url))
@@ -300,7 +300,7 @@ class Parser:
         try:
             shown = locate(path, self._workdir)
         except DeliverableRejected:
-            pass  # the fetcher finds the same and answers it
+            pass  # the fetcher detects this as well and replies
         else:
             text = f"Deliverable: {display_text(shown)}"
             self._report(self._fold.report(None, text, trio.current_time()))
@@ -313,7 +313,7 @@ class Parser:
         lines = data[start:].splitlines()
         for raw in (*lines[:HINT_LINES], *lines[HINT_LINES:][-1:]):
             if raw.startswith(b"STATUS: "):
-                continue  # most lines are, and none of them misses anything
+                continue  # most lines are, and none of them is a near miss
             line = raw.decode("utf-8", "replace")
             hint = near_miss(line, self._features)
             if hint is not None:
@@ -322,7 +322,7 @@ class Parser:
 
 
 def _line_end(data: bytes, place: int) -> int:
-    """The end of the line that `place` lies in."""
+    """The end of the line that contains `place`."""
     return data.find(b"\n", place) + 1 or len(data)
 
 
@@ -332,6 +332,6 @@ def parse(me: actors.InlineMe[Reading], parser: Parser) -> Callable[[Reading], N
 
 
 def ends_session(features: ProtocolFeatures, partial: bytes) -> bool:
-    """Whether an unterminated last line would end the session, if it is all that comes."""
+    """Whether an unterminated last line would end the session if nothing follows."""
     line = partial[:LINE_LIMIT].decode("utf-8", "replace")
     return isinstance(line_parser(features)(line), DoneEvent | ErrorEvent)

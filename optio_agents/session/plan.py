@@ -1,4 +1,4 @@
-"""What one session runs with: the caller's callables and everything that was made for them."""
+"""The parts of one session: the caller's callables and everything that is made for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from optio_agents.session.recorder import Recorder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCallbacks:
-    """The caller's own callables, all of one world (Trio or asyncio)."""
+    """The caller's callables, all for one event loop (Trio or asyncio)."""
 
     body: BodyCallback
     prepare: BodyCallback | None = None
@@ -37,7 +37,7 @@ class SessionCallbacks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All that the actors of a session share."""
+    """Everything that the actors of a session share."""
 
     boundary: Boundary
     host: Any

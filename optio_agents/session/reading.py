@@ -1,4 +1,4 @@
-"""What the tailer tells the parser."""
+"""The messages from the tailer to the parser."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from optio_agents.hosts.base import Window
 
 
 class Signal(enum.Enum):
-    """What there is to say beside the windows of the log."""
+    """Messages other than windows of the log."""
 
     GO_ON = "go on"
-    """With the rest of a window: other tasks had their turn."""
+    """Continue with the rest of a window, after other tasks had their turn."""
     FLUSH = "flush"
     """Held-back progress is due."""
     LOG_ENDED = "log ended"
-    """After the body's end everything was read."""
+    """The body has ended, and everything was read."""
 
 
 Reading: TypeAlias = Window | Signal

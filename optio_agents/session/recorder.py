@@ -57,9 +57,9 @@ class Recorder:
         self.lost_bytes = 0
         self.unsettled = 0
         self.unsaid = 0
-        """Messages to the agent that were handed in, and have neither been delivered nor given up."""
+        """Accepted messages to the agent that have neither been delivered nor given up."""
         self.on_sent: Callable[[], None] | None = None
-        """Called whenever one of those has been."""
+        """Called after each message that was delivered or given up."""
         self.abandoned: list[str] = []
         self._timings: dict[str, float] = {}
         self.refused: set[str] = set()
@@ -69,15 +69,15 @@ class Recorder:
 
     @property
     def is_observed(self) -> bool:
-        """Whether anybody wants events."""
+        """Whether there is an observer."""
         return self._observe is not None
 
     def emit(self, event: SessionEvent) -> None:
         """Tell the observer.
 
         Raises:
-            Exception: whatever the observer raises, once. It is not asked again: it has failed the session, which still
-                has to be ended in order.
+            Exception: what the observer raises, once. It is not called again, because its failure ends the session, and
+                that end must complete.
         """
         if self._observe is not None:
             try:
@@ -90,26 +90,26 @@ class Recorder:
         """Report to the ctx.
 
         Raises:
-            Exception: whatever the ctx raises; without a ctx that takes progress the session cannot go on.
+            Exception: what the ctx raises. The session cannot continue without a ctx that accepts progress.
         """
         self._report_progress(percent, message)
         if self._observe is not None:
             self.emit(ProgressReported(percent, message))
 
     def problem(self, text: str, *, actor: str | None = None, error: BaseException | None = None) -> None:
-        """Something went wrong that does not end the session: into the outcome and the log, and on to the ctx.
+        """Report a problem that does not end the session: to the outcome, the log and the ctx.
 
         Args:
-            text: what.
-            actor: the part of the session that it happened to.
-            error: what was raised, if that is the caller's code to be mended: logged with its traceback.
+            text: what happened.
+            actor: the affected part of the session.
+            error: the exception, if the caller's code raised it: logged with its traceback.
         """
         text = self.keep(text, actor=actor, error=error)
         self.emit(ProblemReported(text))
         self._warn(text)
 
     def note(self, text: str, *, actor: str | None = None, error: BaseException | None = None) -> None:
-        """Like `problem`, where nothing may be raised: that the ctx or the observer fails is noted too."""
+        """Like `problem`, but never raises: a failure of the ctx or the observer is noted as well."""
         text = self.keep(text, actor=actor, error=error)
         tell: tuple[Callable[[], None], ...] = (
             partial(self.emit, ProblemReported(text)),
@@ -118,17 +118,17 @@ class Recorder:
         for each in tell:
             try:
                 each()
-            except Exception as error:  # noqa: BLE001 - the session is ending; the outcome is what is left to tell
+            except Exception as error:  # noqa: BLE001 - the session is ending; only the outcome is left to report it
                 self.keep(f"That could not be reported: {error!r}")
 
     def log(self, level: int, text: str, *, actor: str | None = None) -> None:
-        """Something happened that is of interest only to those who look into the worker."""
+        """Log something that concerns only those who operate the worker."""
         self._log.write(level, display_text(text), actor=actor)
 
     def keep(self, text: str, *, actor: str | None = None, error: BaseException | None = None) -> str:
-        """Something went wrong that was reported otherwise: into the outcome and the log only.
+        """Record a problem that is reported elsewhere: in the outcome and the log only.
 
-        Returns the text as it is shown.
+        Returns the text as shown.
         """
         text = display_text(text)
         self._log.write(logging.WARNING if error is None else logging.ERROR, text, actor=actor, error=error)
@@ -140,7 +140,7 @@ class Recorder:
         return text
 
     def _warn(self, text: str) -> None:
-        """Into optio's log, as a warning while they are few: optio keeps each one of those."""
+        """Report to optio's log. The first ones are warnings, because optio keeps every warning."""
         if self._takes_level and self._problem_count <= PROBLEMS_KEPT:
             self._report_progress(None, text, level="warning")
             if self._observe is not None:
@@ -149,7 +149,7 @@ class Recorder:
             self.progress(None, text)
 
     def settle(self, record: DeliverableRecord) -> None:
-        """One DELIVERABLE line has been dealt with."""
+        """Record the result of one DELIVERABLE line."""
         self.deliverable_count += 1
         if len(self._first_records) < RECORDS_KEPT:
             self._first_records.append(record)
@@ -164,7 +164,7 @@ class Recorder:
         self.emit(DeliverableSettled(record))
 
     def sent(self, text: str, delivered: bool) -> None:
-        """Something was said to the agent, or could not be."""
+        """Record a message that was sent to the agent, or could not be."""
         self.unsaid -= 1
         if self.on_sent is not None:
             self.on_sent()
@@ -175,12 +175,12 @@ class Recorder:
         self._timings.update(seconds)
 
     def forget(self) -> None:
-        """Keep no record any more: the outcome has them, with the exceptions of callbacks."""
+        """Release the records: the outcome has them, with the exceptions of callbacks."""
         self._first_records.clear()
         self._last_records.clear()
 
     def outcome(self, ending: Ending, message: str | None) -> SessionOutcome:
-        """The outcome, as things stand now."""
+        """The outcome at this moment."""
         problems = tuple(self._problems)
         if self._problem_count > len(problems):
             problems += (f"({self._problem_count - len(problems)} more)",)
@@ -209,9 +209,7 @@ def _takes_level(report_progress: Callable[..., Any]) -> bool:
 
 
 def _release_locals(error: BaseException) -> None:
-    """Forget the local variables of the frames that `error` went through: it is kept, and they may hold a whole
-    deliverable.
-    """
+    """Clear the local variables of the traceback of `error`, which is kept: they may contain a whole deliverable."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:

@@ -1,4 +1,4 @@
-"""Replies on their way to the sender: put down from a synchronous callback, in order, none lost."""
+"""Replies for the sender: queued from a synchronous callback, in order, none lost."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from optio_agents.session.recorder import Recorder
 
 
 class ReplyQueue:
-    """Hands messages to the sender at once while its mailbox has room; the rest waits for `flush`.
+    """Passes messages to the sender at once while its mailbox has room; the rest waits for `flush`.
 
-    Results of user code arrive in a synchronous callback, which cannot wait for a full mailbox. Once the sender has
-    ended (the session is ending, and user code was slow) messages go nowhere: they stay counted as unsaid.
+    Results of user code arrive in a synchronous callback, which cannot wait for a full mailbox. After the sender has
+    ended (the session is ending, and user code was slow), messages are dropped and stay counted as unsaid.
     """
 
     def __init__(self, sender: actors.Ref[str], recorder: Recorder) -> None:
@@ -33,7 +33,7 @@ class ReplyQueue:
         self._waiting.append(message)
 
     async def flush(self) -> None:
-        """Wait until everything has been handed over."""
+        """Wait until the sender has every message."""
         while self._waiting:
             try:
                 await self._sender.tell(self._waiting[0])

@@ -1,4 +1,4 @@
-"""The resolver: the actor that every fact about a session is told, in one order, and what follows from each."""
+"""The resolver: the actor that receives every fact about a session in one order and acts on the verdict."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import actors
 from optio_agents.session.verdict import CancelAsked, Fact, Judge, LogEnded, Phase
 
 SLOWEST_LINK = 16 * 1024
-"""Bytes per second: each byte that arrives while a session drains puts its deadline off by the time that such a link
-takes for it. Slower ones count as standing still, so that a host cannot hold up the end for ever."""
+"""Bytes per second. Each byte that arrives while a session drains extends its deadline by the time that such a link
+needs for it. A slower link counts as stalled, so that a host cannot delay the end forever."""
 
 
 class Resolver:
-    """Lets the judge hear facts and acts upon where the judge stands. One per session.
+    """Passes facts to the judge and acts on the judge's state. One per session.
 
-    It never waits, so it is an actor without a task: a fact is judged before the `tell` of the actor that found it
-    returns, and no turn of the loop passes between a fact and what follows from it.
+    It never waits, so it is an actor without a task: a fact is judged before the `tell` of its sender returns, and no
+    turn of the loop passes between a fact and its consequence.
 
     Args:
-        judge: decides.
+        judge: makes the decision.
     """
 
     def __init__(self, judge: Judge) -> None:
@@ -29,14 +29,14 @@ class Resolver:
         self.decided = trio.Event()
         """There is a verdict."""
         self.stage = trio.CancelScope()
-        """Set-up and run: cancelled when the verdict leaves nothing to drain."""
+        """Setup and run: cancelled if the verdict requires no drain."""
         self.draining = trio.CancelScope()
-        """The drain: cancelled when optio asks for the end."""
+        """The drain: cancelled when optio requests the end."""
         self.finish_log: Callable[[], None] | None = None
-        """Has the log read to its end, after which the parser says `LogEnded`. `None` without a log."""
+        """Requests that the log is read to its end; then the parser reports `LogEnded`. `None` without a log."""
 
     def received(self, size: int) -> None:
-        """More of an announced file has arrived: a drain over a slow link that is steady is not late."""
+        """More bytes of an announced file have arrived: extend the drain, which allows a slow but steady link."""
         self.draining.deadline += size / SLOWEST_LINK
 
     def hear(self, fact: Fact) -> None:
@@ -54,7 +54,7 @@ class Resolver:
         if not judge.verdict.drains:
             self.stage.cancel(reason=judge.verdict.message)
         if isinstance(fact, CancelAsked):
-            self.draining.cancel(reason="optio asked for the end")
+            self.draining.cancel(reason="optio requested the end")
 
 
 def resolve(me: actors.InlineMe[Fact], resolver: Resolver) -> Callable[[Fact], None]:

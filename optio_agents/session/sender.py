@@ -1,4 +1,4 @@
-"""The sender: the one actor that puts the session's own messages on the agent's input channel, in order."""
+"""The sender: the only actor that puts the session's messages on the agent's input channel, in order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_CHANNEL = "There is no channel to the agent: replies to it are only kept in t
 class Sender:
     """Sends through `HookContext.send_to_agent`, so that a sender set later by the body counts.
 
-    A stuck channel holds up replies and, once the mailbox is full, the queues that wait to reply: never the log.
+    A stuck channel delays replies and, once the mailbox is full, the queues that reply, but never the log.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Sender:
         self._said_no_channel = False
 
     async def send(self, messages: list[str]) -> None:
-        """Send each message; one that cannot be delivered is recorded as such."""
+        """Send each message; record those that cannot be delivered."""
         if self._hook_context._agent_sender is None:
             if not self._said_no_channel:
                 self._said_no_channel = True
@@ -63,7 +63,7 @@ async def send(me: actors.Me[str], sender: Sender, tell: Callable[[Trouble], Non
     """The actor around `Sender`.
 
     Args:
-        tell: lets the resolver hear a fact; a sender that raises `SystemExit` or `KeyboardInterrupt` goes there.
+        tell: sends a fact to the resolver: `SystemExit` or `KeyboardInterrupt` that the caller's sender raised.
     """
     try:
         while True:

@@ -1,4 +1,4 @@
-"""The session's records in Python's logging, under `optio_agents.session`, for those who run the worker.
+"""The session's records in Python's logging, under `optio_agents.session`, for operators of the worker.
 
 Each record has the fields `process_id` (optio's, or `None`), `session` (a number that is unique in this process) and
 `actor`. An agent can cause any number of them, so a session writes at most `LIMIT`.

@@ -1,8 +1,8 @@
-"""A first-in first-out queue that is bounded in memory and never full: past its bound it goes on in a file.
+"""A first-in first-out queue that is bounded in memory and continues in a file.
 
-A queue whose callback is stuck must not stop the log from being read (ATTENTION, ERROR and DONE come from the same
-log), and the log itself cannot be the buffer: it may be truncated or replaced meanwhile. So what waits is kept here,
-the first in memory, the rest in a temporary file that has no name.
+A stuck callback must not stop the reading of the log, because ATTENTION, ERROR and DONE come from the same log. The log
+itself cannot be the buffer: it may be truncated or replaced meanwhile. Therefore waiting items are kept here, the first
+ones in memory, the rest in an unnamed temporary file.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ SEGMENT = 1024 * 1024
 """Bytes of the smallest file."""
 
 DISK_LIMIT = 1024 * 1024 * 1024
-"""Bytes that may wait in files. An agent that writes more than that into one queue is not served any more."""
+"""Bytes that may wait in files. If more wait in one queue, the session fails."""
 
 
 class SpoolFull(Exception):  # noqa: N818 - named for what happened
-    """More waits for a callback than is kept."""
+    """Too many bytes wait for a callback."""
 
     def __init__(self) -> None:
         super().__init__(
-            f"more than {DISK_LIMIT:,} bytes of the log wait for a callback that does not take them"
+            f"more than {DISK_LIMIT:,} bytes of the log wait for a callback that does not return"
         )
 
 
@@ -34,7 +34,7 @@ class Spool(Generic[T]):
     """Items must survive JSON (strings, numbers, lists, dicts). Synchronous; used within one thread.
 
     Args:
-        size_limit: how much is kept in memory, in the characters that `put` is told; one item always is.
+        size_limit: how much is kept in memory, in the sizes passed to `put`. At least one item is always kept.
     """
 
     def __init__(self, size_limit: int) -> None:
@@ -46,17 +46,17 @@ class Spool(Generic[T]):
         self._spilled = 0
 
     def __len__(self) -> int:
-        """How much waits, by the count of each item."""
+        """The sum of the counts of all waiting items."""
         return self._memory_count + self._spilled
 
     @property
     def crowded(self) -> bool:
-        """More than half full: as much again as half of the limit might have to go to the file."""
+        """Whether the memory is more than half full, or the file is in use."""
         return self._spilled > 0 or 2 * self._memory_size > self._size_limit
 
     @property
     def spilled(self) -> int:
-        """How much of `len` waits in the file."""
+        """The part of `len` that waits in the file."""
         return self._spilled
 
     def put(self, item: T, size: int, count: int = 1) -> None:

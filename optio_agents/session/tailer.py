@@ -1,4 +1,4 @@
-"""The tailer: the actor that follows the log, and tells the parser each piece of it."""
+"""The tailer: the actor that follows the log and tells the parser each window."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from optio_agents.session.reading import Reading, Signal
 READER_RESTARTS = actors.Intensity(
     restarts=7, seconds=60.0, backoff=actors.Backoff(first=0.1), causes=(LogLost,)
 )
-"""A log that cannot be read is tried again this often before the session fails: for about eleven seconds in all,
-which a dropped connection needs to come back. A failure of anything else is not tried again."""
+"""For a log that cannot be read: 7 retries with backoff, about 11 s in all, enough for an SSH reconnect. Other failures
+are not retried."""
 
 
 async def tail(
@@ -27,19 +27,19 @@ async def tail(
     ends_session: Callable[[bytes], bool],
     room: Callable[[], Awaitable[None]],
 ) -> None:
-    """Read on from the cursor until the log ends, or holds what ends the session.
+    """Read from the cursor until the log ends, or contains what ends the session.
 
-    Crowded queues are backpressure: what is not read stays in the file.
+    Crowded queues are backpressure: unread lines stay in the file.
 
     Args:
         host: where the log is.
-        cursor: where reading stands.
-        parser: is told each window.
+        cursor: the reading position.
+        parser: receives each window.
         ends_session: whether an unterminated last line would end the session.
         room: waits for the queues.
 
     Raises:
-        LogLost: the log cannot be read at present. The supervisor starts a new tailer, which resumes.
+        LogLost: the log cannot be read now. The supervisor starts a new tailer, which resumes.
     """
     async with host.open_log(cursor.position, settled=ends_session) as reader:
         cursor.attach(reader)
@@ -55,9 +55,9 @@ async def tail(
 async def _read_on(
     reader: LogReader, cursor: Cursor, parser: actors.Ref[Reading], room: Callable[[], Awaitable[None]]
 ) -> bool:
-    """Tell the parser each window. Returns whether the log holds what ends the session; else it has ended.
+    """Tell the parser each window. Returns whether the log contains what ends the session; otherwise it has ended.
 
-    A window of one line is told while this task sleeps. It wakes if there is something to wait for, and when held-back
+    A window of one line is told while this task sleeps. The task wakes if the parser needs a wait, and when held-back
     progress is due.
     """
 
@@ -78,7 +78,7 @@ async def _read_on(
             if window is None:
                 return False
             parser.try_tell(window)
-        if cursor.due <= trio.current_time():  # it may have been put off while this task was being woken
+        if cursor.due <= trio.current_time():  # it may have moved while this task was waking
             parser.try_tell(Signal.FLUSH)
         while cursor.is_unfinished:
             await trio.lowlevel.checkpoint()

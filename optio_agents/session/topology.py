@@ -26,13 +26,13 @@ from optio_agents.session.verdict import CancelAsked, Fact
 from optio_agents.session.work_queue import WorkQueue, work_off
 
 DELIVERABLE_QUEUE_BOUND = 64
-"""Announced deliverables that are in the fetcher's hands at once, at the most."""
+"""The largest number of announced deliverables that the fetcher processes at once."""
 
 CALLER_MESSAGE_QUEUE_BOUND = 64
-"""A name of the published surface. Here the queue is the queue, and what waits in it is bounded in bytes."""
+"""Only kept as a published name. Here, waiting messages are bounded in bytes."""
 
 MESSAGE_BATCH = 256
-"""Caller messages, to the next whole block, that cross to the user's world at once: a call costs as much as ten
+"""Caller messages that cross the boundary at once, up to the next whole block: one crossing costs as much as ten
 calls."""
 
 
@@ -47,13 +47,13 @@ class Topology:
                                            └→ progress (a plain call) ─→ ctx
     ```
 
-    Each name is an actor. The parser and the resolver never wait, and have no task.
+    Each name is an actor. The parser and the resolver never wait and have no task.
 
     Args:
         plan: what the session runs with.
         supervisor: owns the actors.
-        tell: tells the resolver a fact; never waits.
-        received: hears how many bytes of an announced file have arrived.
+        tell: sends a fact to the resolver; never waits.
+        received: called with the number of bytes of an announced file that arrived.
     """
 
     def __init__(
@@ -83,10 +83,9 @@ class Topology:
         self._body: actors.Ref[Any] | None = None
 
     async def start(self) -> None:
-        """Start everything, from the far end of the channels to the near one, the body last.
+        """Start the actors, receivers before senders, the body last.
 
-        The agent is not launched for a session that is to end: optio's wish is looked at once more here, because the
-        actor that waits for it may not have run yet.
+        Checks for cancellation again before launching the agent: the watch actor may not have been scheduled yet.
         """
         plan = self._plan
         if plan.keywords:
@@ -109,17 +108,17 @@ class Topology:
 
     @property
     def unsettled(self) -> int:
-        """Announced things that have not been dealt with, and messages that the agent has not been told."""
+        """Announcements that are not settled, and messages that the agent has not received."""
         return sum(queue.unsettled for queue in self._queues) + self._plan.recorder.unsaid
 
     def stop_reading(self) -> None:
-        """What the log holds from here on does not count."""
+        """Ignore the rest of the log."""
         if self._tailer is not None:
             self._tailer.cancel("the outcome is decided")
 
     @property
     def is_working(self) -> bool:
-        """Whether there is anybody who may have something to deal with yet."""
+        """Whether an actor may still have work."""
         return self._sender is not None or any(queue.ref is not None for queue in self._queues)
 
     async def drain(self, on_settled: Callable[[], None]) -> None:
@@ -185,7 +184,7 @@ class Topology:
             self._start_worker(keyword.lower(), queue, calls.handle, 1)
 
     def _channel(self) -> actors.Ref[str]:
-        """The sender, started when there is something to say."""
+        """The sender, started with the first message."""
         if self._sender is None:
             plan = self._plan
             sender = Sender(plan.boundary, plan.hook_context, plan.recorder, plan.options.cancel_grace)
@@ -205,7 +204,7 @@ class Topology:
                 name=name,
                 capacity=1,
                 restart=actors.TRANSIENT,
-                stop_timeout=math.inf,  # `drain` is limited by its caller, who knows what still arrives
+                stop_timeout=math.inf,  # the caller of `drain` limits it and knows what still arrives
             )
         )
 
@@ -249,7 +248,7 @@ class Topology:
         )
 
     def _hint(self, text: str) -> bool:
-        """Tell the agent something if that is possible at once; return whether it was."""
+        """Send the agent a message if that is possible at once; return whether it was."""
         channel = self._channel()
         try:
             channel.try_tell(text)

@@ -1,8 +1,8 @@
-"""The one place where a session's outcome is decided: sans-IO, from one ordered sequence of facts.
+"""The only place where a session's outcome is decided: sans-IO, from one ordered sequence of facts.
 
-Two rules shape the table. DONE and ERROR count by their place in the log, however far behind the reader is: when the
-body ends, the log is read to its end first, and only then judged. And whatever is decided stays decided: what comes
-later is kept beside it.
+The table follows two rules. DONE and ERROR count by their place in the log, even if the reader is late: after the body
+ends, the log is read to its end before the outcome is judged. And a decision is final: later facts are recorded beside
+it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from optio_agents.session.outcome import Ending
 
 @dataclass(frozen=True, slots=True)
 class DoneSeen:
-    """The log holds DONE."""
+    """The log contains DONE."""
 
     summary: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorSeen:
-    """The log holds ERROR."""
+    """The log contains ERROR."""
 
     message: str | None
 
@@ -47,7 +47,7 @@ class CancelAsked:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """User code raised what nobody may swallow (SystemExit, KeyboardInterrupt)."""
+    """User code raised an exception that must not be swallowed (SystemExit, KeyboardInterrupt)."""
 
     error: BaseException
 
@@ -57,7 +57,7 @@ Fact: TypeAlias = DoneSeen | ErrorSeen | BodyEnded | LogEnded | CancelAsked | Tr
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How the session ends. `error` is the exception object that the caller is to see, where there is one."""
+    """How the session ends. `error` is the exception object that the caller will see, if any."""
 
     ending: Ending
     message: str | None = None
@@ -65,14 +65,14 @@ class Verdict:
 
     @property
     def drains(self) -> bool:
-        """What was announced before is still fetched, handed over and answered; not if somebody wants the exit."""
+        """Whether earlier announcements are still fetched, passed on and answered. Not after a request to exit."""
         if self.error is not None and not isinstance(self.error, Exception):
             return False
         return self.ending in (Ending.DONE, Ending.ERROR, Ending.BODY_ENDED, Ending.BODY_FAILED)
 
 
 class Phase(enum.Enum):
-    """Where the judgement stands."""
+    """The state of the judgement."""
 
     RUNNING = "running"
     READING_REST = "reading the rest of the log"
@@ -80,12 +80,12 @@ class Phase(enum.Enum):
 
 
 class Judge:
-    """Hears facts in order; `verdict` is `None` until one of them decides.
+    """Receives facts in order; `verdict` is `None` until one of them decides.
 
     Attributes:
-        phase: see `Phase`. In `READING_REST` the reader is to be told that nothing more will be written.
-        raised: every exception that was heard, in order of arrival, whatever it decided.
-        cancel_asked: optio asked for the end, be it before or after the verdict.
+        phase: see `Phase`. In `READING_REST`, the reader must be told that nothing more will be written.
+        raised: every exception among the facts, in order of arrival.
+        cancel_asked: optio requested the end, before or after the verdict.
     """
 
     def __init__(self) -> None:
@@ -120,13 +120,13 @@ class Judge:
                 self._judge_body()
 
     def forget(self) -> None:
-        """Keep no exception any more: everything was concluded from them."""
+        """Release the exceptions after the conclusion."""
         self.raised.clear()
         self.verdict = self._body = None
 
     @property
     def body_error(self) -> Exception | None:
-        """What the body raised, while the rest of the log is read before that is judged."""
+        """What the body raised, while the rest of the log is read."""
         error = None if self._body is None else self._body.error
         return error if isinstance(error, Exception) else None
 

@@ -1,4 +1,4 @@
-"""A queue: what the parser puts down without ever waiting, and one actor that works it off in order."""
+"""A work queue: the parser adds items without waiting, and one actor processes them in order."""
 
 from __future__ import annotations
 
@@ -16,38 +16,36 @@ from optio_agents.session.verdict import Trouble
 T = TypeVar("T")
 
 MEMORY = 2 * WINDOW_LIMIT
-"""How much of a queue is kept in memory, in characters of the log: a window that is worked off, and the next one."""
+"""How much of a queue is kept in memory, in characters of the log: the current window and the next one."""
 
 PATIENCE = 0.2
-"""Seconds that the parser waits for a full queue before it reads on regardless. Short enough that DONE, ERROR and
-ATTENTION behind a stuck callback are seen at once, long enough for a queue that is merely busy."""
+"""Seconds that the tailer waits for a crowded queue before it reads on. Short enough that DONE, ERROR and ATTENTION
+are seen promptly despite a stuck callback, long enough for a queue that is only busy."""
 
 
 class Wake:
-    """There is something in the queue. One of these waits in the mailbox at most; more would say nothing new."""
+    """There is something in the queue. At most one of these waits in the mailbox; more would be redundant."""
 
 
 WAKE = Wake()
 
 
 class WorkQueue(Generic[T]):
-    """A spool and the actor behind it.
+    """A spool and the actor that processes it.
 
-    The parser must see DONE, ERROR and ATTENTION however many deliverables or messages wait, so it never blocks on a
-    queue; and memory must not grow, so the queue's spool goes on in a file.
-
-    That must not mean that a flood goes through the file while the actor keeps up: `room` is the backpressure, for as
-    long as it moves.
+    The parser must see DONE, ERROR and ATTENTION even if many deliverables or messages wait, so it never blocks on a
+    queue. Memory must not grow, so the spool continues in a file. As long as the actor makes progress, `room` applies
+    backpressure, so that an ordinary flood does not go through the file.
     """
 
     def __init__(self) -> None:
         self.spool: Spool[T] = Spool(MEMORY)
         self.in_hand = 0
-        """How much the actor is working on."""
+        """How much the actor is processing."""
         self.ref: actors.Ref[Wake] | None = None
         """The actor. A queue has none until there is something in it: see `WorkQueues.man`."""
         self.on_settled: Callable[[], None] | None = None
-        """Called whenever an item has been dealt with."""
+        """Called after each settled item."""
         self._dropped = 0
         self._woken = False
         self._stuck = False
@@ -96,7 +94,7 @@ class WorkQueue(Generic[T]):
             self._stuck = patience.cancelled_caught
 
     def take(self, limit: int) -> list[T]:
-        """Remove and return items, until they count `limit` together: they are in hand until the next `take`."""
+        """Remove and return items, until their counts reach `limit`. They are in hand until the next `take`."""
         waiting = len(self.spool)
         items = self.spool.take(limit)
         self.in_hand = waiting - len(self.spool)
@@ -108,18 +106,18 @@ class WorkQueue(Generic[T]):
         return items
 
     def settle(self) -> None:
-        """One of the items in hand has been dealt with."""
+        """One of the items in hand is settled."""
         self.in_hand -= 1
         if self.on_settled is not None:
             self.on_settled()
 
     @property
     def unsettled(self) -> int:
-        """How much waits, is being worked on, or was cut off."""
+        """How much waits, is in progress, or was cut off."""
         return len(self.spool) + self.in_hand + self._dropped
 
     def close(self) -> None:
-        """Drop what still waits (it stays counted as unsettled) and the spool's file."""
+        """Drop what still waits (it stays counted as unsettled), and the spool's file."""
         self._dropped += len(self.spool)
         self.spool.close()
 
@@ -132,11 +130,11 @@ async def work_off(
     *,
     batch: int,
 ) -> None:
-    """The actor: hand over what waits, in order, `batch` at once; an ordered stop drains the queue.
+    """The actor: pass on what waits, in order, `batch` at once. An orderly stop drains the queue.
 
     Args:
-        handle: takes the items, and a function to call whenever one of them has been dealt with.
-        tell: lets the resolver hear a fact; user code that raises `SystemExit` or `KeyboardInterrupt` goes there.
+        handle: gets the items, and a function to call after each settled item.
+        tell: sends a fact to the resolver: `SystemExit` or `KeyboardInterrupt` that user code raised.
     """
     try:
         async for _ in me:
