@@ -25,6 +25,7 @@ COMMANDS = {
     "runs": "optio_agents.cli.runs",
     "show": "optio_agents.cli.show",
     "replay": "optio_agents.cli.replay",
+    "completion": "optio_agents.cli.completion",
     "worker": "optio_agents.cli.worker.command",
 }
 """Each command and the module that does it: `add_parser(subparsers)` and `run(args) -> int`."""

@@ -439,7 +439,7 @@ try:
     main({arguments!r})
 except SystemExit:
     pass
-heavy = ("trio", "asyncio", "rich", "motor", "pymongo", "asyncssh", "optio_host", "optio_core")
+heavy = ("trio", "asyncio", "rich", "shtab", "motor", "pymongo", "asyncssh", "optio_host", "optio_core")
 print("LOADED", json.dumps([name for name in heavy if name in sys.modules]))
 """
     ended = subprocess.run(
