@@ -1,7 +1,7 @@
-"""`HookContext`: what the body, the hooks and the callbacks of a session are given.
+"""`HookContext`: the argument of a session's body, hooks and callbacks.
 
-It belongs to the user's world: its coroutines only await the host's, the ctx's and the sender's own coroutines, so
-the same class serves asyncio callers (on asyncio hosts) and Trio callers (on Trio hosts).
+Its coroutines only await coroutines of the host, the ctx and the sender. So the same class serves asyncio callers (with
+asyncio hosts) and Trio callers (with Trio hosts).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 SYSTEM_MESSAGE_PREFIX = "System: "
-"""How everything that the harness says to an agent begins."""
+"""The prefix of each message from the harness to an agent."""
 
 AgentSender: TypeAlias = Callable[[str], Awaitable[Any]]
 """Puts one message on the agent's input channel; raises when it cannot."""
@@ -78,7 +78,7 @@ class HookContextProtocol(Protocol):
         """The wrapped ctx's own method."""
 
     async def send_to_agent(self, message: str) -> bool:
-        """Tell the agent something."""
+        """Send the agent a message."""
 
     async def run_on_host(
         self, command: str, *, check: bool = True, capture_stderr: bool = False, cwd: str | None = None
@@ -120,11 +120,11 @@ class HookContext:
         self._run_command: Callable[..., Awaitable[Any]] | None = None
         """Runs commands in place of the host's own method."""
         self._host_method: Callable[[Any, str], Any] = getattr
-        """Finds a method of the host. A session may have a safer one than the host's own."""
+        """Finds a method of the host. A session may replace it with a safer one."""
 
     def __getattr__(self, name: str) -> Any:
-        # Called for what is missing only. copy and pickle ask an empty instance for dunders and for our own fields:
-        # these must not be looked up in a ctx that is not there yet.
+        # Called for missing attributes only. copy and pickle ask an empty instance for dunders and our own fields:
+        # these must not be looked up in a ctx that does not exist yet.
         if name.startswith("__") or name in (
             "_ctx",
             "_host",
@@ -171,8 +171,8 @@ class HookContext:
     async def send_to_agent(self, message: str) -> bool:
         """Put `System: <message>` on the agent's input channel.
 
-        Returns whether that worked. A session without a channel, or whose agent is gone, is no exception: progress
-        says so, and the answer is `False`.
+        Returns whether that worked. If there is no channel or the agent is gone, the progress reports it and the
+        result is `False`, without an exception.
         """
         sender = self._agent_sender
         if sender is None:
@@ -180,7 +180,7 @@ class HookContext:
             return False
         try:
             await sender(SYSTEM_MESSAGE_PREFIX + message)
-        except Exception as error:  # noqa: BLE001 - whatever a user's sender raises means: not delivered
+        except Exception as error:  # noqa: BLE001 - any exception of the sender means: not delivered
             self._ctx.report_progress(None, f"send_to_agent failed: {error!r}")
             return False
         return True
@@ -192,10 +192,10 @@ class HookContext:
 
         Args:
             command: a `/bin/sh` command line.
-            check: raise on a non-zero exit. `False`: return the `RunResult` whatever its exit code.
+            check: raise on a non-zero exit. `False`: return the `RunResult` for any exit code.
             capture_stderr: standard error is part of the returned text, after standard output. (A `RunResult` has
                 both anyway.)
-            cwd: where it runs, the workdir by default.
+            cwd: the directory in which it runs, the workdir by default.
 
         Returns:
             Standard output as text, or the `RunResult`.
@@ -224,11 +224,11 @@ class HookContext:
         Args:
             source: a local path, bytes, an async iterator of bytes, or the `ObjectId` of a stored blob.
             target: absolute, `~/...` of the host's user, or relative to the workdir (without `..`).
-            skip_if_unchanged: compare digests first and copy only what differs (not for iterators).
+            skip_if_unchanged: compare digests first and copy only on a difference (not for iterators).
 
         Raises:
             ValueError: `target` is empty or has `..` in a relative path.
-            TypeError: `source` is none of these.
+            TypeError: `source` has another type.
         """
         path = await self._resolve(target)
         name = os.path.basename(path)
@@ -260,7 +260,7 @@ class HookContext:
             silent: do not name the file in the progress.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: the file does not exist.
         """
         absolute = await self._resolve(path)
         if not silent:
@@ -325,7 +325,7 @@ class HookContext:
 
 
 def _is_blob(source: Any) -> bool:
-    return type(source).__name__ == "ObjectId"  # bson, which brings it, is not imported for that
+    return type(source).__name__ == "ObjectId"  # avoids importing bson, which defines it
 
 
 def _check_source(source: Any) -> None:
@@ -341,15 +341,15 @@ def _check_source(source: Any) -> None:
 
 
 def _resolve_target_path(path: str, workdir: str, host_home: str) -> str:
-    """Where `path` lies on the host: absolute as it is, `~` once, else beneath the workdir.
+    """Resolve `path` on the host: absolute unchanged, `~/` in the user's home, else beneath the workdir.
 
     Raises:
-        ValueError: it is empty, holds a NUL, or is relative with `..` in it.
+        ValueError: it is empty, contains a NUL, or is relative with `..` in it.
     """
     if not path:
         raise ValueError("the path is empty: name a file, absolute, with ~/ or relative to the workdir")
     if "\0" in path:
-        raise ValueError("the path holds a NUL character")
+        raise ValueError("the path contains a NUL character")
     if path == "~":
         return host_home
     if path.startswith("~/"):

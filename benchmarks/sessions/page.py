@@ -21,42 +21,42 @@ INTRODUCTION = """
 How fast a session is, beside the published `optio-agents` {version} and beside the machine's own limits. The published
 package runs as a black box in a virtual environment of its own: the same Python, the same file, the same callbacks, one
 fresh process per measurement, taking turns. `asyncio` is this package as optio's worker runs it; `Trio` is this package
-awaited under plain Trio. Ratios travel from machine to machine, absolute figures do not.
+awaited under plain Trio. Ratios carry over to other machines, absolute figures do not.
 
-`make bench` makes this page anew; `make bench-quick` prints a short version of it within two minutes{quick}.
+`make bench` generates this page; `make bench-quick` prints a short version of it within two minutes{quick}.
 Machine: {machine}.
 
 ![throughput by mix, memory by size of the log, distributions of latency and of cancelling](benchmarks.svg)
 """
 
 IN_THE_WAY = """
-Where a goal was not reached, this is what stands in its way, by the profiles above and by stopwatches around the parts:
+The reasons why goals were not reached, according to the profiles above and to timers around the parts:
 
-- **From a line to the ctx, p99.** Half of the published package's is what `the machine` needs by itself (0.46 to 0.60
-  of it in several runs), and less than one bare Trio task takes (0.64 to 0.72): to wake a process up takes that long
-  at times, whatever it does then.
-- **From a line to the ctx, p50.** Half of it is the machine's, a fifth Trio's loop or asyncio's, the rest ours: two
-  system calls and some fifty calls of Python, none of which costs more than 10 µs by itself. Beside idle sessions the
-  published package is faster than alone, because those poll: they keep the caches warm, at the price of the CPU time
-  that `Idle sessions` shows. Ours sleep.
-- **Empty sessions.** The goals leave 0.25 to 0.4 ms for a session at once and 0.8 to 1.2 ms in turn. Under asyncio, to
-  begin and to end a Trio run takes 0.4 ms of each session in turn; it is the price of leaving nothing behind when the
-  last one ends. Four inodes take 0.1 ms, and five times as much when many were deleted just before. Three actors under
-  a supervisor, each with a task, a scope and an end that is waited for, take 0.3 to 0.5 ms. The published package has a
-  few bare tasks; the process that it starts for each session costs another core.
+- **From a line to the ctx, p99.** The goal is half of the published package's time. `the machine` alone needs that much
+  (0.46 to 0.60 in several runs), and one bare Trio task needs more (0.64 to 0.72): sometimes, waking a process takes
+  that long.
+- **From a line to the ctx, p50.** The machine takes half of it, the loop of Trio or asyncio a fifth. The rest is ours:
+  two system calls and about fifty Python calls, each of at most 10 µs. Beside idle sessions, the published package is
+  faster than alone, because its idle sessions poll and keep the caches warm. `Idle sessions` shows the CPU time that
+  this costs. Our idle sessions sleep.
+- **Empty sessions.** The goals leave 0.25 to 0.4 ms for a session at once and 0.8 to 1.2 ms in turn. Under asyncio,
+  starting and ending a Trio run takes 0.4 ms of each session in turn: the price of leaving nothing running after the
+  last one. Four inodes take 0.1 ms, and five times as much after many deletions. Three actors under a supervisor, each
+  with a task, a scope and an awaited end, take 0.3 to 0.5 ms. The published package has a few bare tasks; the process
+  that it starts for each session uses another core.
 """
 
 NOT_COMPARED = """
-- **Remote hosts.** Nothing here went over SSH; the published package reads a remote log through the same connection
-  that it uses for everything else, and so do we, and a network would be measured, not either package.
-- **Cold logs.** Every log was in the page cache when it was read, as one is that an agent writes at the moment.
+- **Remote hosts.** No row used SSH. Both packages read a remote log through their only connection, so a comparison
+  would measure the network.
+- **Cold logs.** Every log was in the page cache when it was read, like a log that an agent is writing.
 - **Other workloads in the process.** A worker that is busy with something else delays both packages alike.
-- **The work of callbacks and of agents.** Callbacks return at once, agents wait. Where a callback takes a millisecond,
-  the packages differ less than the rows above say.
-- **Hosts of the user's own** that offer no more than `workdir` and `tail_file`: there we get lines one by one, as the
-  published package does, and the factor for chatty logs is far smaller.
-- **Guarantees.** What we do per deliverable and the published package does not (opening beneath the directory without
-  following links, a digest, a record in the outcome) is part of our figures and has no counterpart in its.
+- **The work of callbacks and of agents.** Callbacks return at once, agents wait. If a callback takes a millisecond, the
+  packages differ less than the rows above say.
+- **Custom hosts** that only offer `workdir` and `tail_file`: they deliver lines one by one to both packages, and the
+  factor for chatty logs is far smaller.
+- **Guarantees.** For each deliverable, we open the file beneath its directory without following links, compute a digest
+  and keep a record in the outcome. Our figures include this. The published package does none of it.
 """
 
 
