@@ -1,7 +1,8 @@
 """Measure and print one JSON object; the ratios are what to trust, the times depend on the machine.
 
-    python -m benchmarks.conversation [--peer] [EVENTS]
+    python -m benchmarks.conversation [--peer] [--views] [EVENTS]
 
+`--views` measures what typed views cost, and nothing else.
 `--peer` measures claude-agent-sdk's client, too: it is installed into `.bench/` once.
 """
 
@@ -17,7 +18,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from benchmarks.conversation.replayed import measure
+from benchmarks.conversation.replayed import measure, measure_views
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".bench"
@@ -71,9 +72,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--peer", action="store_true", help="measure claude-agent-sdk's client, too")
+    parser.add_argument("--views", action="store_true", help="measure what typed views cost")
     parser.add_argument("events", nargs="?", type=int, default=100_000)
     args = parser.parse_args()
-    figures: dict[str, Any] = measure(args.events)
+    figures: dict[str, Any] = (measure_views if args.views else measure)(args.events)
     if args.peer:
         figures["with_a_scripted_program"] = with_a_program(args.events)
     print(json.dumps(figures, indent=2))

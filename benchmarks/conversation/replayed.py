@@ -8,7 +8,7 @@ import time
 
 import trio
 
-from optio_agents.conversation import AgentConversation, open_conversation_over
+from optio_agents.conversation import AgentConversation, Text, open_conversation_over, views_of
 from optio_agents.conversation.codecs.claude import ClaudeCodec
 
 CHUNK = 64 * 1024
@@ -98,8 +98,11 @@ def decode_only(output: bytes) -> float:
     return time.perf_counter() - start
 
 
-async def through_conversation(output: bytes, events: int, *, hanging: int) -> float:
-    """Seconds until two subscribers have had every event, with `hanging` others that never read."""
+async def through_conversation(output: bytes, events: int, *, hanging: int, typed: bool = False) -> float:
+    """Seconds until two subscribers have had every event, with `hanging` others that never read.
+
+    `typed`: both of them ask for the typed views of each event.
+    """
     transport = Replayed(output)
 
     async def connect(nursery: trio.Nursery) -> Replayed:
@@ -111,7 +114,10 @@ async def through_conversation(output: bytes, events: int, *, hanging: int) -> f
         with conversation.events() as subscription:
             ready.set()
             async for event in subscription:
-                count += bool(event.text)
+                if typed:
+                    count += sum(isinstance(view, Text) for view in views_of(event))
+                else:
+                    count += bool(event.text)
         assert count == events, f"{count} of {events}"
 
     async with open_conversation_over(connect, ClaudeCodec(), name="replayed") as conversation:
@@ -127,6 +133,21 @@ async def through_conversation(output: bytes, events: int, *, hanging: int) -> f
         for subscription in hung:
             subscription.close()
     return elapsed
+
+
+def measure_views(events: int) -> dict[str, float]:
+    """What typed views cost, as a ratio of the speeds in the same process."""
+    output = make_output(events)
+    plain, typed = (
+        min(trio.run(lambda: through_conversation(output, events, hanging=0, typed=asked)) for _ in range(3))  # noqa: B023
+        for asked in (False, True)
+    )
+    return {
+        "events": events,
+        "two_subscribers_seconds": round(plain, 3),
+        "with_typed_views_seconds": round(typed, 3),
+        "speed_with_typed_views_relative_to_without": round(plain / typed, 2),
+    }
 
 
 def measure(events: int) -> dict[str, float]:

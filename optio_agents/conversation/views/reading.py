@@ -33,12 +33,13 @@ class BackendViews(NamedTuple):
 
 def views_in(table: BackendViews, raw: Record) -> tuple[View, ...]:
     """The views of one event of a backend."""
-    found: tuple[View, ...] = ()
+    found: list[View] = []
+    decoders = table.decoders
     for kind, part in table.parts(raw):
-        decoder = table.decoders.get(kind)
+        decoder = decoders.get(kind)
         if decoder is not None:
-            found += tuple(decoder.decode(raw, part))
-    return found
+            found += decoder.decode(raw, part)
+    return tuple(found)
 
 
 def record_of(value: object) -> Record:
