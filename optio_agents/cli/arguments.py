@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from optio_agents.cli.complain import complain
+from optio_agents.cli.exit_codes import UsageError
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,3 +47,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean --deliverables?`, or nothing if no known word is near."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def check_web() -> None:
+    """Check that what `--web` needs is installed.
+
+    Raises:
+        UsageError: it is not.
+    """
+    from optio_agents.web.extra import require_web
+
+    try:
+        require_web()
+    except ImportError as error:
+        raise UsageError(str(error)) from None

@@ -32,10 +32,11 @@ from optio_agents.conversation.surface import PermissionHandler
 from optio_agents.session.cancel_watch import grace_left
 from optio_agents.task import waiting_messages
 from optio_agents.task.memory import ConversationMemory
-from optio_agents.task.web_widget import WebOptions, require_web, shown_in_dashboard
+from optio_agents.task.web_widget import WebOptions, shown_in_dashboard
 from optio_agents.todos import TodoTracker, TodoUpdate
 from optio_agents.todos.backends import extract_todo
 from optio_agents.todos.publisher import Publisher
+from optio_agents.web.extra import require_web
 
 SAVE_SECONDS = 10.0
 """For the checklist, and for the messages that wait, at the end."""

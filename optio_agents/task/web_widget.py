@@ -48,21 +48,6 @@ class WebOptions:
     thinking: Literal["hidden", "visible"] | None = None
 
 
-def require_web() -> None:
-    """Check that what serves a conversation is installed.
-
-    Raises:
-        ImportError: it is not.
-    """
-    try:
-        import hypercorn  # noqa: F401
-        import starlette  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"a conversation in the browser needs the extra `web` (pip install 'optio-agents[web]'): {error}"
-        ) from error
-
-
 @asynccontextmanager
 async def shown_in_dashboard(
     conversation: AsyncioConversation,

@@ -6,6 +6,8 @@ bodies      the bodies of requests, checked
 access      who may talk to the listener
 stream      the answer to `GET events`: a replay, then live
 app         the routes, as an ASGI application
+view        all of it for one conversation, for the length of a block
+extra       whether what it needs is installed
 server      serves it on Trio
 page/       the page: plain HTML, CSS and JavaScript, no foreign resource
 

@@ -26,6 +26,8 @@ QUESTION_ANSWERED = "x-optio-question-answered"
 SENT = "x-optio-sent"
 QUEUED = "x-optio-queued"
 INTERRUPTED = "x-optio-interrupt"
+OVER = "x-optio-over"
+"""The last event of a feed: there is no use in connecting again."""
 
 
 class ConversationFeed:
@@ -58,6 +60,7 @@ class ConversationFeed:
         """Say that nothing more comes: what has happened until now is still written to the viewers."""
         while self._take():
             pass
+        self.log.append({"type": OVER})
         self.ended = True
         self._wake()
 

@@ -6,14 +6,19 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, Final
 
 import trio
+from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.trio import serve
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
 from starlette.types import ASGIApp
 
-SHUTDOWN_SECONDS = 2.0
-"""For answers that are being written when the block is left; event streams are simply ended."""
+WRITE_SECONDS: Final = 30.0
+"""A viewer that does not take what is written to it for so long is disconnected."""
+
+KEEP_ALIVE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +41,63 @@ async def listening(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> 
         OSError: the address cannot be used.
     """
     config = Config()
-    config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
     config.accesslog = None
     config.errorlog = logging.getLogger("optio_agents.web")
-    config.graceful_timeout = SHUTDOWN_SECONDS
-    config.shutdown_timeout = SHUTDOWN_SECONDS
     config.include_server_header = False
-    config.keep_alive_timeout = 60
-    over = trio.Event()
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    wrapped, context = ASGIWrapper(app), WorkerContext(None)  # type: ignore[arg-type]
+    connections: set[_Connection] = set()
     failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
 
-        async def run(task_status: trio.TaskStatus[list[str]]) -> None:
-            await serve(app, config, shutdown_trigger=over.wait, task_status=task_status)  # type: ignore[arg-type]
-
-        [url, *_] = await nursery.start(run)
+    async def serve(stream: trio.SocketStream) -> None:
+        connection = _Connection(stream)
+        connections.add(connection)
         try:
-            yield Listening(url)
+            await TCPServer(wrapped, config, context, {}, connection)  # type: ignore[arg-type]
+        finally:
+            connections.discard(connection)
+
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    address = listeners[0].socket.getsockname()
+    name = f"[{address[0]}]" if ":" in address[0] else address[0]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, serve, listeners)
+        try:
+            yield Listening(f"http://{name}:{address[1]}")
         except Exception as error:  # noqa: BLE001 - raised again below, outside of the nursery
             failure = error
-        over.set()
-        nursery.cancel_scope.cancel(reason="the listener's block has ended")
+        finally:
+            # hypercorn shields what it writes: a viewer that does not read would hold up the end.
+            for connection in connections:
+                connection.close()
+            nursery.cancel_scope.cancel(reason="the listener's block has ended")
     if failure is not None:
         raise failure
+
+
+class _Connection:
+    """A connection as hypercorn uses it, with a limit on each write: hypercorn shields its writes, without one."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self.socket = stream.socket
+
+    async def send_all(self, data: bytes) -> None:
+        with trio.move_on_after(WRITE_SECONDS) as scope:
+            await self._stream.send_all(data)
+        if scope.cancelled_caught:
+            self.close()
+            raise trio.BrokenResourceError("the viewer does not read")
+
+    async def receive_some(self, limit: int) -> Any:
+        return await self._stream.receive_some(limit)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def close(self) -> None:
+        """Close it at once, also under a write."""
+        self.socket.close()

@@ -13,9 +13,6 @@ from optio_agents.web.feed import ConversationFeed
 PING_SECONDS: Final = 15.0
 """A comment is sent so often while nothing happens, so that a connection that is gone is noticed."""
 
-WRITE_SECONDS: Final = 30.0
-"""A viewer that does not take a piece for so long is disconnected."""
-
 PIECE: Final = 256 * 1024
 """Bytes that are written at once, about."""
 
@@ -48,41 +45,34 @@ class EventStream:
 
             nursery.start_soon(wait_for_its_end)
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            if await self._stream(send):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._stream(send)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
             nursery.cancel_scope.cancel(reason="the stream has ended")
 
-    async def _stream(self, send: Send) -> bool:
-        """Write everything; `False` if the viewer does not take it."""
+    async def _stream(self, send: Send) -> None:
+        """Write everything."""
         feed = self._feed
         events = feed.log.replay(self._after)
         position = feed.log.position
         start = self._after or 0
         frames = [backlog_start(start), *map(event_frame, events), backlog_end(feed.log.number)]
-        if not await self._write(send, frames):
-            return False
+        await self._write(send, frames)
         while not (feed.ended and feed.log.position <= position):
             with trio.move_on_after(PING_SECONDS):
                 await feed.wait(position)
             try:
                 live = feed.log.since(position)
             except FellBehind:
-                return True  # It connects again, with the last number that it saw.
+                return  # It connects again, with the last number that it saw.
             position += len(live)
-            if not await self._write(send, [event_frame(event) for event in live] or [PING]):
-                return False
-        return True
+            await self._write(send, [event_frame(event) for event in live] or [PING])
 
-    async def _write(self, send: Send, frames: list[bytes]) -> bool:
+    async def _write(self, send: Send, frames: list[bytes]) -> None:
         piece: list[bytes] = []
         size = 0
         for frame in [*frames, b""]:
             if piece and (size + len(frame) > PIECE or not frame):
-                with trio.move_on_after(WRITE_SECONDS) as scope:
-                    await send({"type": "http.response.body", "body": b"".join(piece), "more_body": True})
-                if scope.cancelled_caught:
-                    return False
+                await send({"type": "http.response.body", "body": b"".join(piece), "more_body": True})
                 piece, size = [], 0
             piece.append(frame)
             size += len(frame)
-        return True

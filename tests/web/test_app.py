@@ -88,6 +88,7 @@ async def test_the_end_is_told_and_the_stream_ends(tmp_path: Path) -> None:
         viewer.view.feed.note("x-optio-ended", text="done", exit_code=0)
         viewer.view.feed.end()
         await events.until("x-optio-ended")
+        await events.until("x-optio-over")
         with pytest.raises(EOFError):
             await events.next()
         assert await viewer.post("send", {"text": "x"}) == (409, {"ok": False, "reason": "closed"})

@@ -6,8 +6,16 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
+from optio_agents.cli.arguments import check_web
+from optio_agents.cli.complain import complain
 from optio_agents.cli.exit_codes import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from optio_agents.conversation import AgentConversation
 
 AGENT_NAMES = ("claude", "codex", "gemini", "opencode")
 
@@ -37,6 +45,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--resume", metavar="SESSION", help="take up an earlier session (its name is shown at the end)"
     )
+    parser.add_argument(
+        "--web", action="store_true", help="also show it on a page in the browser (needs the extra web)"
+    )
     parser.add_argument("--workdir", default=".", metavar="DIR", help="where the agent works (default: here)")
     parser.add_argument(
         "command", nargs="*", metavar="COMMAND", help="after --: how to run the agent, if not by its name"
@@ -54,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     from optio_agents.conversation import AgentNotStarted
     from optio_agents.protocol.display import display_text
 
+    if args.web:
+        check_web()
     if not os.path.isdir(args.workdir):
         raise UsageError(f"there is no directory {args.workdir!r}")
     try:
@@ -90,11 +103,17 @@ async def _main(args: argparse.Namespace) -> int:
 
 async def _chat(args: argparse.Namespace) -> int:
     from optio_agents.conversation import AGENTS, open_conversation
+    from optio_agents.conversation.agents import replaying
 
     recipe = AGENTS[args.agent]
     options = {"resume": args.resume} if args.resume else {}
     agent = recipe(args.command, **options) if args.command else recipe(**options)
-    async with open_conversation(agent, workdir=args.workdir) as conversation:
+    if args.web:
+        agent = replaying(agent)
+    async with (
+        open_conversation(agent, workdir=args.workdir) as conversation,
+        _page(conversation, args.workdir) if args.web else nullcontext(),
+    ):
         if args.json:
             from optio_agents.cli.chat.json_program import ProgramChat
 
@@ -102,3 +121,14 @@ async def _chat(args: argparse.Namespace) -> int:
         from optio_agents.cli.chat.terminal import TerminalChat
 
         return await TerminalChat(conversation, sys.stdin.fileno()).run()
+
+
+@asynccontextmanager
+async def _page(conversation: AgentConversation, workdir: str) -> AsyncIterator[None]:
+    """Serve the page of the conversation while the block runs, and say where, on stderr."""
+    from optio_agents.web.feed import ConversationFeed
+    from optio_agents.web.view import web_view
+
+    async with web_view(ConversationFeed(conversation), directory=workdir) as view:
+        complain(f"optio-agents: this conversation in the browser: {view.page}")
+        yield

@@ -108,15 +108,3 @@ def read_rules(allow: list[str], once: list[str], deny: list[str]) -> Permission
 def is_interactive(prompt_from_stdin: bool) -> bool:
     """Whether a person can be asked: both sides of the dialogue are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty() and not prompt_from_stdin
-
-
-def require_web() -> None:
-    """Check that what `--web` needs is installed.
-
-    Raises:
-        UsageError: it is not.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("starlette") is None or find_spec("hypercorn") is None:
-        raise UsageError("--web needs the extra `web`: pip install 'optio-agents[web]'")

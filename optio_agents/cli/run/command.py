@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from optio_agents.cli.arguments import check_web
 from optio_agents.cli.durations import duration
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.features import add_feature_options, features_of
@@ -14,7 +15,6 @@ from optio_agents.cli.run.agent_settings import (
     make_agent,
     read_prompt,
     read_rules,
-    require_web,
 )
 from optio_agents.cli.run.settings import RunSettings, Show, check_workdir, find_program
 from optio_agents.cli.run.ssh_target import parse_target
@@ -214,7 +214,7 @@ def agent_settings(args: argparse.Namespace) -> AgentSettings:
         UsageError: what was given cannot be used.
     """
     if args.web:
-        require_web()
+        check_web()
     if args.ssh is not None:
         raise UsageError("--agent works on this machine; over --ssh, run the agent as a COMMAND")
     from optio_agents.conversation.agents import replaying

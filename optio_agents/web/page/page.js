@@ -21,6 +21,7 @@ const ours = {
   "x-optio-attention": (event) => { $("attention").hidden = false; $("attention").textContent = event.reason; },
   "x-optio-deliverable": showDeliverable,
   "x-optio-ended": (event) => { item(event.exit_code ? "error" : "done", event.text); end(); },
+  "x-optio-over": end,
 };
 
 function showDeliverable({ path, accepted }) {
