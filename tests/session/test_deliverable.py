@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -40,3 +41,25 @@ async def test_no_room_for_a_copy_costs_that_deliverable(
     assert (big.path, big.accepted, big.failed, big.reply) == ("big", False, True, replies.TROUBLE)
     assert isinstance(big.error, CopyFailed)
     assert len(outcome.problems) == 1
+
+
+def test_a_copy_that_failed_says_why() -> None:
+    assert "No space left" in str(CopyFailed(OSError(28, "No space left")))
+    assert "only text" in str(CopyFailed(OSError("only text")))
+
+
+async def test_a_file_is_read_in_pieces_in_turn_with_other_tasks_and_saved_whole(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 4096
+    host, file = MemoryHost(deliverables={"a": content}), DeliverableFile("a")
+    async with host.open_deliverable("a", limit=len(content)) as source:
+        await file.fill(source)
+    assert (file.size, file.digest) == (len(content), hashlib.sha256(content).hexdigest())
+    turns = [len(piece) async for piece in file.chunks()]
+    assert len(turns) > 1
+    await file.save(tmp_path / "saved")
+    assert (tmp_path / "saved").read_bytes() == content
+    assert [each.name for each in tmp_path.iterdir()] == ["saved"]
+    file.close()
+    with pytest.raises(ValueError, match="closed"):
+        await file.save(tmp_path / "again")
+    assert [each.name for each in tmp_path.iterdir()] == ["saved"]
