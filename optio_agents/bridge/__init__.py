@@ -1,17 +1,17 @@
 """Trio inside asyncio, and back.
 
-boundary.py          what a session needs of the user's world: the protocol, its errors
-trio_boundary.py     ... when that world is Trio
-asyncio_boundary.py  ... when it is asyncio
+boundary.py          how a session calls user code: the protocol, its errors
+trio_boundary.py     ... for callers on Trio
+asyncio_boundary.py  ... for callers on asyncio
 guest.py             the Trio run that all sessions of an asyncio loop share
-driver_choice.py     what steps that Trio run: one of the next two
-driver.py            ... by the private parts of Trio that are known to it: fast
-public_driver.py     ... by Trio's public guest mode
+driver_choice.py     chooses the driver of that Trio run
+driver.py            the fast driver, on private parts of Trio
+public_driver.py     the driver on Trio's public guest mode
 loop_reader.py       a descriptor of ours that the loop watches
-forked.py            keeps a forked process from using its copy of the run
+forked.py            prevents a forked process from using its copy of the run
 never_freed.py       ... and from freeing it
 host_loop.py         which loop that is, for Trio code
-entry.py             run_in_trio: the way in, from either world
+entry.py             run_in_trio: the entry from Trio or asyncio
 suspended_at.py      the place at which a coroutine is suspended, for reports
 """
 

@@ -1,7 +1,7 @@
 """The boundary between a session's actors (always Trio) and the user's world (Trio or asyncio): the protocol.
 
-Everything that belongs to the user is called through a `Boundary`: body, hooks, callbacks, the sender, the
-ctx's and the host's coroutines. The actors never know which world is on the other side.
+All user code is called through a `Boundary`: body, hooks, callbacks, the sender, and the coroutines of the ctx and the
+host. The actors do not depend on which event loop is on the other side.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 _logger = logging.getLogger("optio_agents.bridge")
 
 DEFAULT_GRACE = 5.0
-"""Seconds that user code gets to end once it was cancelled."""
+"""Seconds that user code gets to end after its cancellation."""
 
 
 class Boundary(Protocol):
@@ -32,7 +32,7 @@ class Boundary(Protocol):
     """User code was left behind (see `call`)."""
 
     on_late_failure: Callable[[str, BaseException], object]
-    """User code that had been left behind ended with this exception after all; the string is its label."""
+    """Abandoned user code ended with this exception later. The string is its label."""
 
     async def call(
         self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
@@ -40,15 +40,14 @@ class Boundary(Protocol):
         """Run `await function(*args)` in the user's world and return or raise what it does.
 
         The user's task is not a child of the caller's nursery: cancelling the caller cancels it, waits up to
-        `grace` seconds (shielded) for it to end, and then leaves it behind, reported by `label` and the
-        place where it stands (see `on_abandoned`). A cancellation that escapes from user code without
+        `grace` seconds (shielded) for it to end, and then abandons it, reported by `label` and the place where it
+        is suspended (see `on_abandoned`). A cancellation that escapes from user code without
         having been asked for is raised as `StrayCancellation`, an ordinary exception. An exception group is
         raised as it is, the same object.
 
-        What user code does once it is being cancelled is not lost: a value it returns is returned and an
-        exception it raises is raised in place of the cancellation (which the next checkpoint delivers), and
-        what comes after it was left behind goes to `on_late_failure`. Not called at all if the caller is
-        cancelled already.
+        The result of user code during its cancellation is not lost. A value is returned, and an exception is raised
+        in place of the cancellation (which the next checkpoint delivers). An exception after the user code was
+        abandoned goes to `on_late_failure`. The function is not called if the caller is already cancelled.
         """
 
     async def call_each(
@@ -106,10 +105,10 @@ class Abandoned(Exception):  # noqa: N818
 
 
 def warn_abandoned(abandoned: Abandoned) -> None:
-    """Say in the log that user code was left behind."""
+    """Log that user code was abandoned."""
     _logger.warning("%s", abandoned)
 
 
 def warn_late_failure(label: str, failure: BaseException) -> None:
-    """Say in the log how user code ended that had been left behind."""
+    """Log the late failure of abandoned user code."""
     _logger.warning("%s failed after it had been left behind", label, exc_info=failure)

@@ -1,4 +1,4 @@
-"""Which driver steps Trio: the fast one where Trio's inner parts are those that it knows, else the public one."""
+"""Chooses the driver: the fast one if it knows Trio's private parts, else the one on the public guest mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from outcome import Outcome
 from optio_agents.bridge.public_driver import PublicDriver
 
 VARIABLE = "OPTIO_AGENTS_TRIO_DRIVER"
-"""Environment variable that chooses by hand: `public`, or `stepping`, which fails where it cannot work."""
+"""Environment variable that selects the driver: `public`, or `stepping`, which fails if it cannot work."""
 
 _logger = logging.getLogger("optio_agents.bridge")
 

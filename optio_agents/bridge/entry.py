@@ -1,4 +1,4 @@
-"""The one entry: from whichever world awaits, into Trio."""
+"""The entry into Trio, from Trio or from asyncio."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The asyncio loop that the present Trio run is a guest of.
+"""The asyncio loop that hosts the current Trio run.
 
-Trio code that waits for a descriptor may have the loop watch it: a callback of the loop comes two turns earlier than a
-task of the guest, because the loop sees the descriptor itself, where otherwise it sees Trio's.
+Trio code that waits for a descriptor may let the loop watch it. A callback of the loop runs two turns earlier than a
+task of the guest, because the loop watches the descriptor itself instead of Trio's.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ T = TypeVar("T")
 class TrioBoundary(CallsInTurn):
     """`Boundary` for Trio callers.
 
-    User code runs in a system task of its own, because a nursery could never let go of it. What was left
-    behind is cancelled (again) when the run's main task ends; Trio waits for it then, without a deadline:
-    code that shields itself from cancellation forever keeps `trio.run` from returning.
+    User code runs in a separate system task, because a nursery cannot abandon a task. Abandoned code is cancelled
+    again when the run's main task ends. Trio then waits for it without a deadline: code that shields itself from
+    cancellation forever prevents `trio.run` from returning.
     """
 
     cancellation = trio.Cancelled
@@ -55,10 +55,10 @@ class TrioBoundary(CallsInTurn):
         return call.scope.cancel_called or _is_cancelled()
 
     def _enter(self) -> None:
-        """Nothing: it is the same world."""
+        """Nothing to do: both sides are the same event loop."""
 
     def plain(self, function: Callable[P, T]) -> Callable[P, T]:
-        """See `Boundary.plain`: it is the same world."""
+        """See `Boundary.plain`: both sides are the same event loop."""
         return function
 
     async def wait_flag(self, flag: Any) -> None:
@@ -75,7 +75,8 @@ class _BoundaryCall(Generic[T]):
         self.scope = trio.CancelScope()
         self._boundary = boundary
         self._label = label
-        # Is given this call: if it held it, they were a cycle, and a batch stayed until garbage is collected.
+        # Takes the call as an argument instead of closing over it: a closure would create a reference cycle that keeps
+        # the batch alive until the next collection.
         self._start = start
         self._ended = trio.Event()
         self._outcome: Outcome[T] | None = None
@@ -97,7 +98,7 @@ class _BoundaryCall(Generic[T]):
                 self._boundary.on_abandoned(Abandoned(self._label, place(task.coro)))
             if self._outcome is None:
                 raise
-        # What an exception's traceback refers to must not refer to the exception, or only the collector frees both.
+        # The exception's traceback refers to this frame, so the frame must not keep a reference to the exception.
         outcome, self._outcome = self._outcome, None
         assert outcome is not None
         try:
@@ -130,5 +131,5 @@ async def _unprotected(start: Callable[[_BoundaryCall[T]], Awaitable[T]], call: 
 
 
 def _is_cancelled() -> bool:
-    """Whether the scopes around us are cancelled: then a `Cancelled` is no stray."""
+    """Whether the surrounding scopes are cancelled: then a `Cancelled` is expected."""
     return trio.current_effective_deadline() == -float("inf")

@@ -24,7 +24,7 @@ class ExitCode(enum.IntEnum):
     TIMEOUT = 124
     """`--timeout` ran out (what coreutils' `timeout` uses)."""
     INTERRUPTED = 130
-    """Ended by Ctrl-C, SIGTERM, SIGHUP, or by nobody reading our output any more."""
+    """Ended by Ctrl-C, SIGTERM, SIGHUP, or because the reader of the output is gone."""
 
 
 class CommandFailure(Exception):  # noqa: N818 - a base for what is reported to the user, not a bug

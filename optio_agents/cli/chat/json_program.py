@@ -15,7 +15,7 @@ Out, each line with a `kind`:
     (how one ended), turn (how one ended, and whose it was: `origin`), receipt, refused (a command that cannot be done,
     and why), closed
 
-Commands are read while nobody reads the lines; the events wait then.
+Commands are read even if no one reads the lines; the events then wait.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SENDING = ("send", "steer", "stop_and_send")
 
 
 class UsageError(Exception):
-    """A command that makes no sense. The program's fault; it is told, and the chat goes on."""
+    """A command that makes no sense. The program's fault; it gets an error, and the chat continues."""
 
 
 class ProgramChat:

@@ -13,7 +13,7 @@ BEHIND = 1024 * 1024
 """How many bytes may wait before `room` waits."""
 
 LIMIT = 256 * 1024 * 1024
-"""How many bytes may wait at all. Past that nobody reads them."""
+"""How many bytes may wait at all. Beyond this, the reader counts as gone."""
 
 
 class LineWriter:

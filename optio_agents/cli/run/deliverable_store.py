@@ -150,7 +150,7 @@ class DeliverableStore:
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
                 self._note_saved(file.path, earlier, ours)
             except BaseException:
-                with suppress(FileNotFoundError):  # whoever shares the directory was faster
+                with suppress(FileNotFoundError):  # another user of the directory was faster
                     os.unlink(temporary, dir_fd=directory)
                 raise
         finally:

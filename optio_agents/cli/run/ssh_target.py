@@ -15,7 +15,7 @@ _SCHEME = "ssh://"
 def parse_target(
     text: str, identity: Path | None = None, host_keys: HostKeyPolicy | None = None
 ) -> SshSettings:
-    """Read `[ssh://][USER@]HOST[:PORT]`; an IPv6 address stands in brackets.
+    """Read `[ssh://][USER@]HOST[:PORT]`; write an IPv6 address in brackets: [::1]:22.
 
     A user, port or key that is not given comes from ~/.ssh/config, or is OpenSSH's default.
 

@@ -1,4 +1,4 @@
-"""What stands in for optio's process context when a session runs at a terminal."""
+"""Replaces optio's process context when a session runs at a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TerminalContext:
         self.cancellation_flag = cancellation_flag
 
     def should_continue(self) -> bool:
-        """False once the session is to end."""
+        """False after the session was asked to end."""
         return not self.cancellation_flag.is_set()
 
     def report_progress(self, percent: float | None, message: str | None = None) -> None:

@@ -27,7 +27,7 @@ _ASCII = {"good": "+", "bad": "x", "call": "!", "note": "-"}
 
 
 class Display:
-    """The view, drawn anew each time the console asks: on a narrow or an ASCII-only terminal, too."""
+    """The view, drawn again each time the console asks: on a narrow or an ASCII-only terminal, too."""
 
     def __init__(self, view: RunView) -> None:
         self.view = view
