@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed-$(1)
 TEST = $(BIN)/python -m pytest
+PARALLEL = $(if $(JOBS),-q -n $(JOBS) --dist loadfile)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-worker pictures test test-quick test-random test-agents fuzz test-packages check format bench bench-quick bench-actors clean
@@ -17,8 +18,8 @@ demo: $(call STAMP,run) ## Watch an agent work: progress, deliverables, one redo
 demo-worker: $(call STAMP,dev) ## The same inside optio: a MongoDB, a worker, tasks that are launched, cancelled, resumed.
 	$(BIN)/python examples/worker_demo.py
 
-test: $(call STAMP,dev) ## Run the whole test suite, with real servers.
-	$(TEST) -m "not agents and not packages"
+test: $(call STAMP,dev) ## Run the whole test suite, with real servers; JOBS=N in N processes.
+	$(TEST) $(PARALLEL) -m "not agents and not packages"
 
 test-quick: $(call STAMP,dev) ## Run the tests that need no server and no long search (about two minutes).
 	$(TEST) -q -m "not agents and not packages and not servers and not browser and not slow" $(ARGS)
