@@ -19,9 +19,9 @@ from tests.support.remote_task import (
     Ctx,
     Delivered,
     bent_host,
-    processes,
     remote_task,
     run,
+    still_running,
 )
 from tests.support.servers import missing
 
@@ -107,7 +107,7 @@ def test_a_session_comes_through_and_leaves_nothing(
     assert delivered == {"sub/report.txt": b"the content"}
     assert any("report.txt: accepted" in each for each in ctx.said), ctx.said
     assert not (tmp_path / "task").exists()
-    assert processes(str(tmp_path)) == []
+    assert still_running(str(tmp_path)) == []
 
 
 @pytest.mark.parametrize(

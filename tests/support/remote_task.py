@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
+import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -110,6 +112,19 @@ def processes(text: str) -> list[str]:
             line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             if (text in line or text in os.readlink(path / "cwd")) and int(path.name) != os.getpid():
                 found.append(f"{path.name}: {line[:200]}")
+    return found
+
+
+def still_running(text: str, seconds: float = 30.0) -> list[str]:
+    """What `processes` finds once each of them has had so many seconds to end. Waits for ends, it does not poll."""
+    deadline = time.monotonic() + seconds
+    while (found := processes(text)) and time.monotonic() < deadline:
+        with suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(int(found[0].partition(":")[0]))
+            try:
+                select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            finally:
+                os.close(descriptor)
     return found
 
 

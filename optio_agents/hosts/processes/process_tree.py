@@ -221,10 +221,19 @@ class ProcessTree:
         """
         members = self.members()
         for entry in members:
-            with suppress(OSError), ExitStack() as stack:
-                descriptor = _open_pidfd(entry, stack)
-                signal.pidfd_send_signal(descriptor, signum)
+            _send(entry, signum)
         return members
+
+    async def terminate(self) -> None:
+        """Send TERM to every member, those started before TERM arrives included; wait for all of them."""
+        told: set[tuple[int, int]] = set()
+        while members := self.members():
+            for entry in members:
+                if (entry.pid, entry.started) not in told:
+                    told.add((entry.pid, entry.started))
+                    _send(entry, signal.SIGTERM)
+                    _send(entry, signal.SIGCONT)  # A stopped process sees TERM only when it runs again.
+            await _wait_exits(members)
 
     async def wait_root(self) -> None:
         """Return once the root has exited (its status may still be uncollected)."""
@@ -234,6 +243,12 @@ class ProcessTree:
         """Return once no member runs any more, those included that were started while we waited."""
         while members := self.members():
             await _wait_exits(members)
+
+
+def _send(entry: ProcessEntry, signum: int) -> None:
+    """Send a signal to exactly this process; one that is gone, or not ours to signal, is skipped."""
+    with suppress(OSError), ExitStack() as stack:
+        signal.pidfd_send_signal(_open_pidfd(entry, stack), signum)
 
 
 def _open_pidfd(entry: ProcessEntry, stack: ExitStack) -> int:
@@ -297,9 +312,7 @@ async def end_tree(
         if not tree.members():
             return TreeEnd(EndedBy.ITSELF if ask is None else EndedBy.ASKING)
         with trio.move_on_after(deadlines.term):
-            tree.signal(signal.SIGTERM)
-            tree.signal(signal.SIGCONT)  # A stopped process sees TERM only when it runs again.
-            await tree.wait_gone()
+            await tree.terminate()
             return TreeEnd(EndedBy.TERM)
     finally:
         # After a return above no process is left, and this costs one look at /proc.

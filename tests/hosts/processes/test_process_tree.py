@@ -231,3 +231,21 @@ async def test_ending_what_has_ended_does_nothing() -> None:
 def test_there_is_no_tree_without_a_process() -> None:
     with pytest.raises(ProcessLookupError):
         ProcessTree(2**22 + 1)
+
+
+async def test_what_is_started_between_the_look_and_the_signal_is_terminated_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]); {SLEEPER}"
+    with trio.fail_after(HANG_GUARD):
+        async with running(script, ready=2) as (process, tree):
+            look, looks = tree.members, 0
+
+            def members() -> list[ProcessEntry]:
+                nonlocal looks
+                looks += 1
+                return [entry for entry in look() if looks > 2 or entry.pid == process.pid]
+
+            monkeypatch.setattr(tree, "members", members)
+            assert await end_tree(tree, deadlines=Deadlines(term=HANG_GUARD)) == TreeEnd(EndedBy.TERM)
+            assert look() == []

@@ -153,7 +153,7 @@ def failure_lines(ended: RunEnded) -> list[str]:
     if ended.log is not None:
         lines.append(f"its log: {ended.log}")
     lines += [f"hint: {hint}" for hint in ended.hints]
-    if ended.run_id is not None:
+    if ended.run_id is not None and ended.outcome is not None:
         lines.append(f"the whole story: optio-agents show {ended.run_id}")
     lines += ended.trace.splitlines()
     return lines
