@@ -1,4 +1,4 @@
-"""`optio-agents run`: the arguments. What is done with them is in `running`, imported when it is needed."""
+"""`optio-agents run`: its arguments. What they start is imported on use (`local_run`, `ssh_run`, ...)."""
 
 from __future__ import annotations
 
