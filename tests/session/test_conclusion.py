@@ -174,7 +174,7 @@ def test_done_with_unsettled_things_is_no_success(with_cancel: bool) -> None:
         assert good(result).ending is Ending.CANCELLED
     else:
         error = failed(result)
-        assert "2 announced things" in str(error)
+        assert "2 announced" in str(error)
         assert "7 s" in str(error)
         assert error.outcome.ending is Ending.FAILED
 
