@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 
 PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
-EXTRAS = ("otel", "test")
+EXTRAS = ("otel", "web")
+"""What users install. The tools of the tests may be of any version."""
 
 for requirement in PROJECT["dependencies"] + [
     each for extra in EXTRAS for each in PROJECT["optional-dependencies"].get(extra, [])
