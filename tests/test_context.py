@@ -228,7 +228,7 @@ async def test_a_blob_is_copied_piece_by_piece(
 
 async def test_a_blob_reaches_the_host_as_an_iterator_with_its_digest(ctx: Ctx) -> None:
     class Host:
-        workdir = "/work"
+        workdir = "/task"
 
         async def put_file_to_host(self, source: Any, target: str, **options: Any) -> None:
             received.append((hasattr(source, "__aiter__"), target, options["expected_sha256"]))
@@ -240,7 +240,7 @@ async def test_a_blob_reaches_the_host_as_an_iterator_with_its_digest(ctx: Ctx) 
     await hook_ctx.copy_file(ObjectId(), "blob")
     await hook_ctx.copy_file(ObjectId(), "blob", skip_if_unchanged=True)
     digest = hashlib.sha256(b"of a blob").hexdigest()
-    assert received == [(True, "/work/blob", None), (True, "/work/blob", digest)]
+    assert received == [(True, "/task/blob", None), (True, "/task/blob", digest)]
 
 
 async def test_progress_names_the_file_once_per_step(hook_ctx: HookContext, ctx: Ctx) -> None:

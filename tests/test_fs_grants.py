@@ -15,7 +15,7 @@ def pairs(flags: list[str]) -> list[tuple[str, str]]:
 
 def grants(*extra: AllowedDir, home: str | None = "/home/me/") -> list[tuple[str, str]]:
     flags = build_grant_flags(
-        workdir="/work/", engine_cache_dir="/cache/agent", extra_allowed_dirs=extra, host_home=home
+        workdir="/task/", engine_cache_dir="/cache/agent", extra_allowed_dirs=extra, host_home=home
     )
     return pairs(flags)[len(BASELINE) :]
 
@@ -24,7 +24,7 @@ def test_the_baseline_the_workdir_the_program_and_the_extras_in_this_order() -> 
     flags = pairs(build_grant_flags(workdir="/w", engine_cache_dir="/c", extra_baseline=[("ro", "/opt")]))
     assert flags[: len(BASELINE)] == [(f"--{mode}", path) for mode, path in BASELINE]
     assert flags[len(BASELINE) :] == [("--ro", "/opt"), ("--rwx", "/w"), ("--rox", "/c")]
-    assert grants(AllowedDir("/data/", "ro"))[0] == ("--rwx", "/work")
+    assert grants(AllowedDir("/data/", "ro"))[0] == ("--rwx", "/task")
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_what_was_not_checked_before_is_checked_here(entry: Any) -> None:
 
 def test_what_the_agent_is_told() -> None:
     config = ClaustrumConfigMixin(delivery_type="n", extra_allowed_dirs=[AllowedDir("~/x", "ro")])
-    assert fs_isolation_dirs(config, "/work") == [("/work", "rwx"), ("~/x", "ro")]
-    assert fs_isolation_dirs(ClaustrumConfigMixin(fs_isolation=False), "/work") is None
+    assert fs_isolation_dirs(config, "/task") == [("/task", "rwx"), ("~/x", "ro")]
+    assert fs_isolation_dirs(ClaustrumConfigMixin(fs_isolation=False), "/task") is None

@@ -154,7 +154,7 @@ def test_a_file_that_is_too_large_is_refused(host: Any, monkeypatch: pytest.Monk
 
 def test_a_host_of_another_kind_is_asked() -> None:
     class Double:
-        workdir = "/work"
+        workdir = "/task"
 
         def __init__(self) -> None:
             self.put: list[Any] = []
@@ -164,7 +164,7 @@ def test_a_host_of_another_kind_is_asked() -> None:
 
     double = Double()
     assert upload(double) == "uploads/a.txt"
-    assert double.put == [(b"data", "/work/uploads/a.txt")]
+    assert double.put == [(b"data", "/task/uploads/a.txt")]
 
 
 def test_cancelled_at_any_step_the_file_is_whole_or_not_there(tmp_path: Path) -> None:

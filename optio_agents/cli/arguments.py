@@ -12,7 +12,7 @@ from optio_agents.cli.complain import complain
 from optio_agents.cli.exit_codes import UsageError
 
 
-class Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """`argparse`, with hints. Abbreviated options are refused: a script must not change its meaning later."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
-from optio_agents.cli.arguments import Parser, did_you_mean
+from optio_agents.cli.arguments import CommandParser, did_you_mean
 from optio_agents.cli.complain import complain, discard_stdout
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 
@@ -66,9 +66,9 @@ def load(name: str) -> Command:
     return cast(Command, importlib.import_module(COMMANDS[name]))
 
 
-def build_parser(names: Sequence[str]) -> Parser:
+def build_parser(names: Sequence[str]) -> CommandParser:
     """The parser for the commands `names`; only their modules are imported."""
-    parser = Parser(
+    parser = CommandParser(
         prog=PROGRAM,
         description="Run coding agents under the optio log protocol, talk to them, check what they wrote.",
         epilog=EPILOG,
@@ -76,7 +76,7 @@ def build_parser(names: Sequence[str]) -> Parser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     subparsers: Any = parser.add_subparsers(
-        dest="command_name", metavar="COMMAND", required=True, parser_class=Parser
+        dest="command_name", metavar="COMMAND", required=True, parser_class=CommandParser
     )
     for name in names:
         load(name).add_parser(subparsers)
@@ -97,11 +97,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-def build_command_parser(name: str) -> Parser:
+def build_command_parser(name: str) -> CommandParser:
     """The parser of one command alone."""
-    subparsers: Any = Parser(prog=PROGRAM).add_subparsers(parser_class=Parser)
+    subparsers: Any = CommandParser(prog=PROGRAM).add_subparsers(parser_class=CommandParser)
     load(name).add_parser(subparsers)
-    return cast(Parser, subparsers.choices[name])
+    return cast(CommandParser, subparsers.choices[name])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -129,7 +129,7 @@ class Core:
                 effects = turns.decide(permission, decision)
                 self._perform(effects, timers)
                 done.settle(bool(effects))
-            case commands.Answer(question, answer, done):
+            case commands.AnswerRequest(question, answer, done):
                 effects = turns.answer(question, answer)
                 self._perform(effects, timers)
                 done.settle(bool(effects))
@@ -139,7 +139,7 @@ class Core:
                 if self.turn_state.state is State.STARTING:
                     reason = f"the agent was not ready after {self.options.start_seconds:g} s"
                     self._perform(turns.fail(reason), timers)
-            case commands.Probe(done):
+            case commands.StateProbe(done):
                 done.settle(True)
             case commands.Close():
                 self._perform(turns.close(), timers)
@@ -166,9 +166,9 @@ class Core:
                 interrupt.receipt.settle(None)
             case commands.Interrupt(interrupt) | commands.GiveUp(_, interrupt):
                 interrupt.receipt.settle(None)
-            case commands.Withdraw(_, done) | commands.Probe(done):
+            case commands.Withdraw(_, done) | commands.StateProbe(done):
                 done.settle(False)
-            case commands.Decide(_, _, done) | commands.Answer(_, _, done):
+            case commands.Decide(_, _, done) | commands.AnswerRequest(_, _, done):
                 done.settle(False)
             case _:
                 pass

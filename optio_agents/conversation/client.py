@@ -236,7 +236,7 @@ class AgentConversation:
     async def settled(self) -> None:
         """Wait until everything that was told to the conversation so far has reached it (its queue shows it)."""
         done: Promise[bool] = Promise()
-        await self._intake.tell(commands.Probe(done))
+        await self._intake.tell(commands.StateProbe(done))
         await done.wait()
 
     @property
@@ -344,5 +344,5 @@ class AgentConversation:
 
 def _command(number: int, reply: Reply, done: Promise[bool]) -> commands.Command:
     if isinstance(reply, QuestionAnswer):
-        return commands.Answer(number, reply, done)
+        return commands.AnswerRequest(number, reply, done)
     return commands.Decide(number, reply, done)

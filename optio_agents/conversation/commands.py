@@ -57,7 +57,7 @@ class Decide(NamedTuple):
     """Whether this was the decision, or another one came before it."""
 
 
-class Answer(NamedTuple):
+class AnswerRequest(NamedTuple):
     """Answer a question."""
 
     question: int
@@ -66,7 +66,7 @@ class Answer(NamedTuple):
     """Whether this was the answer, or another one came before it."""
 
 
-class Probe(NamedTuple):
+class StateProbe(NamedTuple):
     """Everything before this has been handled."""
 
     done: Promise[bool]
@@ -106,8 +106,8 @@ Command = (
     | GiveUp
     | Interrupt
     | Decide
-    | Answer
-    | Probe
+    | AnswerRequest
+    | StateProbe
     | Close
     | Heard
     | Gone

@@ -2,7 +2,7 @@
 
 event_log   the events with their numbers, and how they are framed as server-sent events; sans-IO
 feed        fills the event log from a conversation, and carries out what a viewer asks
-bodies      the bodies of requests, checked
+request_validation  the bodies of requests, checked
 access      who may talk to the listener
 stream      the answer to `GET events`: a replay, then live
 app         the routes, as an ASGI application

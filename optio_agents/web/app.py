@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from optio_agents.conversation import PermissionDecision
 from optio_agents.web.access import Access, is_same_origin
-from optio_agents.web.bodies import BODY_LIMIT, BadRequest, read_object, read_string, read_text
 from optio_agents.web.downloads import Downloads
 from optio_agents.web.feed import ConversationFeed
+from optio_agents.web.request_validation import BODY_LIMIT, BadRequest, read_object, read_string, read_text
 from optio_agents.web.stream import EventStream
 
 BODY_SECONDS: Final = 20.0

@@ -13,7 +13,7 @@ import trio
 from starlette.responses import StreamingResponse
 
 from optio_agents.hosts.files.beneath import LeavesDirectory, open_file
-from optio_agents.web.bodies import BadRequest
+from optio_agents.web.request_validation import BadRequest
 
 DOWNLOAD_LIMIT: Final = 100 * 1024 * 1024
 """Bytes of one download."""

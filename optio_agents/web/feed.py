@@ -18,8 +18,8 @@ from optio_agents.conversation import (
     State,
 )
 from optio_agents.conversation.requests import ToolRequest
-from optio_agents.web.bodies import BadRequest
 from optio_agents.web.event_log import EventLog
+from optio_agents.web.request_validation import BadRequest
 
 ANSWERED = "x-optio-permission-answered"
 QUESTION_ANSWERED = "x-optio-question-answered"

@@ -38,7 +38,7 @@ class Conversation:
 class MemoryHost:
     """A host that is none of optio-host's."""
 
-    workdir = "/work"
+    workdir = "/task"
 
     def __init__(self, **files: bytes) -> None:
         self.files: dict[str, bytes] = {}
@@ -306,11 +306,11 @@ def test_what_cannot_be_read_is_no_list(content: bytes | None) -> None:
     async def scenario(tracker: TodoTracker, ctx: Ctx) -> None:
         host = MemoryHost()
         if content is not None:
-            host.files["/work/.optio-todo.json"] = content
+            host.files["/task/.optio-todo.json"] = content
         assert not await tracker.restore(host)
         assert ctx.progress == []
         await tracker.save(host)
-        assert host.files == {"/work/.optio-todo.json": b'{"items":[]}'}
+        assert host.files == {"/task/.optio-todo.json": b'{"items":[]}'}
 
     assert run(scenario).published == []
 

@@ -47,7 +47,7 @@ from optio_agents.conversation.codecs.json_lines import UNPARSEABLE, JsonLines
 SENDING = ("send", "steer", "stop_and_send")
 
 
-class UsageError(Exception):
+class BadCommandError(Exception):
     """A command that makes no sense. The program's fault; it gets an error, and the chat continues."""
 
 
@@ -168,9 +168,9 @@ class ProgramChat:
     async def _do(self, command: dict[str, Any]) -> None:
         try:
             if command.get("type") == UNPARSEABLE:
-                raise UsageError(f"not a JSON object: {command['reason']}")
+                raise BadCommandError(f"not a JSON object: {command['reason']}")
             await self._carry_out(command)
-        except (UsageError, ConversationError, ConversationClosed, TypeError, ValueError) as error:
+        except (BadCommandError, ConversationError, ConversationClosed, TypeError, ValueError) as error:
             self._say("refused", id=command.get("id"), why=str(error))
 
     async def _carry_out(self, command: dict[str, Any]) -> None:
@@ -190,7 +190,7 @@ class ProgramChat:
             self._left = True
             await self._conversation.close()
         else:
-            raise UsageError(f"no command among {sorted(map(str, command))}")
+            raise BadCommandError(f"no command among {sorted(map(str, command))}")
 
     async def _decide(self, command: dict[str, Any]) -> None:
         decision = PermissionDecision(
@@ -204,18 +204,18 @@ class ProgramChat:
         if not isinstance(request, PermissionRequest) or not await self._conversation.decide(
             request, decision
         ):
-            raise UsageError(f"there is no open permission request {command['decide']!r}")
+            raise BadCommandError(f"there is no open permission request {command['decide']!r}")
 
     async def _answer(self, command: dict[str, Any]) -> None:
         given = None if command.get("decline") is True else command.get("answers")
         if isinstance(given, dict):
             given = {key: tuple(each) if isinstance(each, list) else each for key, each in given.items()}
         elif given is not None or command.get("decline") is not True:
-            raise UsageError('an answer has "answers", an object, or "decline": true')
+            raise BadCommandError('an answer has "answers", an object, or "decline": true')
         answer = QuestionAnswer(given, command.get("reason"))
         request = self._request(command["answer"])
         if not isinstance(request, QuestionRequest) or not await self._conversation.answer(request, answer):
-            raise UsageError(f"there is no open question {command['answer']!r}")
+            raise BadCommandError(f"there is no open question {command['answer']!r}")
 
     def _request(self, number: object) -> PermissionRequest | QuestionRequest | None:
         return self._requests.get(number) if isinstance(number, int) else None

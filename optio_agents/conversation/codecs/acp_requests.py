@@ -27,7 +27,7 @@ CALLS_KEPT = 256
 CANCELLED = {"outcome": {"outcome": "cancelled"}}
 
 
-class Asked(NamedTuple):
+class AcpAsked(NamedTuple):
     """An open request: the options of a permission request, or the question."""
 
     options: list[dict[str, Any]]
@@ -38,7 +38,7 @@ class AcpRequests:
     """The open requests: what each offered, and the result that answers it."""
 
     def __init__(self) -> None:
-        self._open: dict[Key, Asked] = {}
+        self._open: dict[Key, AcpAsked] = {}
         self._calls: dict[str, dict[str, Any]] = {}  # what is known of this turn's last tool calls, by id
 
     def forget_calls(self) -> None:
@@ -58,12 +58,12 @@ class AcpRequests:
         """What a request asks; `None` if it is nothing for a user."""
         if method == ELICITATION:
             question = elicitation(params, params.get("requestedSchema"), record, turn, None)
-            self._open.setdefault(key, Asked([], question))
+            self._open.setdefault(key, AcpAsked([], question))
             return QuestionAsked(key, question)
         if method != PERMISSION:
             return None
         options = dicts_of(params.get("options"))
-        self._open.setdefault(key, Asked(options, None))
+        self._open.setdefault(key, AcpAsked(options, None))
         call = params.get("toolCall")
         call = call if isinstance(call, dict) else {}
         known = {**self._calls.get(str(call.get("toolCallId")), {}), **{k: v for k, v in call.items() if v}}

@@ -34,7 +34,7 @@ WITHDRAWN = "The request was withdrawn: nobody will answer it any more."
 PLAN_REJECTED = "The user does not approve the plan."
 
 
-class Asked(NamedTuple):
+class ClaudeAsked(NamedTuple):
     """An open request."""
 
     input: dict[str, Any]
@@ -46,7 +46,7 @@ class ClaudeRequests:
     """The open requests: what each asked for, and the control response that answers it."""
 
     def __init__(self) -> None:
-        self._open: dict[Key, Asked] = {}
+        self._open: dict[Key, ClaudeAsked] = {}
         self._plans: dict[str, str] = {}  # of the last calls of ExitPlanMode, by the id of the tool call
 
     def note_tool_use(self, block: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ class ClaudeRequests:
             question = QuestionRequest("plan", plan, plan_question(), record, turn, asker)
         suggestions = _suggestions(request)
         # A repeated key is the same request: what was decided about is what came first.
-        self._open.setdefault(key, Asked(given, suggestions, question))
+        self._open.setdefault(key, ClaudeAsked(given, suggestions, question))
         if question is not None:
             return QuestionAsked(key, question)
         return PermissionAsked(

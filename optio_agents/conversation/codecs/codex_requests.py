@@ -25,7 +25,7 @@ APPROVALS = {COMMAND: "commandExecution", FILE_CHANGE: "fileChange", PERMISSIONS
 ACTIONS = {"allow": "accept", "deny": "decline"}
 
 
-class Asked(NamedTuple):
+class CodexAsked(NamedTuple):
     """An open request."""
 
     method: str
@@ -37,7 +37,7 @@ class CodexRequests:
     """The open requests: what each asked for, and the result that answers it."""
 
     def __init__(self) -> None:
-        self._open: dict[Key, Asked] = {}
+        self._open: dict[Key, CodexAsked] = {}
 
     def open(
         self,
@@ -50,7 +50,7 @@ class CodexRequests:
     ) -> PermissionAsked | QuestionAsked | None:
         """What a request asks; `None` if it is nothing for a user."""
         if method in APPROVALS:
-            self._open.setdefault(key, Asked(method, params, None))
+            self._open.setdefault(key, CodexAsked(method, params, None))
             scopes, covers = _scopes(method, params)
             return PermissionAsked(key, turn, APPROVALS[method], params, record, asker, scopes, covers)
         if method == USER_INPUT:
@@ -59,7 +59,7 @@ class CodexRequests:
         elif method != ELICITATION:
             return None
         elif (meta := _meta(params)).get("codex_approval_kind") == "mcp_tool_call":
-            self._open.setdefault(key, Asked(method, params, None))
+            self._open.setdefault(key, CodexAsked(method, params, None))
             tool = f"mcp__{text_of(params.get('serverName'))}__{text_of(meta.get('tool_name'))}"
             given = meta.get("tool_params")
             shown = given if isinstance(given, dict) else {"message": text_of(params.get("message"))}
@@ -68,7 +68,7 @@ class CodexRequests:
             server = text_of(params.get("serverName"))
             by = asker or (f"MCP server {server}" if server else None)
             question = elicitation(params, params.get("requestedSchema"), record, turn, by)
-        self._open.setdefault(key, Asked(method, params, question))
+        self._open.setdefault(key, CodexAsked(method, params, question))
         return QuestionAsked(key, question)
 
     def withdraw(self, key: object) -> bool:

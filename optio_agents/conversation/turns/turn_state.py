@@ -112,7 +112,7 @@ class RunningTurn:
         return [Receipted(interrupt, receipt) for interrupt in self.interrupts]
 
 
-class Steering:
+class SteeredSends:
     """What was steered, while it is not known in which turn it ends up, and the interrupts that it keeps waiting.
 
     A message that is written into a running turn may come too late for it. The turn ends, and until the backend says
@@ -175,7 +175,7 @@ class TurnState:
         self.last: TurnResult | None = None
         self.queue: deque[Queued] = deque()
         """The next one first."""
-        self.steering = Steering()
+        self.steering = SteeredSends()
         self.requests = PendingRequests(codec)
         self.background: tuple[BackgroundTask, ...] = ()
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import asyncssh
 
-from optio_agents.hosts.ssh.command import CommandSession, Output, RemoteCommand
+from optio_agents.hosts.ssh.command import CommandOutput, CommandSession, RemoteCommand
 from optio_agents.hosts.ssh.connecting import HostKeyRefused, LoginRefused
 from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
-from optio_agents.hosts.ssh.framing import Ending, Framed, to_the_end
+from optio_agents.hosts.ssh.framing import Framed, FrameEnding, to_the_end
 
 CONNECTIONS = 8
 """How many connections to one host there may be."""
@@ -294,13 +294,13 @@ class Channels:
         self._released.set()
 
 
-async def _read_to_the_end(stream: Output, nonce: bytes, limit: int) -> tuple[int | None, bytes]:
+async def _read_to_the_end(stream: CommandOutput, nonce: bytes, limit: int) -> tuple[int | None, bytes]:
     """A command's exit status, if the mark of its end came, and what it printed.
 
     Raises:
         HostFailed: it printed more than `limit` bytes.
     """
-    ending, output = Ending(nonce), bytearray()
+    ending, output = FrameEnding(nonce), bytearray()
     while ending.number is None and (data := await stream.read()):
         output += ending.feed(data)
         if len(output) > limit:

@@ -146,8 +146,8 @@ class RemoteCommand:
     def __init__(self, session: CommandSession) -> None:
         self._session = session
         self.nonce = session.nonce
-        self.stdout = Output(self._read)
-        self.stderr = Output(self._read_errors)
+        self.stdout = CommandOutput(self._read)
+        self.stderr = CommandOutput(self._read_errors)
         self.stdin = self
 
     async def begin(self, program: bytes) -> None:
@@ -259,7 +259,7 @@ class RemoteCommand:
         await self._session.closed.wait()
 
 
-class Output:
+class CommandOutput:
     """A stream of bytes."""
 
     def __init__(self, read: Callable[[int], Any]) -> None:

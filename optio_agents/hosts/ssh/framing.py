@@ -92,7 +92,7 @@ def excerpt(data: bytes) -> str:
     return words if len(words) <= _EXCERPT else words[: _EXCERPT - 1] + "…"
 
 
-class Ending:
+class FrameEnding:
     """Finds the end of a command in a stream: the nonce once more, with a number after it.
 
     Attributes:

@@ -20,7 +20,7 @@ from importlib.resources import files
 
 from optio_agents.hosts import shell
 from optio_agents.hosts.ssh.channels import REPEATS, Channels
-from optio_agents.hosts.ssh.command import Output, RemoteCommand
+from optio_agents.hosts.ssh.command import CommandOutput, RemoteCommand
 from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
 from optio_agents.hosts.ssh.framing import excerpt
 from optio_agents.hosts.ssh.settings import ORPHAN_GRACE
@@ -113,7 +113,7 @@ class GuardedProcess:
         self._nonce = secrets.token_hex(16)
         self._directory = f"{taskdir}/guard-{self._nonce[:8]}"
         self.stdin = self
-        self.stdout = Output(self._read)
+        self.stdout = CommandOutput(self._read)
         self._output = bytearray()
         self._segment, self._offset = 1, 0
         """Where reading goes on: a file of the guard's, and a byte of it."""

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from optio_agents.hosts.ssh.framing import Ending, Framed, Opening, excerpt, to_the_end
+from optio_agents.hosts.ssh.framing import Framed, FrameEnding, Opening, excerpt, to_the_end
 
 
 def halves(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -45,13 +45,13 @@ def test_the_end_of_a_command_is_found_wherever_the_stream_is_cut() -> None:
     nonce = b"0123456789abcdef" * 2
     output = b"a\n" + nonce + b" x\n\n" + nonce
     for first, second in halves(output + b"\n" + nonce + b" 17\nfrom a child in the background"):
-        ending = Ending(nonce)
+        ending = FrameEnding(nonce)
         assert ending.feed(first) + ending.feed(second) == output
         assert ending.number == 17
 
 
 def test_a_stream_without_an_end_is_given_out_whole() -> None:
-    ending = Ending(b"n" * 32)
+    ending = FrameEnding(b"n" * 32)
     assert ending.feed(b"abc") + ending.rest() == b"abc"
     assert ending.number is None
 
@@ -96,7 +96,7 @@ def test_a_command_has_an_empty_input_and_its_status(command: str, status: int) 
         ["sh", "-c", framed.command_line], input=framed.program, capture_output=True, timeout=60
     )
     for stream in (done.stdout, done.stderr):
-        opening, ending = Opening(framed.nonce), Ending(framed.nonce)
+        opening, ending = Opening(framed.nonce), FrameEnding(framed.nonce)
         ending.feed(opening.feed(stream))
         assert ending.number == status
 
