@@ -178,11 +178,11 @@ def tasks() -> list[str]:
 
 @contextmanager
 def same_descriptors() -> Iterator[None]:
-    """Assert that as many descriptors are open after the block as before it."""
+    """Assert that no more descriptors are open after the block than before it; the collector may close others."""
     before = len(os.listdir("/proc/self/fd"))
     yield
     after = len(os.listdir("/proc/self/fd"))
-    assert after == before, f"{after - before} descriptors are left open"
+    assert after <= before, f"{after - before} descriptors are left open"
 
 
 @contextmanager
