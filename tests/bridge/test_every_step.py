@@ -75,7 +75,9 @@ def test_one_outcome_and_nothing_left(times: int, burst: float, monkeypatch: pyt
         assert not run.left
         assert not trio.lowlevel.in_trio_run()
         assert set(open_descriptors()) <= descriptors
-        assert set(threading.enumerate()) <= threads
+        # Trio keeps its idle worker threads for ten seconds, for the next call.
+        left = {each for each in threading.enumerate() if not each.name.startswith("Trio")}
+        assert left <= threads
 
     assert cancel_at_every_step(scenario.program, check, times=times) > 10
 
