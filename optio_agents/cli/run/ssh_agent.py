@@ -7,7 +7,6 @@ guard (`hosts.ssh.guarded`), so that it outlives a connection that is lost.
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ import asyncssh
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.agent_input import AgentNotListening
 from optio_agents.cli.run.local_agent import FAREWELL, Patience
+from optio_agents.hosts.files.beneath import write_all
 from optio_agents.task.agent import ENDING, AgentProcess
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class RemoteAgent:
                 return
             try:
                 # In a thread: the user may have named a pipe that nobody reads.
-                await asyncio.to_thread(_write_all, self._output, data)
+                await asyncio.to_thread(write_all, self._output, data)
             except OSError as error:
                 message = f"cannot keep the output: {error.strerror}"
                 raise CommandFailure(ExitCode.IO_ERROR, message) from error
@@ -200,9 +200,3 @@ async def bounded(
         hurry.cancel()
         task.cancel()
         await asyncio.wait((task, hurry))
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
