@@ -216,7 +216,7 @@ class Cell(ABC, Generic[M]):
         self.task = None
         self._move(Step.REST, exit)
         self.mailbox.put_down()
-        self._bury(letters)
+        self._to_dead_letters(letters)
 
     @enable_ki_protection
     def restart(self) -> None:
@@ -261,7 +261,7 @@ class Cell(ABC, Generic[M]):
         on_end, self.on_end = self.on_end, None
         if on_end is not None:
             on_end(exit)
-        self._bury(letters)
+        self._to_dead_letters(letters)
         self.spec = self.context = None
         self.mailbox.owner = None
         self._ref = weakref.ref(self._ref)
@@ -288,7 +288,7 @@ class Cell(ABC, Generic[M]):
     def dropped(self, message: M, why: str) -> None:
         """The mailbox dropped a message."""
         self.asks.fail_those_in([message], lambda: MessageDropped(self.name, why))
-        self._bury(self._letters([message], why))
+        self._to_dead_letters(self._letters([message], why))
 
     def absorbs(self, message: M) -> bool:
         """Whether a message that came after the end of the intake is a dead letter, and no error of its sender.
@@ -299,7 +299,7 @@ class Cell(ABC, Generic[M]):
         sender = current.get()
         if sender is None or not sender.is_leaving or not self.is_leaving:
             return False
-        self._bury(
+        self._to_dead_letters(
             self._letters([message], "it was sent after the actor stopped, while its supervisor was left")
         )
         return True
@@ -307,7 +307,7 @@ class Cell(ABC, Generic[M]):
     def _letters(self, messages: list[M], why: str) -> list[DeadLetter]:
         return [DeadLetter(message, self.name, why) for message in messages]
 
-    def _bury(self, letters: list[DeadLetter]) -> None:
+    def _to_dead_letters(self, letters: list[DeadLetter]) -> None:
         self.dead_letters += len(letters)
         if self._on_dead_letter is not None:
             for letter in letters:

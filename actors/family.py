@@ -167,7 +167,7 @@ class Family:
                 child.slow_down()
         for child in children:
             if self._keeps(child):
-                self._begin_rest(child, f"supervisor {self.name!r} is run again")
+                self._begin_pause(child, f"supervisor {self.name!r} is run again")
             else:
                 child.stop(f"supervisor {self.name!r} is being left", drain=drain)
             if self._in_order:
@@ -182,32 +182,32 @@ class Family:
         while not child.at(State.ENDED) and not (self._keeps(child) and child.at(State.RESTING)):
             await child.changed()
 
-    def _begin_rest(self, child: Cell[Any], why: str) -> None:
+    def _begin_pause(self, child: Cell[Any], why: str) -> None:
         if child.at(State.STARTING, State.RUNNING):
             child.pause(why)
         child.nudge()
 
-    async def _lay_to_rest(self, child: Cell[Any], why: str) -> None:
-        self._begin_rest(child, why)
+    async def _pause_and_wait(self, child: Cell[Any], why: str) -> None:
+        self._begin_pause(child, why)
         while not child.at(State.RESTING, State.ENDED):
             await child.changed()
 
     async def _run_again(self) -> None:
-        """Run the children that the last run of this supervisor laid to rest, in start order."""
+        """Run the children that the last run of this supervisor paused, in start order."""
         assert self._nursery is not None
         children = list(self.children.values())
         for child in children:
             if isinstance(child, TaskCell):
                 self._nursery.start_soon(self._live, child, True, name=f"actor {child.name}")
             else:
-                self._nursery.start_soon(self._revive, child, FOREVER, name=f"actor {child.name}")
+                self._nursery.start_soon(self._restart_inline, child, FOREVER, name=f"actor {child.name}")
         for child in children:
             if child.at(State.RESTING):
                 child.restart()
                 await self._ready(child)
 
     async def _ready(self, child: Cell[Any]) -> None:
-        """Wait until a restarted child is ready, within its start deadline; one that never was may never be."""
+        """Wait until a restarted child is ready, within its start deadline. Do not wait for one that never was."""
         while child.at(State.STARTING) and child.started:
             await child.changed()
 
@@ -221,19 +221,18 @@ class Family:
 
     @enable_ki_protection
     async def _live(self, cell: TaskCell[Any], rests: bool = False) -> None:
-        """Run one child until it is not to be run again. The one task that a child has.
+        """Run one child until it must not run again. A child has this one task.
 
-        One that `rests` from the start waits for `_run_again`, unless it was stopped meanwhile.
+        A child that `rests` from the start waits for `_run_again`, unless it was stopped meanwhile.
         """
         delay = FOREVER
         try:
             while True:
                 if rests:
-                    if (
-                        cell.context is not None
-                    ):  # what the last run set is gone from the next step of this task
+                    if cell.context is not None:
+                        # Discard what the last run set, from the next step of this task on.
                         trio.lowlevel.current_task().context = cell.context.copy()
-                    if not await self._rise(cell, delay):
+                    if not await self._resume(cell, delay):
                         return
                 exit = await cell.run()
                 verdict = self._judge(cell, exit)
@@ -257,13 +256,13 @@ class Family:
             cell.end(exit)
             self.children.pop(cell.name, None)
         else:
-            self._nursery.start_soon(self._revive, cell, verdict, name=f"actor {cell.name}")
+            self._nursery.start_soon(self._restart_inline, cell, verdict, name=f"actor {cell.name}")
 
     @enable_ki_protection
-    async def _revive(self, cell: InlineCell[Any], delay: float) -> None:
+    async def _restart_inline(self, cell: InlineCell[Any], delay: float) -> None:
         """Let a child without a task rest, and begin its next run."""
         try:
-            if await self._rise(cell, delay) and (exit := cell.begin()) is not None:
+            if await self._resume(cell, delay) and (exit := cell.begin()) is not None:
                 self.run_is_over(cell, exit)
         except BaseException as failure:
             cell.end(Exit(cell.name, ExitKind.CANCELLED, f"the block around it was left by {failure!r}"))
@@ -279,11 +278,11 @@ class Family:
                 child.end(Exit(child.name, ExitKind.CANCELLED, "the block around it was cancelled"))
                 del self.children[child.name]
 
-    async def _rise(self, cell: Cell[Any], delay: float) -> bool:
+    async def _resume(self, cell: Cell[Any], delay: float) -> bool:
         """Let a child rest for `delay` seconds, or until a round or a command ends its rest.
 
         Returns:
-            Whether it is to be run. If not, it has ended now, or it rests on because this supervisor is left.
+            Whether to run it. If not, it has ended now, or it continues to rest because this supervisor ends.
         """
         if not delay:
             # A turn for a stop or a cancel, without what a deadline costs.
@@ -379,7 +378,7 @@ class Family:
             while resting := self._at_rest():
                 affected = self.strategy.affected(list(self.children.values()), resting[0])
                 for cell in reversed(affected):
-                    await self._lay_to_rest(cell, f"restarted because {resting[0].name!r} failed")
+                    await self._pause_and_wait(cell, f"restarted because {resting[0].name!r} failed")
                 delay, self._delay = self._delay, 0.0
                 await trio.sleep(delay)
                 for cell in affected:

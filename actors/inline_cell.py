@@ -65,7 +65,7 @@ class InlineCell(Cell[M]):
         except Exception as failure:  # noqa: BLE001 - it is the supervisor's to judge
             return self._over(Exit(self.name, ExitKind.FAILED, None, failure))
         except BaseException as failure:
-            self._tear(failure)
+            self._abort(failure)
             raise
         self.mailbox.fresh = False
         self.ready()
@@ -99,7 +99,7 @@ class InlineCell(Cell[M]):
             except Exception as failure:  # noqa: BLE001 - it is the supervisor's to judge
                 return self._over(Exit(self.name, ExitKind.FAILED, self._stop_reason, failure))
             except BaseException as failure:
-                self._tear(failure)
+                self._abort(failure)
                 raise
         if box.ending or not box.open:
             return self._over(Exit(self.name, ExitKind.STOPPED, self._stop_reason))
@@ -137,12 +137,12 @@ class InlineCell(Cell[M]):
         """The handler raised on the quick path."""
         self.mailbox.in_hand = message
         if not isinstance(failure, Exception):
-            self._tear(failure)
+            self._abort(failure)
             raise failure
         exit = Exit(self.name, ExitKind.FAILED, self._stop_reason, failure)
         self._engine.run_is_over(self, self._over(exit))
 
-    def _tear(self, failure: BaseException) -> None:
+    def _abort(self, failure: BaseException) -> None:
         self.end(Exit(self.name, ExitKind.FAILED, self._cancel_reason, failure))
 
     def check_result(self, result: object) -> None:

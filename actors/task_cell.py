@@ -214,7 +214,9 @@ class TaskCell(Cell[M]):
         self.mailbox.put_down()
         self.mailbox.cancelling = False
         self._interrupt_reason = None
-        self._bury(self._letters(messages, f"its handler was interrupted: {reason or 'no reason given'}"))
+        self._to_dead_letters(
+            self._letters(messages, f"its handler was interrupted: {reason or 'no reason given'}")
+        )
 
     def unanswerable(self, error: BaseException) -> Exception:
         """As `Cell.unanswerable`; an interrupt has a reason of its own."""

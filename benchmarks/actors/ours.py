@@ -16,7 +16,7 @@ from benchmarks.actors.rows import CAPACITY, RING, SENDERS, TIMERS, Measure
 
 
 @dataclass(slots=True)
-class Question:
+class EchoRequest:
     number: int
     reply: actors.Reply[int]
 
@@ -26,7 +26,7 @@ async def count(me: actors.Me[Any]) -> None:
         pass
 
 
-async def echo(me: actors.Me[Question]) -> None:
+async def echo(me: actors.Me[EchoRequest]) -> None:
     async for question in me:
         if question.number < 0:
             raise ValueError
@@ -49,7 +49,7 @@ async def _ask(n: int) -> Lap:
         ref = await supervisor.start(actors.actor(echo))
         watch = Stopwatch()
         for number in range(n):
-            await ref.ask(partial(Question, number), timeout=5.0)
+            await ref.ask(partial(EchoRequest, number), timeout=5.0)
         return watch.lap()
 
 
@@ -105,8 +105,8 @@ async def _restart(n: int) -> Lap:
         ref = await supervisor.start(actors.actor(echo), restart=actors.PERMANENT)
         watch = Stopwatch()
         for number in range(n):
-            ref.try_tell(Question(-1, actors.Reply()))
-            await ref.ask(partial(Question, number), timeout=5.0)
+            ref.try_tell(EchoRequest(-1, actors.Reply()))
+            await ref.ask(partial(EchoRequest, number), timeout=5.0)
         return watch.lap()
 
 

@@ -11,7 +11,7 @@ from benchmarks.actors.clock import Lap, Stopwatch
 from benchmarks.actors.rows import RING, SENDERS, Measure
 
 
-class Counter(pykka.ThreadingActor):  # type: ignore[misc]
+class PykkaCounter(pykka.ThreadingActor):  # type: ignore[misc]
     """Counts what it is told, and says so when asked."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Counter(pykka.ThreadingActor):  # type: ignore[misc]
 
 
 def _tell(n: int) -> Lap:
-    ref = Counter.start()
+    ref = PykkaCounter.start()
     watch = Stopwatch()
     for number in range(n):
         ref.tell(number)
@@ -37,7 +37,7 @@ def _tell(n: int) -> Lap:
 
 
 def _ask(n: int) -> Lap:
-    ref = Counter.start()
+    ref = PykkaCounter.start()
     watch = Stopwatch()
     for number in range(n):
         ref.ask(number, timeout=5.0)
@@ -47,7 +47,7 @@ def _ask(n: int) -> Lap:
 
 
 def _fan_in(n: int) -> Lap:
-    ref = Counter.start()
+    ref = PykkaCounter.start()
 
     def send() -> None:
         for number in range(n // SENDERS):
@@ -65,7 +65,7 @@ def _fan_in(n: int) -> Lap:
     return lap
 
 
-class Member(pykka.ThreadingActor):  # type: ignore[misc]
+class PykkaMember(pykka.ThreadingActor):  # type: ignore[misc]
     """Passes on what it gets."""
 
     def __init__(self, done: threading.Event) -> None:
@@ -84,7 +84,7 @@ class Member(pykka.ThreadingActor):  # type: ignore[misc]
 
 def _ring(n: int) -> Lap:
     done = threading.Event()
-    refs = [Member.start(done) for _ in range(RING)]
+    refs = [PykkaMember.start(done) for _ in range(RING)]
     for place, ref in enumerate(refs):
         ref.ask(refs[(place + 1) % RING])
     watch = Stopwatch()
@@ -99,13 +99,13 @@ def _ring(n: int) -> Lap:
 def _spawn(n: int) -> Lap:
     watch = Stopwatch()
     for _ in range(n):
-        Counter.start().stop()
+        PykkaCounter.start().stop()
     return watch.lap()
 
 
 def populate(n: int, then: Any) -> None:
     """Have `n` idle actors while `then` runs."""
-    refs = [Counter.start() for _ in range(n)]
+    refs = [PykkaCounter.start() for _ in range(n)]
     then()
     for ref in refs:
         ref.stop()

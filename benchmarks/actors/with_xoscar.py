@@ -15,7 +15,7 @@ from benchmarks.actors.rows import RING, SENDERS, Measure
 PORTS = numbers(20_000)
 
 
-class Counter(xoscar.Actor):  # type: ignore[misc]
+class XoscarCounter(xoscar.Actor):  # type: ignore[misc]
     """Counts what it is told, and says so when asked."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Counter(xoscar.Actor):  # type: ignore[misc]
         return self.done
 
 
-class Member(xoscar.Actor):  # type: ignore[misc]
+class XoscarMember(xoscar.Actor):  # type: ignore[misc]
     """Passes on what it gets."""
 
     async def link(self, following: Any) -> asyncio.Event:
@@ -52,7 +52,7 @@ class Member(xoscar.Actor):  # type: ignore[misc]
 
 
 async def _tell(n: int, address: str) -> Lap:
-    ref = await xoscar.create_actor(Counter, address=address)
+    ref = await xoscar.create_actor(XoscarCounter, address=address)
     done = await ref.until(n)
     watch = Stopwatch()
     for number in range(n):
@@ -62,7 +62,7 @@ async def _tell(n: int, address: str) -> Lap:
 
 
 async def _ask(n: int, address: str) -> Lap:
-    ref = await xoscar.create_actor(Counter, address=address)
+    ref = await xoscar.create_actor(XoscarCounter, address=address)
     watch = Stopwatch()
     for number in range(n):
         async with asyncio.timeout(5.0):
@@ -71,7 +71,7 @@ async def _ask(n: int, address: str) -> Lap:
 
 
 async def _fan_in(n: int, address: str) -> Lap:
-    ref = await xoscar.create_actor(Counter, address=address)
+    ref = await xoscar.create_actor(XoscarCounter, address=address)
     done = await ref.until(n)
 
     async def send() -> None:
@@ -85,7 +85,9 @@ async def _fan_in(n: int, address: str) -> Lap:
 
 
 async def _ring(n: int, address: str) -> Lap:
-    refs = [await xoscar.create_actor(Member, address=address, uid=f"m{place}") for place in range(RING)]
+    refs = [
+        await xoscar.create_actor(XoscarMember, address=address, uid=f"m{place}") for place in range(RING)
+    ]
     events = [await ref.link(refs[(place + 1) % RING]) for place, ref in enumerate(refs)]
     watch = Stopwatch()
     await refs[0].hop.tell(n)
@@ -96,7 +98,9 @@ async def _ring(n: int, address: str) -> Lap:
 async def _spawn(n: int, address: str) -> Lap:
     watch = Stopwatch()
     for number in range(n):
-        await xoscar.destroy_actor(await xoscar.create_actor(Counter, address=address, uid=f"s{number}"))
+        await xoscar.destroy_actor(
+            await xoscar.create_actor(XoscarCounter, address=address, uid=f"s{number}")
+        )
     return watch.lap()
 
 
@@ -105,7 +109,7 @@ async def populate(n: int, then: Callable[[], Awaitable[None]]) -> None:
 
     async def run(number: int, address: str) -> Lap:
         for index in range(number):
-            await xoscar.create_actor(Counter, address=address, uid=f"i{index}")
+            await xoscar.create_actor(XoscarCounter, address=address, uid=f"i{index}")
         await then()
         return Lap(0.0, None)
 

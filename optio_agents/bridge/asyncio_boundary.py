@@ -28,7 +28,7 @@ from optio_agents.bridge.suspended_at import place
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_left_behind: set[_BoundaryCall[Any]] = set()
+_left_behind: set[_AsyncioCall[Any]] = set()
 """Calls whose tasks ignored their cancellation: the loop holds tasks by weak references only."""
 
 
@@ -53,25 +53,25 @@ class AsyncioBoundary(CallsInTurn):
         self.on_late_failure: Callable[[str, BaseException], object] = warn_late_failure
         self.enter = enter
         self._loop = loop
-        self._calls: set[_BoundaryCall[Any]] = set()
+        self._calls: set[_AsyncioCall[Any]] = set()
         self._raised_by_loop: list[BaseException] = []
 
     async def call(
         self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
     ) -> T:
         """See `Boundary.call`."""
-        return await _BoundaryCall(self, label, lambda _: function(*args)).cross(grace)
+        return await _AsyncioCall(self, label, lambda _: function(*args)).cross(grace)
 
     async def _cross(
-        self, start: Callable[[_BoundaryCall[None]], Awaitable[None]], label: str, grace: float
+        self, start: Callable[[_AsyncioCall[None]], Awaitable[None]], label: str, grace: float
     ) -> None:
-        await _BoundaryCall(self, label, start).cross(grace)
+        await _AsyncioCall(self, label, start).cross(grace)
 
     async def _refuse(self, index: int) -> None:
         if index:
             raise asyncio.CancelledError
 
-    def _was_asked_for(self, call: _BoundaryCall[None]) -> bool:
+    def _was_asked_for(self, call: _AsyncioCall[None]) -> bool:
         if call.is_cancelled or self._loop.is_closed():
             return True
         _forget_cancellation()
@@ -100,7 +100,7 @@ class AsyncioBoundary(CallsInTurn):
             await trio.lowlevel.checkpoint()
         else:
             # Not user code: it has nothing to clean up, so a cancelled wait need not see its end.
-            await _BoundaryCall(self, "the wait for the cancellation flag", lambda _: flag.wait()).cross(
+            await _AsyncioCall(self, "the wait for the cancellation flag", lambda _: flag.wait()).cross(
                 grace=None
             )
 
@@ -124,7 +124,7 @@ class AsyncioBoundary(CallsInTurn):
         for call in self._calls:
             call.leave_to_parent()
 
-    def start(self, coroutine: Coroutine[Any, Any, None], label: str, call: _BoundaryCall[Any]) -> None:
+    def start(self, coroutine: Coroutine[Any, Any, None], label: str, call: _AsyncioCall[Any]) -> None:
         """Make the task of a call. It never takes its first step inside this call."""
         if self._loop.is_closed():
             coroutine.close()
@@ -137,7 +137,7 @@ class AsyncioBoundary(CallsInTurn):
             self._loop.call_soon(self._start_by_factory, coroutine, label, call)
 
     def _start_by_factory(
-        self, coroutine: Coroutine[Any, Any, None], label: str, call: _BoundaryCall[Any]
+        self, coroutine: Coroutine[Any, Any, None], label: str, call: _AsyncioCall[Any]
     ) -> None:
         try:
             task = self._loop.create_task(coroutine, name=label)
@@ -150,7 +150,7 @@ class AsyncioBoundary(CallsInTurn):
         else:
             call.has_task(task)
 
-    def ended(self, call: _BoundaryCall[Any]) -> None:
+    def ended(self, call: _AsyncioCall[Any]) -> None:
         """Forget about a call."""
         self._calls.discard(call)
 
@@ -159,7 +159,7 @@ class AsyncioBoundary(CallsInTurn):
         self._raised_by_loop.append(failure)
 
 
-class _BoundaryCall(Generic[T]):
+class _AsyncioCall(Generic[T]):
     """One call into asyncio: a Trio task that waits, an asyncio task that runs.
 
     running ──the task ends──────────────────────────→ settled
@@ -168,7 +168,7 @@ class _BoundaryCall(Generic[T]):
     """
 
     def __init__(
-        self, boundary: AsyncioBoundary, label: str, start: Callable[[_BoundaryCall[T]], Awaitable[T]]
+        self, boundary: AsyncioBoundary, label: str, start: Callable[[_AsyncioCall[T]], Awaitable[T]]
     ) -> None:
         self._boundary = boundary
         self._label = label

@@ -57,7 +57,7 @@ class PublicDriver:
         """
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         try:
-            self._reader = LoopReader(self._loop, self._bell, self._rung, self._loop_was_closed)
+            self._reader = LoopReader(self._loop, self._bell, self._bell_rang, self._loop_was_closed)
             trio.lowlevel.start_guest_run(
                 main,
                 run_sync_soon_threadsafe=self._soon_from_any_thread,
@@ -110,7 +110,7 @@ class PublicDriver:
         self._steps.put(step)
         os.eventfd_write(self._bell, 1)
 
-    def _rung(self) -> None:
+    def _bell_rang(self) -> None:
         with suppress(BlockingIOError):
             os.eventfd_read(self._bell)
         self._make_step()
@@ -126,11 +126,11 @@ class PublicDriver:
         try:
             step()
         except BaseException:
-            self._make_again(step)
+            self._retry(step)
             raise
 
-    def _make_again(self, step: Callable[[], object]) -> None:
-        """A signal handler of the program has raised in a step, before Trio asked for the next one."""
+    def _retry(self, step: Callable[[], object]) -> None:
+        """Repeat a step in which a signal handler of the program raised before Trio asked for the next one."""
         if not self.is_over and self._steps.empty():
             self._soon(step)
 

@@ -41,17 +41,17 @@ class TrioBoundary(CallsInTurn):
         self, function: Callable[..., Awaitable[T]], *args: Any, label: str, grace: float = DEFAULT_GRACE
     ) -> T:
         """See `Boundary.call`."""
-        return await _BoundaryCall(self, label, lambda _: function(*args)).cross(grace)
+        return await _TrioCall(self, label, lambda _: function(*args)).cross(grace)
 
     async def _cross(
-        self, start: Callable[[_BoundaryCall[None]], Awaitable[None]], label: str, grace: float
+        self, start: Callable[[_TrioCall[None]], Awaitable[None]], label: str, grace: float
     ) -> None:
-        await _BoundaryCall(self, label, start).cross(grace)
+        await _TrioCall(self, label, start).cross(grace)
 
     async def _refuse(self, index: int) -> None:
         await trio.lowlevel.checkpoint()
 
-    def _was_asked_for(self, call: _BoundaryCall[None]) -> bool:
+    def _was_asked_for(self, call: _TrioCall[None]) -> bool:
         return call.scope.cancel_called or _is_cancelled()
 
     def _enter(self) -> None:
@@ -66,11 +66,11 @@ class TrioBoundary(CallsInTurn):
         await flag.wait()
 
 
-class _BoundaryCall(Generic[T]):
+class _TrioCall(Generic[T]):
     """One call into user code: its task, its cancel scope, its outcome."""
 
     def __init__(
-        self, boundary: TrioBoundary, label: str, start: Callable[[_BoundaryCall[T]], Awaitable[T]]
+        self, boundary: TrioBoundary, label: str, start: Callable[[_TrioCall[T]], Awaitable[T]]
     ) -> None:
         self.scope = trio.CancelScope()
         self._boundary = boundary
@@ -125,7 +125,7 @@ class _BoundaryCall(Generic[T]):
 
 
 @trio.lowlevel.disable_ki_protection
-async def _unprotected(start: Callable[[_BoundaryCall[T]], Awaitable[T]], call: _BoundaryCall[T]) -> T:
+async def _unprotected(start: Callable[[_TrioCall[T]], Awaitable[T]], call: _TrioCall[T]) -> T:
     """Let Ctrl-C reach user code at once: system tasks are protected from it otherwise."""
     return await start(call)
 

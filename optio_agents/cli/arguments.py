@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from optio_agents.cli.complain import complain
 from optio_agents.cli.exit_codes import UsageError
+from optio_agents.cli.stderr import write_stderr
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -39,7 +39,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and `message` to stderr, and exit with 2, also when stderr cannot be written."""
-        complain(*self.format_usage().rstrip().splitlines(), f"{self.prog}: error: {message}")
+        write_stderr(*self.format_usage().rstrip().splitlines(), f"{self.prog}: error: {message}")
         raise SystemExit(2)
 
 

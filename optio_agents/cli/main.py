@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from optio_agents.cli.arguments import CommandParser, did_you_mean
-from optio_agents.cli.complain import complain, discard_stdout
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
+from optio_agents.cli.stderr import discard_stdout, write_stderr
 
 PROGRAM = "optio-agents"
 
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = load(args.command_name).run(args)
         sys.stdout.flush()
     except CommandFailure as failure:
-        complain(f"{PROGRAM}: {failure.message}")
+        write_stderr(f"{PROGRAM}: {failure.message}")
         return int(failure.code)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
@@ -124,15 +124,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the edge of the program: what else comes this far is our bug
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             discard_stdout()
-            complain(f"{PROGRAM}: cannot write: {error.strerror}")
+            write_stderr(f"{PROGRAM}: cannot write: {error.strerror}")
             return int(ExitCode.IO_ERROR)
         if _lacks_descriptors(error):
-            complain(f"{PROGRAM}: too few file descriptors: raise the limit (ulimit -n)")
+            write_stderr(f"{PROGRAM}: too few file descriptors: raise the limit (ulimit -n)")
             return int(ExitCode.IO_ERROR)
         import traceback
 
-        complain(*traceback.format_exc().splitlines())
-        complain(f"{PROGRAM}: this is a bug in optio-agents, not in your command")
+        write_stderr(*traceback.format_exc().splitlines())
+        write_stderr(f"{PROGRAM}: this is a bug in optio-agents, not in your command")
         return int(ExitCode.BUG)
     return int(code)
 

@@ -48,8 +48,9 @@ if TYPE_CHECKING or not install_lazy_imports():
         Sent as Sent,
     )
     from optio_agents.conversation.requests import (
+        AgentQuestion as AgentQuestion,
+        AgentQuestion as Question,  # noqa: F401 - the name of earlier versions
         Choice as Choice,
-        Question as Question,
         QuestionAnswer as QuestionAnswer,
         QuestionHandler as QuestionHandler,
         QuestionRequest as QuestionRequest,
@@ -76,6 +77,8 @@ if TYPE_CHECKING or not install_lazy_imports():
         Capabilities as Capabilities,
         ClosingReport as ClosingReport,
         ConversationError as ConversationError,
+        ConversationState as ConversationState,
+        ConversationState as State,  # noqa: F401 - the name of earlier versions
         Event as Event,
         Fate as Fate,
         InterruptKind as InterruptKind,
@@ -84,7 +87,6 @@ if TYPE_CHECKING or not install_lazy_imports():
         SendEnd as SendEnd,
         SendQueueFull as SendQueueFull,
         SendRejected as SendRejected,
-        State as State,
         TurnResult as TurnResult,
         TurnStatus as TurnStatus,
         Unsupported as Unsupported,

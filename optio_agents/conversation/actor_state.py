@@ -44,7 +44,7 @@ from optio_agents.conversation.turns.effects import (
 )
 from optio_agents.conversation.turns.owner_commands import Turns
 from optio_agents.conversation.turns.turn_state import TurnState
-from optio_agents.conversation.values import Event, Fate, SendEnd, State, TurnResult
+from optio_agents.conversation.values import ConversationState, Event, Fate, SendEnd, TurnResult
 
 MAILBOX_CAPACITY = 256
 
@@ -136,7 +136,7 @@ class Core:
             case commands.InterruptExpired(interrupted):
                 self._perform(turns.interrupt_expired(interrupted), timers)
             case commands.StartExpired():
-                if self.turn_state.state is State.STARTING:
+                if self.turn_state.state is ConversationState.STARTING:
                     reason = f"the agent was not ready after {self.options.start_seconds:g} s"
                     self._perform(turns.fail(reason), timers)
             case commands.StateProbe(done):
@@ -190,7 +190,7 @@ class Core:
             else:
                 self._do(effect, timers)
         if batch:
-            if self.state.now is State.STARTING:
+            if self.state.now is ConversationState.STARTING:
                 self._note_first_words(batch)
             self.events.publish(batch, self._heard)
             self._heard = 0

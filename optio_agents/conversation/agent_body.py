@@ -25,7 +25,7 @@ from optio_agents.conversation.opening import open_conversation
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.requests import QuestionHandler
 from optio_agents.conversation.surface import ConversationClosed, PermissionHandler
-from optio_agents.conversation.values import BackgroundTask, State
+from optio_agents.conversation.values import BackgroundTask, ConversationState
 from optio_agents.protocol.display import display_text
 
 REMINDER = (
@@ -138,7 +138,10 @@ class AgentBody:
         with trio.CancelScope() as patience:
             while True:
                 await conversation.settled()
-                if await conversation.wait_state(State.IDLE, State.CLOSED) is State.CLOSED:
+                if (
+                    await conversation.wait_state(ConversationState.IDLE, ConversationState.CLOSED)
+                    is ConversationState.CLOSED
+                ):
                     raise ConversationClosed
                 if conversation.background:
                     # The limit runs from the first time that it is idle beside open work.
@@ -154,7 +157,9 @@ class AgentBody:
 
 
 async def _busy(conversation: AgentConversation) -> None:
-    await conversation.wait_state(*(state for state in State if state is not State.IDLE))
+    await conversation.wait_state(
+        *(state for state in ConversationState if state is not ConversationState.IDLE)
+    )
 
 
 def _names(tasks: tuple[BackgroundTask, ...]) -> str:

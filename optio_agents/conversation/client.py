@@ -36,11 +36,11 @@ from optio_agents.conversation.values import (
     Capabilities,
     ClosingReport,
     ConversationError,
+    ConversationState,
     Event,
     Fate,
     InterruptReceipt,
     SendRejected,
-    State,
     TurnResult,
     TurnStatus,
     Unsupported,
@@ -199,22 +199,22 @@ class AgentConversation:
     # Looking at it.
 
     @property
-    def state(self) -> State:
+    def state(self) -> ConversationState:
         """What it is doing now."""
         return self.core.state.now
 
-    async def wait_state(self, *states: State) -> State:
+    async def wait_state(self, *states: ConversationState) -> ConversationState:
         """Wait until it is in one of `states`; returns which.
 
         Raises:
             ConversationClosed: it has ended, and CLOSED is not one of them.
         """
-        state = await self.core.state.wait(*states, State.CLOSED)
+        state = await self.core.state.wait(*states, ConversationState.CLOSED)
         if state not in states:
             raise self._intake.closed_error()
         return state
 
-    def states(self) -> AsyncIterator[State]:
+    def states(self) -> AsyncIterator[ConversationState]:
         """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is skipped."""
         return self.core.state.follow()
 

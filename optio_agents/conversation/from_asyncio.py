@@ -34,10 +34,10 @@ from optio_agents.conversation.values import (
     BackgroundTask,
     Capabilities,
     ClosingReport,
+    ConversationState,
     Event,
     InterruptReceipt,
     SendEnd,
-    State,
     TurnResult,
 )
 
@@ -182,11 +182,11 @@ class AsyncioConversation:
         """See `AgentConversation.settled`."""
         await self._within_trio(self._inner.settled)
 
-    async def states(self) -> AsyncGenerator[State]:
+    async def states(self) -> AsyncGenerator[ConversationState]:
         """See `AgentConversation.states`."""
         states = self._inner.states()
         state = None
-        while state is not State.CLOSED:
+        while state is not ConversationState.CLOSED:
             state = await self._within_trio(states.__anext__)
             yield state
 
@@ -202,7 +202,7 @@ class AsyncioConversation:
         """See `AgentConversation.wait_background_done`."""
         await self._within_trio(self._inner.wait_background_done)
 
-    async def wait_state(self, *states: State) -> State:
+    async def wait_state(self, *states: ConversationState) -> ConversationState:
         """See `AgentConversation.wait_state`."""
         return await self._within_trio(lambda: self._inner.wait_state(*states))
 
@@ -250,7 +250,7 @@ class AsyncioConversation:
         return self._inner.background
 
     @property
-    def state(self) -> State:
+    def state(self) -> ConversationState:
         """What it is doing now."""
         return self._inner.state
 

@@ -26,7 +26,7 @@ from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.process import start_process
 from optio_agents.conversation.transport import Transport
-from optio_agents.conversation.values import AgentNotStarted, State
+from optio_agents.conversation.values import AgentNotStarted, ConversationState
 
 NO_RESTARTS = actors.Intensity(restarts=0, seconds=1.0)
 """A conversation's state cannot be rebuilt from outside, so a failure of its actor ends it."""
@@ -156,7 +156,7 @@ def _absolute(path: str | os.PathLike[str]) -> str:
 
 
 async def _ready(conversation: AgentConversation, core: Core) -> None:
-    if await core.state.wait_not(State.STARTING) is not State.CLOSED:
+    if await core.state.wait_not(ConversationState.STARTING) is not ConversationState.CLOSED:
         return
     how = await core.over.wait()
     reason = core.turn_state.closed or how

@@ -46,7 +46,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Question:
+class AgentQuestion:
     """One question. Its answer is a text, or with `multiple` a tuple of texts."""
 
     key: str
@@ -108,7 +108,7 @@ class QuestionRequest:
     """`plan`: `message` is a plan that wants approval (the answer to `approve` is yes or no). `url`: `message` names an
     address that the user is asked to visit (`visit`: yes or no)."""
     message: str
-    questions: tuple[Question, ...]
+    questions: tuple[AgentQuestion, ...]
     raw: dict[str, Any] = field(repr=False)
     """The backend's own request, unchanged."""
     turn: int | None = None

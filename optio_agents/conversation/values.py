@@ -10,7 +10,7 @@ from optio_agents.conversation.views.errors import ErrorKind
 from optio_agents.conversation.views.usage import Usage
 
 
-class State(enum.Enum):
+class ConversationState(enum.Enum):
     """The one visible state of a conversation.
 
     ```

@@ -12,16 +12,16 @@ from optio_agents.hosts.kinds import is_optio_remote
 from optio_agents.hosts.optio_local import OptioLocalHost
 from optio_agents.hosts.remote import RemoteSessionHost
 
-_SPEAK_FOR_THEMSELVES = ("tail_file", "fetch_bytes_from_host")
-"""Methods that we pass by on hosts that we know. A host that has its own is asked."""
+_FILE_METHODS = ("tail_file", "fetch_bytes_from_host")
+"""Methods that we bypass on hosts that we know. A subclass that overrides one is called through it."""
 
 
 def adapt_host(host: Any, boundary: Boundary) -> SessionHost:
     """Return `host` as what a session needs.
 
     A host that is a `SessionHost` already is returned as it is. optio-host's `LocalHost` and `RemoteHost` are
-    recognised, also in subclasses, unless these read files in a way of their own; everything else is used
-    through the methods that it has (see `ForeignHost`). optio-host is not imported for it.
+    recognised, also in subclasses, unless a subclass overrides how files are read. Every other host is used through
+    the methods that it has (see `ForeignHost`). This does not import optio-host.
     """
     if hasattr(host, "open_log"):
         return cast(SessionHost, host)
@@ -36,8 +36,7 @@ def adapt_host(host: Any, boundary: Boundary) -> SessionHost:
 
 def _is_plain(host: Any, known: type) -> bool:
     return isinstance(host, known) and all(
-        getattr(type(host), name) is getattr(known, name) and name not in vars(host)
-        for name in _SPEAK_FOR_THEMSELVES
+        getattr(type(host), name) is getattr(known, name) and name not in vars(host) for name in _FILE_METHODS
     )
 
 

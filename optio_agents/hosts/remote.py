@@ -111,8 +111,8 @@ class _LogChannel:
     def nothing_more_will_be_written(self) -> None:
         self._process.write(b"F")
 
-    async def complaint(self) -> str:
+    async def stderr_excerpt(self) -> str:
         try:
-            return await self._process.complaint()
+            return await self._process.stderr_excerpt()
         except ConnectionGone as gone:
             return str(gone)

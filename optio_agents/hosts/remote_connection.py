@@ -39,9 +39,9 @@ class RemoteProcess:
         data: bytes = await self._boundary.call(self._command.stdout.read, limit, label="reading over SSH")
         return data
 
-    async def complaint(self) -> str:
+    async def stderr_excerpt(self) -> str:
         """What it wrote to its standard error (the beginning of it), once it has ended."""
-        text: str = await self._boundary.call(self._command.complaint, label="reading over SSH")
+        text: str = await self._boundary.call(self._command.stderr_excerpt, label="reading over SSH")
         return text
 
     async def status(self) -> int | None:
@@ -109,5 +109,5 @@ class RemoteConnection:
                 if len(output) > OUTPUT_LIMIT:
                     raise HostFailed(f"the host answered with more than {OUTPUT_LIMIT:,} bytes")
             if await process.status() != 0:
-                raise HostFailed(f"the remote shell failed: {await process.complaint()}")
+                raise HostFailed(f"the remote shell failed: {await process.stderr_excerpt()}")
             return output

@@ -99,7 +99,7 @@ class RemoteDeliverable:
         while b"\n" not in answer:
             data = await process.receive(WINDOW_LIMIT)
             if not data:
-                raise OSError(f"the remote shell answered {answer!r}: {await process.complaint()}")
+                raise OSError(f"the remote shell answered {answer!r}: {await process.stderr_excerpt()}")
             answer += data
             if len(answer) > HEADER_LIMIT and b"\n" not in answer[:HEADER_LIMIT]:
                 raise OSError(f"the host answered {answer[:100]!r}..., which is no header of a deliverable")

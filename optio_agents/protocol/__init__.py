@@ -3,7 +3,7 @@
     keywords   the one table: names, readers, documentation, examples
     events     what a line means            features   which keywords are enabled
     parser     one line -> one event        scanner    windows of lines -> events and runs (the hot path)
-    line_run   the lines between events     folding    which of them reach optio's progress
+    line_run   the lines between events     coalescing which of them reach optio's progress
     prompt     the documentation            near_miss  lines probably meant as a keyword
     paths      checks of a deliverable path  replies   the replies to deliverables
     payload    JSON within limits           display    text made harmless

@@ -1,4 +1,4 @@
-"""Where reading the log stands, for the tailer and the parser."""
+"""The position in the log up to which it is read, for the tailer and the parser."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Cursor:
         """When held-back progress must be reported, on Trio's clock; infinity if there is none."""
         self.is_unfinished = False
         """The tailer must request the rest of a large window, after other tasks had their turn."""
-        self.is_crowded = False
-        """A queue is full."""
+        self.needs_room = False
+        """The tailer must wait: a queue is over its high-water mark."""
         self.is_over = False
         """The log contains what ends the session. Nothing after it counts."""
         self._finishing = False
@@ -29,7 +29,7 @@ class Cursor:
     @property
     def needs_the_tailer(self) -> bool:
         """Whether the tailer has to wait for something, or to end."""
-        return self.is_unfinished or self.is_crowded or self.is_over
+        return self.is_unfinished or self.needs_room or self.is_over
 
     def finish(self) -> None:
         """Nothing more will be written: read to the end, then tell the resolver. Idempotent."""

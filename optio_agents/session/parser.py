@@ -16,9 +16,9 @@ import trio
 
 import actors
 from optio_agents.hosts.base import LINE_LIMIT, Window
+from optio_agents.protocol.coalescing import ProgressCoalescer
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.features import ProtocolFeatures
-from optio_agents.protocol.folding import ProgressFold
 from optio_agents.protocol.line_run import LineRun, message_of
 from optio_agents.protocol.messages import CallerMessages
 from optio_agents.protocol.near_miss import near_miss
@@ -90,7 +90,7 @@ class WorkQueues:
     async def room(self) -> None:
         """Wait for the queues, see `WorkQueue.room`."""
         for queue in self.all():
-            if queue.spool.crowded:
+            if queue.spool.is_over_high_water:
                 await queue.room()
 
     def call_context(self, keyword: str, arguments: list[Any], size: int) -> None:
@@ -105,7 +105,7 @@ class Parser:
     Args:
         scanner: the sans-IO scanner for `features`.
         features: which keywords are enabled.
-        fold: decides which progress reaches the ctx.
+        coalescer: decides which progress reaches the ctx.
         queues: receive the events.
         recorder: the session's record.
         workdir: the base of announced paths.
@@ -118,7 +118,7 @@ class Parser:
         self,
         scanner: Scanner,
         features: ProtocolFeatures,
-        fold: ProgressFold,
+        coalescer: ProgressCoalescer,
         queues: WorkQueues,
         recorder: Recorder,
         workdir: str,
@@ -130,7 +130,7 @@ class Parser:
         self._scanner = scanner
         self._features = features
         self._parse = line_parser(features)
-        self._fold = fold
+        self._coalescer = coalescer
         self._queues = queues
         self._recorder = recorder
         self._workdir = workdir
@@ -155,7 +155,7 @@ class Parser:
             self.flush()
             if message is Signal.LOG_ENDED:
                 self._tell(LogEnded())
-        due = self._fold.due
+        due = self._coalescer.due
         self._cursor.due = inf if due is None else due
 
     def _take_progress(self, window: Window) -> bool:
@@ -178,7 +178,7 @@ class Parser:
             if not self._hinted and near_miss(line, self._features) is not None:
                 return False
         self._recorder.lines += 1
-        self._report(self._fold.report(*message_of(event), trio.current_time()))
+        self._report(self._coalescer.report(*message_of(event), trio.current_time()))
         self._cursor.position = window.end
         return True
 
@@ -214,19 +214,19 @@ class Parser:
         if not self._hinted:
             self._look_for_near_miss(window)
         self._cursor.position = window.end
-        self._see_to_queues()
+        self._attend_to_queues()
         if fact is not None:
             self._cursor.is_over = True
             self._tell(fact)
 
-    def _see_to_queues(self) -> None:
+    def _attend_to_queues(self) -> None:
         """Start the actors of queues that have their first item, and send the hint about a near miss."""
-        is_crowded = False
+        needs_room = False
         for queue in self._queues.all():
-            is_crowded = is_crowded or queue.spool.crowded
-            if queue.is_unmanned:
+            needs_room = needs_room or queue.spool.is_over_high_water
+            if queue.needs_worker:
                 self._queues.start_worker(queue)
-        self._cursor.is_crowded = is_crowded
+        self._cursor.needs_room = needs_room
         if self._hint is not None and not self._hinted:
             line, text = self._hint
             self._hinted = self._queues.hint(text)
@@ -242,7 +242,7 @@ class Parser:
         for record in records:
             if isinstance(record, LineRun):
                 recorder.lines += record.count
-                self._report(self._fold.add(record, trio.current_time()))
+                self._report(self._coalescer.add(record, trio.current_time()))
                 continue
             if isinstance(record, CallerMessages):
                 recorder.lines += record.count
@@ -255,7 +255,7 @@ class Parser:
 
     def flush(self) -> None:
         """Report what was held back."""
-        self._report(self._fold.flush(trio.current_time()))
+        self._report(self._coalescer.flush(trio.current_time()))
 
     def _report(self, calls: list[tuple[float | None, str]]) -> None:
         progress = self._recorder.progress
@@ -303,7 +303,7 @@ class Parser:
             pass  # the fetcher detects this as well and replies
         else:
             text = f"Deliverable: {display_text(shown)}"
-            self._report(self._fold.report(None, text, trio.current_time()))
+            self._report(self._coalescer.report(None, text, trio.current_time()))
         self._queues.deliverables.put(path, len(path))
 
     def _look_for_near_miss(self, window: Window) -> None:

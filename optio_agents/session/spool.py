@@ -50,8 +50,8 @@ class Spool(Generic[T]):
         return self._memory_count + self._spilled
 
     @property
-    def crowded(self) -> bool:
-        """Whether the memory is more than half full, or the file is in use."""
+    def is_over_high_water(self) -> bool:
+        """Whether more than half of the memory is used, or the file is in use."""
         return self._spilled > 0 or 2 * self._memory_size > self._size_limit
 
     @property

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Never
 
 import actors
-from optio_agents.protocol.folding import ProgressFold
+from optio_agents.protocol.coalescing import ProgressCoalescer
 from optio_agents.protocol.scanner import Scanner
 from optio_agents.session.body import run_body
 from optio_agents.session.callers import Callers
@@ -23,7 +23,7 @@ from optio_agents.session.reading import Reading
 from optio_agents.session.sender import Sender, send
 from optio_agents.session.tailer import READER_RESTARTS, tail
 from optio_agents.session.verdict import CancelAsked, Fact
-from optio_agents.session.work_queue import WorkQueue, work_off
+from optio_agents.session.work_queue import WorkQueue, run_worker
 
 DELIVERABLE_QUEUE_BOUND = 64
 """The largest number of announced deliverables that the fetcher processes at once."""
@@ -198,9 +198,9 @@ class Topology:
         return self._sender
 
     def _start_worker(self, name: str, queue: WorkQueue[Any], handle: Any, batch: int) -> None:
-        queue.man(
+        queue.attach_worker(
             self._supervisor.start_soon(
-                actors.actor(work_off, queue, handle, self._tell, batch=batch),
+                actors.actor(run_worker, queue, handle, self._tell, batch=batch),
                 name=name,
                 capacity=1,
                 restart=actors.TRANSIENT,
@@ -222,7 +222,7 @@ class Topology:
         parser = Parser(
             Scanner(plan.protocol.features, every=every),
             plan.protocol.features,
-            ProgressFold(every=every),
+            ProgressCoalescer(every=every),
             queues,
             plan.recorder,
             plan.session_host.workdir,

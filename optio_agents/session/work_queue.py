@@ -19,7 +19,7 @@ MEMORY = 2 * WINDOW_LIMIT
 """How much of a queue is kept in memory, in characters of the log: the current window and the next one."""
 
 PATIENCE = 0.2
-"""Seconds that the tailer waits for a crowded queue before it reads on. Short enough that DONE, ERROR and ATTENTION
+"""Seconds that the tailer waits for room in a queue before it reads on. Short enough that DONE, ERROR and ATTENTION
 are seen promptly despite a stuck callback, long enough for a queue that is only busy."""
 
 
@@ -40,10 +40,10 @@ class WorkQueue(Generic[T]):
 
     def __init__(self) -> None:
         self.spool: Spool[T] = Spool(MEMORY)
-        self.in_hand = 0
-        """How much the actor is processing."""
+        self.in_progress = 0
+        """How many things the actor is processing."""
         self.ref: actors.Ref[Wake] | None = None
-        """The actor. A queue has none until there is something in it: see `WorkQueues.man`."""
+        """The actor. A queue has none until there is something in it: see `WorkQueues.start_worker`."""
         self.on_settled: Callable[[], None] | None = None
         """Called after each settled item."""
         self._dropped = 0
@@ -54,7 +54,7 @@ class WorkQueue(Generic[T]):
     def put(self, item: T, size: int, count: int = 1) -> None:
         """Append `item` (whose text is about `size` characters long) and wake the actor.
 
-        `count` is how many things it stands for that are settled one by one.
+        `count` is the number of things in it that are settled one by one.
 
         Raises:
             OSError: the spool's file cannot be written.
@@ -64,12 +64,12 @@ class WorkQueue(Generic[T]):
             self._wake()
 
     @property
-    def is_unmanned(self) -> bool:
-        """Whether there is something in it and no actor to work it off."""
+    def needs_worker(self) -> bool:
+        """Whether it has items and no actor that processes them."""
         return self.ref is None and len(self.spool) > 0
 
-    def man(self, ref: actors.Ref[Wake]) -> None:
-        """The actor has started."""
+    def attach_worker(self, ref: actors.Ref[Wake]) -> None:
+        """Note that the queue's actor has started, and wake it."""
         self.ref = ref
         self._wake()
 
@@ -86,35 +86,35 @@ class WorkQueue(Generic[T]):
             self._woken = True
 
     async def room(self) -> None:
-        """Wait while the queue is crowded and moving. One that does not move is not waited for until it is empty."""
-        while self.spool.crowded and not self._stuck:
+        """Wait until the queue has room. If its actor makes no progress, do not wait again until the queue is empty."""
+        while self.spool.is_over_high_water and not self._stuck:
             self._room = trio.Event()
             with trio.move_on_after(PATIENCE) as patience:
                 await self._room.wait()
             self._stuck = patience.cancelled_caught
 
     def take(self, limit: int) -> list[T]:
-        """Remove and return items, until their counts reach `limit`. They are in hand until the next `take`."""
+        """Remove and return items, until their counts reach `limit`. They are in progress until the next `take`."""
         waiting = len(self.spool)
         items = self.spool.take(limit)
-        self.in_hand = waiting - len(self.spool)
+        self.in_progress = waiting - len(self.spool)
         if not items:
             self._stuck = False
             self._woken = False
-        if not self.spool.crowded:
+        if not self.spool.is_over_high_water:
             self._room.set()
         return items
 
     def settle(self) -> None:
-        """One of the items in hand is settled."""
-        self.in_hand -= 1
+        """Note that one of the items in progress is settled."""
+        self.in_progress -= 1
         if self.on_settled is not None:
             self.on_settled()
 
     @property
     def unsettled(self) -> int:
         """How much waits, is in progress, or was cut off."""
-        return len(self.spool) + self.in_hand + self._dropped
+        return len(self.spool) + self.in_progress + self._dropped
 
     def close(self) -> None:
         """Drop what still waits (it stays counted as unsettled), and the spool's file."""
@@ -122,7 +122,7 @@ class WorkQueue(Generic[T]):
         self.spool.close()
 
 
-async def work_off(
+async def run_worker(
     me: actors.Me[Wake],
     queue: WorkQueue[T],
     handle: Callable[[list[T], Callable[[], None]], Awaitable[None]],

@@ -14,7 +14,7 @@ from optio_host.host import LocalHost
 from optio_host.paths import task_dir
 from optio_host.types import SSHConfig
 
-from optio_agents.hosts.ssh.guarded import Orphanage
+from optio_agents.hosts.ssh.guarded import OrphanPolicy
 from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost, trusted_settings
 from optio_agents.hosts.ssh.settings import ORPHAN_GRACE, HostKeyPolicy
 from optio_agents.protocol.protocol import Protocol
@@ -140,7 +140,7 @@ def create_agent_task(
         if ssh is None:
             return LocalHost(directory)
         settings = trusted_settings(ssh, host_keys)
-        return TrustedRemoteHost(settings, directory, orphanage=Orphanage(orphan_grace))
+        return TrustedRemoteHost(settings, directory, orphan_policy=OrphanPolicy(orphan_grace))
 
     if ssh is None:
         end_local_orphans(directory)

@@ -12,10 +12,10 @@ from optio_agents.conversation import (
     AgentConversation,
     ConversationClosed,
     ConversationError,
+    ConversationState,
     PermissionDecision,
     QuestionAnswer,
     QuestionRequest,
-    State,
 )
 from optio_agents.conversation.requests import ToolRequest
 from optio_agents.web.event_log import EventLog
@@ -200,7 +200,7 @@ class ConversationFeed:
         return {
             "agent": conversation.name,
             "state": conversation.state.value,
-            "closed": conversation.closed_reason if conversation.state is State.CLOSED else None,
+            "closed": conversation.closed_reason if conversation.state is ConversationState.CLOSED else None,
             "queued": list(conversation.queued),
             "permissions": [_permission(request) for request in conversation.permission_requests],
             "questions": [_question(request) for request in conversation.questions],

@@ -14,12 +14,12 @@ from optio_agents.conversation import (
     AgentConversation,
     AgentNotStarted,
     ConversationClosed,
+    ConversationState,
     Event,
     Fate,
     InterruptKind,
     PermissionDecision,
     PermissionRequest,
-    State,
     Subscription,
     TurnStatus,
 )
@@ -54,7 +54,7 @@ async def text_seen(events: Subscription[Event], wanted: str) -> int | None:
 
 async def asked(conversation: AgentConversation) -> PermissionRequest:
     """Wait for a permission request."""
-    await conversation.wait_state(State.AWAITING_PERMISSION)
+    await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
     (request,) = conversation.permission_requests
     return request
 
@@ -263,7 +263,7 @@ async def test_a_steering_message_becomes_part_of_the_turn(lab: Lab, name: str) 
             assert end.fate is Fate.ANSWERED
             assert folded.fate is Fate.FOLDED
             assert folded.turn == end.turn
-            assert conversation.state is State.IDLE
+            assert conversation.state is ConversationState.IDLE
 
 
 @pytest.mark.parametrize("name", NAMES)

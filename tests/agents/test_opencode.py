@@ -9,10 +9,10 @@ import trio
 
 from optio_agents.conversation import (
     AgentConversation,
+    ConversationState,
     InterruptKind,
     PermissionDecision,
     PermissionRequest,
-    State,
     TurnStatus,
 )
 from tests.support.agent_lab import HANG_GUARD, Lab
@@ -25,7 +25,7 @@ def bash(command: str) -> str:
 
 
 async def asked(conversation: AgentConversation) -> PermissionRequest:
-    await conversation.wait_state(State.AWAITING_PERMISSION)
+    await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
     (request,) = conversation.permission_requests
     return request
 

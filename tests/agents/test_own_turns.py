@@ -11,10 +11,10 @@ import trio
 from optio_agents import run_log_protocol_session
 from optio_agents.conversation import (
     AgentConversation,
+    ConversationState,
     InterruptKind,
     Origin,
     PermissionDecision,
-    State,
     Subscription,
     TurnResult,
     TurnStatus,
@@ -61,7 +61,7 @@ async def test_a_background_shell_that_ends_while_idle_begins_a_turn_with_a_resu
             await conversation.ask(background(command, "((say the build is red))") + "[[say started]]")
             (task,) = conversation.background
             assert task.kind == "local_bash"
-            assert conversation.state is State.IDLE
+            assert conversation.state is ConversationState.IDLE
             await trio.Path(path).touch()
             first, second = await next_result(results), await next_result(results)
             assert (first.origin, first.text.strip()) == (Origin.OURS, "started")
@@ -94,7 +94,7 @@ async def test_one_that_ends_while_an_ask_runs_takes_nothing_from_the_answer(lab
                 # Now it works by itself, and what is asked meanwhile is answered by its own turn.
                 assert await text_seen(events, "own") == 3
                 asking = await conversation.send("[[say ANSWER]]")
-                assert conversation.state is State.RUNNING
+                assert conversation.state is ConversationState.RUNNING
                 await lab.release("go on")
                 answer = (await asking.wait()).turn
             assert answer is not None
@@ -208,7 +208,7 @@ async def test_codex_pursues_a_goal_and_answers_what_is_asked_meanwhile(lab: Lab
             answer = await conversation.ask('[[tool update_goal {"status": "complete"}]][[say enough]]')
             assert answer.text.strip() == "enough"
             await conversation.wait_background_done()
-            await conversation.wait_state(State.IDLE)
+            await conversation.wait_state(ConversationState.IDLE)
 
 
 async def test_codex_can_be_stopped_in_a_turn_that_it_began_by_itself(lab: Lab) -> None:

@@ -10,11 +10,11 @@ import pytest
 import trio
 
 from optio_agents.conversation import (
+    ConversationState,
     PermissionDecision,
     QuestionAnswer,
     QuestionRequest,
     Scope,
-    State,
     ToolRequest,
     TurnStatus,
 )
@@ -164,7 +164,7 @@ async def test_claude_shows_its_plan_and_waits_for_the_approval(lab: Lab) -> Non
         async with lab.talk("claude", arguments=["--permission-mode", "plan"]) as conversation:
             conversation.on_question(lambda request: None)
             sent = await conversation.send(plan)
-            await conversation.wait_state(State.AWAITING_PERMISSION)
+            await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
             (request,) = conversation.questions
             assert (request.kind, request.message) == ("plan", "1. build the house")
             await conversation.answer(request, QuestionAnswer({"approve": "no"}, None))

@@ -10,7 +10,7 @@ from typing import Any
 
 from optio_agents.conversation.requests import QuestionAnswer, QuestionRequest
 from optio_agents.conversation.surface import PermissionDecision
-from optio_agents.conversation.values import State
+from optio_agents.conversation.values import ConversationState
 from tests.conversation.watched_turns import WatchedTurns
 from tests.support.simulated_agent import Record
 
@@ -73,13 +73,17 @@ class History(WatchedTurns):
         if running is not None and closed is None:
             # It overtakes whatever waits: it was written at once, and what the agent itself asks is open no more.
             assert again or {"do": "interrupt"} in written
-            assert self.turn_state.state is (State.INTERRUPTING if self.turn_state.ready else State.STARTING)
+            assert self.turn_state.state is (
+                ConversationState.INTERRUPTING if self.turn_state.ready else ConversationState.STARTING
+            )
             open_requests = set(self.offered) - set(self.settled)
             for request in (self.requests[number] for number in open_requests):
                 assert request.asker is not None or request.turn != running
         elif between:
             # It stops the turn that the agent may still make of what was steered.
-            assert self.turn_state.state is (State.INTERRUPTING if self.turn_state.ready else State.STARTING)
+            assert self.turn_state.state is (
+                ConversationState.INTERRUPTING if self.turn_state.ready else ConversationState.STARTING
+            )
         else:
             assert interrupt in self.receipts
 
@@ -112,7 +116,7 @@ class History(WatchedTurns):
         if choice % 3:
             return
         self.did(self.turns.close())
-        assert self.turn_state.state is State.CLOSED
+        assert self.turn_state.state is ConversationState.CLOSED
 
     def agent_works(self, choice: int) -> None:
         """The agent goes on by a few words, and nobody hears it yet."""

@@ -9,10 +9,10 @@ from trio.testing import MockClock
 from optio_agents.conversation import (
     ConversationClosed,
     ConversationOptions,
+    ConversationState,
     Fate,
     InterruptKind,
     PermissionDecision,
-    State,
     TurnStatus,
 )
 from tests.support.simulated_transport import SimulatedTransport, simulated
@@ -73,7 +73,7 @@ async def test_the_death_of_the_agent_resolves_everything() -> None:
         async with simulated() as (conversation, transport):
             running = await conversation.send("ask:tool")
             queued = await conversation.send("say:later")
-            await conversation.wait_state(State.AWAITING_PERMISSION)
+            await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
             asked = conversation.permission_requests[0]
             transport.die("killed by lightning")
             lost, unsent = await running.wait(), await queued.wait()

@@ -19,13 +19,13 @@ from actors.testing.steps import Scenario
 from optio_agents.conversation import (
     AgentConversation,
     ConversationClosed,
+    ConversationState,
     Fate,
     Origin,
     PermissionDecision,
     PermissionRequest,
     QuestionAnswer,
     Sent,
-    State,
 )
 from tests.support.simulated_transport import SimulatedTransport, simulated
 
@@ -61,7 +61,7 @@ async def permitting(conversation: AgentConversation, sents: list[Sent]) -> None
     await conversation.ask("ask:x ask:y")
     unsubscribe()
     sents.append(await conversation.send("ask:z"))
-    await conversation.wait_state(State.AWAITING_PERMISSION)
+    await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
     for request in conversation.permission_requests:
         await conversation.decide(request, PermissionDecision("deny"))
 
@@ -109,7 +109,7 @@ def test_cancelled_at_every_step_nothing_is_left_open(part: Part) -> None:
                 assert (sent.end.fate is Fate.UNSENT) <= (sent.number not in prompted)
             for conversation in conversations:
                 assert transport.finished
-                assert conversation.state is State.CLOSED
+                assert conversation.state is ConversationState.CLOSED
                 assert conversation.permission_requests == ()
                 assert not conversation.is_pending()
             assert transport.agent.ran == [] or part is permitting
@@ -140,7 +140,7 @@ def test_a_cancelled_send_was_either_not_accepted_or_ends_like_any_other() -> No
                             conversations.append(conversation)
                             started.set()
                             await done.wait()
-                            await conversation.wait_state(State.IDLE)
+                            await conversation.wait_state(ConversationState.IDLE)
                             after.append((await conversation.ask("say:after")).text)
                             assert not conversation.is_pending()
 

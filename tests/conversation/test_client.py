@@ -11,11 +11,11 @@ from trio.testing import wait_all_tasks_blocked
 from optio_agents.conversation import (
     Capabilities,
     Conversation,
+    ConversationState,
     Fate,
     InterruptKind,
     PermissionDecision,
     SendRejected,
-    State,
     TurnStatus,
     Unsupported,
 )
@@ -41,7 +41,7 @@ async def test_an_ask_returns_the_end_of_its_turn() -> None:
         failed = await conversation.ask("fail:overloaded")
         assert (failed.status, failed.error) == (TurnStatus.FAILED, "overloaded")
     assert conversation.closed
-    assert conversation.state is State.CLOSED
+    assert conversation.state is ConversationState.CLOSED
 
 
 async def test_what_is_sent_while_the_agent_is_busy_waits_its_turn() -> None:
@@ -58,7 +58,7 @@ async def test_what_is_sent_while_the_agent_is_busy_waits_its_turn() -> None:
 async def test_steering_reaches_the_running_turn_and_a_steer_with_nothing_running_is_a_send() -> None:
     async with simulated() as (conversation, _):
         first = await conversation.send("ask:tool say:one")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         steered = await conversation.steer("say:two")
         await conversation.decide(conversation.permission_requests[0], PermissionDecision("allow"))
         assert (await first.wait()).fate is Fate.ANSWERED
@@ -94,7 +94,7 @@ async def test_an_interrupt_says_what_it_stopped_and_what_is_still_queued() -> N
     async with simulated() as (conversation, _):
         await conversation.send("hang")
         queued = await conversation.send("say:later")
-        await conversation.wait_state(State.RUNNING)
+        await conversation.wait_state(ConversationState.RUNNING)
         receipt = await conversation.interrupt()
         assert receipt.kind is InterruptKind.INTERRUPTED
         assert receipt.turn is not None
@@ -124,7 +124,7 @@ async def test_two_interrupts_of_one_turn_both_get_its_receipt() -> None:
 async def test_a_backend_that_cannot_be_interrupted_says_so_and_loses_nothing() -> None:
     async with simulated(codec=Uninterruptible()) as (conversation, _):
         sent = await conversation.send("ask:x say:done")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         assert (await conversation.interrupt()).kind is InterruptKind.UNSUPPORTED
         with pytest.raises(Unsupported):
             await conversation.stop_and_send("say:x")
@@ -141,7 +141,7 @@ async def test_cancelling_an_ask_interrupts_its_turn_and_takes_back_one_that_wai
                 nursery.start_soon(conversation.ask, "hang too")
                 await wait_all_tasks_blocked()
                 nursery.cancel_scope.cancel()
-        await conversation.wait_state(State.IDLE)
+        await conversation.wait_state(ConversationState.IDLE)
         assert [told["do"] for told in transport.heard] == ["start", "prompt", "interrupt"]
         assert (await conversation.ask("say:on")).text == "on"
 
@@ -164,4 +164,4 @@ async def test_a_refused_ask_is_an_error_of_its_own() -> None:
     async with simulated(SimulatedTransport(Refusing())) as (conversation, _):
         with pytest.raises(SendRejected, match="too long"):
             await conversation.ask("x")
-        assert conversation.state is State.IDLE
+        assert conversation.state is ConversationState.IDLE

@@ -15,13 +15,13 @@ from optio_agents.conversation import (
     Conversation,
     ConversationClosed,
     ConversationError,
+    ConversationState,
     Fate,
     InterruptKind,
     PermissionDecision,
     PermissionRequest,
     QuestionAnswer,
     QuestionRequest,
-    State,
 )
 from optio_agents.conversation.from_asyncio import AsyncioConversation, converse_from_asyncio
 from optio_agents.conversation.opening import open_conversation_over
@@ -141,7 +141,7 @@ def test_an_agent_that_does_not_start_raises_from_the_block() -> None:
 
 def test_events_results_states_and_the_reason_of_the_end_are_there() -> None:
     transport = SimulatedTransport()
-    states: list[State] = []
+    states: list[ConversationState] = []
 
     async def main(conversation: AsyncioConversation) -> None:
         async def follow() -> None:
@@ -165,8 +165,8 @@ def test_events_results_states_and_the_reason_of_the_end_are_there() -> None:
         assert conversation.closed_reason == "closed by its owner"
 
     run(main, transport)
-    assert states[0] is State.IDLE
-    assert states[-1] is State.CLOSED
+    assert states[0] is ConversationState.IDLE
+    assert states[-1] is ConversationState.CLOSED
 
 
 def test_a_cancelled_wait_for_an_event_loses_none() -> None:

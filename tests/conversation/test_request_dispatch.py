@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from optio_agents.conversation import PermissionDecision, PermissionRequest, State
+from optio_agents.conversation import ConversationState, PermissionDecision, PermissionRequest
 from tests.support.simulated_agent import SimulatedCodec
 from tests.support.simulated_transport import SimulatedTransport, simulated
 
@@ -48,7 +48,7 @@ async def test_where_the_input_cannot_be_changed_a_changed_allowance_denies() ->
 async def test_a_request_waits_for_the_first_handler_however_late_it_comes(autojump_clock: MockClock) -> None:
     async with simulated() as (conversation, transport):
         sent = await conversation.send("ask:tool say:done")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         await trio.sleep(100_000)
 
         async def handler(request: PermissionRequest) -> PermissionDecision:
@@ -69,7 +69,7 @@ async def test_the_newest_handler_wins_and_its_removal_leaves_none() -> None:
         remove()
         remove()
         await conversation.send("ask:x")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         await wait_all_tasks_blocked()
         assert len(conversation.permission_requests) == 1
 
@@ -89,7 +89,7 @@ async def test_a_handler_that_returns_nothing_leaves_the_request_open_for_others
     async with simulated() as (conversation, transport):
         conversation.on_permission_request(lambda request: None)
         sent = await conversation.send("ask:x")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         await wait_all_tasks_blocked()
         assert sent.end is None
         (request,) = conversation.permission_requests
@@ -113,7 +113,7 @@ async def test_a_newer_handler_takes_over_what_an_older_one_is_still_thinking_ab
         cancelled = trio.Event()
         conversation.on_permission_request(lambda request: hangs(request, cancelled))
         sent = await conversation.send("ask:x")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         await wait_all_tasks_blocked()
         conversation.on_permission_request(lambda request: PermissionDecision("allow"))
         with trio.fail_after(HANG_GUARD):
@@ -147,7 +147,7 @@ async def test_a_handler_that_never_answers_is_cancelled_when_the_request_is_set
     async with simulated(transport) as (conversation, _):
         conversation.on_permission_request(lambda request: hangs(request, cancelled))
         await conversation.send("ask:x")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         await wait_all_tasks_blocked()
         if how == "interrupt":
             await conversation.interrupt()
@@ -164,7 +164,7 @@ async def test_a_handler_that_never_answers_is_cancelled_when_the_request_is_set
 async def test_an_answer_that_comes_after_an_interrupt_reaches_nobody() -> None:
     async with simulated() as (conversation, transport):
         await conversation.send("ask:x")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         (request,) = conversation.permission_requests
         await conversation.interrupt()
         assert not await conversation.decide(request, PermissionDecision("allow"))
@@ -184,7 +184,7 @@ async def test_a_request_blocks_nothing_but_its_own_turn() -> None:
         seen: list[str] = []
         conversation.on_event(lambda event: seen.append(event["say"]) if "say" in event else None)
         await conversation.send("ask:x")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         steered = await conversation.steer("say:meanwhile")
         await wait_all_tasks_blocked()
         assert seen == ["began", "asked", "folded"]
@@ -199,13 +199,13 @@ async def test_a_request_that_is_taken_back_in_the_same_read_asks_nobody() -> No
         conversation.on_permission_request(asked.append)
         transport.mute = True
         await conversation.send("hang")
-        await conversation.wait_state(State.RUNNING)
+        await conversation.wait_state(ConversationState.RUNNING)
         request = {"say": "asked", "key": "k", "turn": 1, "tool": "x", "input": {}}
         withdrawn = {"say": "withdrawn", "key": "k"}
         transport.print(b"".join(json.dumps(record).encode() + b"\n" for record in (request, withdrawn)))
         await wait_all_tasks_blocked()
         assert asked == []
-        assert conversation.state is State.RUNNING
+        assert conversation.state is ConversationState.RUNNING
 
 
 @pytest.mark.parametrize(

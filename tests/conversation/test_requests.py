@@ -9,28 +9,28 @@ import pytest
 import trio
 
 from optio_agents.conversation import (
+    AgentQuestion,
     Choice,
     ConversationError,
+    ConversationState,
     PermissionDecision,
     PermissionRequest,
-    Question,
     QuestionAnswer,
     QuestionRequest,
-    State,
     ToolRequest,
 )
 from optio_agents.conversation.requests import NO_HANDLER
 from tests.support.simulated_transport import simulated
 
-DB = Question("db", "Which?", choices=(Choice("A"), Choice("B", value="b")), free_text=False)
+DB = AgentQuestion("db", "Which?", choices=(Choice("A"), Choice("B", value="b")), free_text=False)
 
 
-def request(*questions: Question) -> QuestionRequest:
+def request(*questions: AgentQuestion) -> QuestionRequest:
     return QuestionRequest("questions", "", questions, {})
 
 
 def test_the_values_of_answers_are_those_that_the_agent_is_told() -> None:
-    note = Question("note", "Anything else?", required=False)
+    note = AgentQuestion("note", "Anything else?", required=False)
     asked = request(DB, note)
     assert asked.values({"db": "B"}) == {"db": "b"}
     assert asked.values({"db": "A", "note": "no"}) == {"db": "A", "note": "no"}
@@ -61,7 +61,7 @@ async def test_a_question_that_its_handler_leaves_open_is_answered_later_and_onc
     async with simulated() as (conversation, transport):
         conversation.on_question(lambda request: None)
         sent = await conversation.send("question:why?")
-        await conversation.wait_state(State.AWAITING_PERMISSION)
+        await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
         (question,) = conversation.questions
         with pytest.raises(ValueError, match="no question 'z'"):
             await conversation.answer(question, QuestionAnswer({"z": "yes"}))
@@ -119,7 +119,7 @@ async def test_a_subagents_request_says_who_asks_and_outlives_the_turn() -> None
         assert (await conversation.interrupt()).turn is None
         assert conversation.permission_requests == (request,)
         assert await conversation.decide(request, PermissionDecision("allow"))
-        await conversation.wait_state(State.IDLE)
+        await conversation.wait_state(ConversationState.IDLE)
     assert transport.agent.ran == ['{"tool": "make"}']
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from optio_agents.conversation import ConversationOptions, Event, PermissionDecision, State
+from optio_agents.conversation import ConversationOptions, ConversationState, Event, PermissionDecision
 from optio_agents.conversation.subscribers import Subscribers
 from tests.support.simulated_transport import simulated
 
@@ -100,7 +100,7 @@ async def test_an_interrupt_passes_while_the_output_is_held_up_for_a_slow_subscr
 
         conversation.on_event(slow)
         await conversation.send(" ".join(f"say:{number}" for number in range(100)))
-        await conversation.wait_state(State.RUNNING)
+        await conversation.wait_state(ConversationState.RUNNING)
         await trio.sleep(3)
         start = trio.current_time()
         async with trio.open_nursery() as nursery:

@@ -8,7 +8,7 @@ from typing import Any
 from optio_agents.conversation.turns.effects import Effect, Receipted, SendEnded
 from optio_agents.conversation.turns.owner_commands import Turns
 from optio_agents.conversation.turns.turn_state import TurnState
-from optio_agents.conversation.values import InterruptReceipt, SendEnd, State
+from optio_agents.conversation.values import ConversationState, InterruptReceipt, SendEnd
 from tests.support.simulated_agent import SimulatedCodec
 
 ENDED = {"say": "ended", "turn": 1, "status": "completed", "text": "t"}
@@ -66,6 +66,6 @@ def between_two_turns() -> Turns:
     turns = running()
     turns.steer(2, "second")
     hear(turns, ENDED)
-    assert turns.turn_state.state is State.RUNNING
+    assert turns.turn_state.state is ConversationState.RUNNING
     told(turns)
     return turns

@@ -22,13 +22,13 @@ from optio_agents.conversation.turns.effects import (
 from optio_agents.conversation.turns.owner_commands import CLOSED_EVENT, Turns
 from optio_agents.conversation.turns.turn_state import TurnState
 from optio_agents.conversation.values import (
+    ConversationState,
     Event,
     Fate,
     InterruptKind,
     InterruptReceipt,
     Origin,
     SendEnd,
-    State,
     TurnResult,
     TurnStatus,
 )
@@ -158,14 +158,14 @@ class WatchedTurns:
         outstanding = [send for send in self.prompted if send not in self.ends]
         assert len(outstanding) <= 1
         assert turn_state.behind is None or turn_state.running is not None
-        if turn_state.state is State.IDLE:
+        if turn_state.state is ConversationState.IDLE:
             assert turn_state.running is None
         if turn_state.closed is not None:
-            assert turn_state.state is State.CLOSED
+            assert turn_state.state is ConversationState.CLOSED
             assert not open_permissions
-        if turn_state.state is State.AWAITING_PERMISSION:
+        if turn_state.state is ConversationState.AWAITING_PERMISSION:
             assert open_permissions
-        if turn_state.state is State.RUNNING:
+        if turn_state.state is ConversationState.RUNNING:
             assert not open_permissions
         order = [send for send in self.prompt_order if send in self.plain]
         assert order == sorted(order)

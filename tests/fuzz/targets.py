@@ -23,10 +23,10 @@ from optio_agents.hosts.base import LINE_LIMIT, LOG_START, WINDOW_LIMIT, LogLost
 from optio_agents.hosts.log.framer import CUT_MARK, Framer
 from optio_agents.hosts.log.remote_reader import RemoteLogReader
 from optio_agents.input_listener import _take
+from optio_agents.protocol.coalescing import ProgressCoalescer
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.events import DoneEvent, ErrorEvent, LogEvent
 from optio_agents.protocol.features import ProtocolFeatures
-from optio_agents.protocol.folding import ProgressFold
 from optio_agents.protocol.line_run import LineRun
 from optio_agents.protocol.messages import CallerMessages
 from optio_agents.protocol.near_miss import near_miss
@@ -170,17 +170,17 @@ def framer(generator: Random) -> None:
 
 def folding(generator: Random) -> None:
     """No message is lost without being counted, and the last one is shown."""
-    fold, now, calls, count, last = ProgressFold(), 0.0, list[Any](), 0, ""
+    coalescer, now, calls, count, last = ProgressCoalescer(), 0.0, list[Any](), 0, ""
     for number in range(generator.randrange(80)):
         now += generator.choice([0.0, 0.0, 0.001, 0.05, 0.2])
-        if (due := fold.due) is not None and due <= now:
-            calls += fold.flush(due)
+        if (due := coalescer.due) is not None and due <= now:
+            calls += coalescer.flush(due)
         last = str(number)
-        calls += fold.report(None, last, now)
+        calls += coalescer.report(None, last, now)
         count += 1
-    calls += fold.flush(now)
+    calls += coalescer.flush(now)
     shown = [message for _, message in calls if "dropped)" not in message]
-    assert len(shown) + fold.dropped == count
+    assert len(shown) + coalescer.dropped == count
     assert shown == sorted(shown, key=int)
     assert not count or shown[-1] == last
 
@@ -281,7 +281,7 @@ class _NoChannel:
     def nothing_more_will_be_written(self) -> None:
         pass
 
-    async def complaint(self) -> str:
+    async def stderr_excerpt(self) -> str:
         return ""
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from optio_agents.hosts.ssh import guarded
 from optio_agents.hosts.ssh.channels import Channels
-from optio_agents.hosts.ssh.guarded import GuardedProcess, Orphanage
+from optio_agents.hosts.ssh.guarded import GuardedProcess, OrphanPolicy
 from tests.support.remote_task import processes, run, soon, trusted_host
 from tests.support.servers import Ssh
 
@@ -24,14 +24,14 @@ CUTS = int(os.environ.get("OPTIO_AGENTS_TEST_CUTS", "4"))
 
 @asynccontextmanager
 async def guarding(
-    ssh: Ssh, taskdir: Path, orphanage: Orphanage | None = None
+    ssh: Ssh, taskdir: Path, orphan_policy: OrphanPolicy | None = None
 ) -> AsyncIterator[tuple[Channels, GuardedProcess]]:
     """Channels to a host, and a program that can be started under a guard."""
     host = trusted_host(ssh, taskdir)
     await host.connect()
     try:
         await host.setup_workdir()
-        yield host.channels, GuardedProcess(host.channels, host.taskdir, orphanage or Orphanage(60.0))
+        yield host.channels, GuardedProcess(host.channels, host.taskdir, orphan_policy or OrphanPolicy(60.0))
     finally:
         await host.disconnect()
 
@@ -126,7 +126,7 @@ def test_nobody_comes_back_so_the_agent_is_told_then_ended_and_all_of_it_removed
     """
 
     async def program() -> None:
-        async with guarding(ssh, task, Orphanage(1.0, remove=str(task))) as (_, process):
+        async with guarding(ssh, task, OrphanPolicy(1.0, remove=str(task))) as (_, process):
             await start(process, task, script)
             await soon(lambda: len(processes("sleep 987654")) == 1)
             await process.leave()
@@ -142,7 +142,7 @@ def test_nobody_comes_back_so_the_agent_is_told_then_ended_and_all_of_it_removed
 
 def test_who_is_attached_is_never_an_orphan(ssh: Ssh, tmp_path: Path) -> None:
     async def program() -> None:
-        async with guarding(ssh, tmp_path / "task", Orphanage(1.0)) as (_, process):
+        async with guarding(ssh, tmp_path / "task", OrphanPolicy(1.0)) as (_, process):
             await start(process, tmp_path / "task", "read -r x; echo got $x")
             await asyncio.sleep(5)
             process.write(b"late\n")

@@ -38,7 +38,7 @@ class Said:
         assert self.received < 4 << 20, "nobody limits this"
         return piece
 
-    async def complaint(self) -> str:
+    async def stderr_excerpt(self) -> str:
         return ""
 
     def nothing_more_will_be_written(self) -> None:

@@ -207,7 +207,7 @@ def test_a_second_factor_that_nobody_can_be_asked_for_is_named(home: Path, tmp_p
     assert asked[0] == f"{ssh.user}@127.0.0.1's password: "
 
 
-def test_connections_dropped_at_the_door_are_tried_again(home: Path, tmp_path: Path) -> None:
+def test_connections_dropped_before_login_are_tried_again(home: Path, tmp_path: Path) -> None:
     with running_sshd(tmp_path, "MaxStartups 2:100:2", "LogLevel VERBOSE") as ssh:
         wanted = settings(ssh, HostKeyPolicy(ssh.known_hosts))
 

@@ -26,7 +26,7 @@ def test_a_new_cursor_stands_at_the_start_and_waits_for_nothing() -> None:
     assert (cursor.position, cursor.due, cursor.needs_the_tailer) == (LOG_START, inf, False)
 
 
-@pytest.mark.parametrize("reason", ["is_unfinished", "is_crowded", "is_over"])
+@pytest.mark.parametrize("reason", ["is_unfinished", "needs_room", "is_over"])
 def test_each_reason_wakes_the_tailer(reason: str) -> None:
     cursor = Cursor()
     setattr(cursor, reason, True)

@@ -226,15 +226,15 @@ async def test_every_line_is_reported_in_slices_too() -> None:
 async def test_a_queue_that_fills_asks_the_tailer_to_wait_until_it_has_recovered() -> None:
     parts = ParserParts()
     queue = parts.queues.context_calls["ATTENTION"]
-    while not queue.spool.crowded:
-        assert not parts.cursor.is_crowded
+    while not queue.spool.is_over_high_water:
+        assert not parts.cursor.needs_room
         parts.read(f"ATTENTION: {'x' * 9000}\n" * 4)
     parts.read("ATTENTION: x\n")
-    assert parts.cursor.is_crowded
+    assert parts.cursor.needs_room
     while queue.take(1):
         pass
     parts.read("ATTENTION: x\n")
-    assert not parts.cursor.is_crowded
+    assert not parts.cursor.needs_room
     assert not parts.cursor.needs_the_tailer
 
 
@@ -260,13 +260,13 @@ async def test_messages_to_the_caller_are_not_decoded_for_an_observer_that_is_no
     assert parts.recorder.lines == 2
 
 
-async def test_room_waits_for_the_queues_that_are_crowded(autojump_clock: MockClock) -> None:
+async def test_room_waits_for_the_queues_that_are_full(autojump_clock: MockClock) -> None:
     parts = ParserParts()
     queue = parts.queues.context_calls["BROWSER"]
     start = trio.current_time()
     await parts.queues.room()
     assert trio.current_time() == start
-    while not queue.spool.crowded:
+    while not queue.spool.is_over_high_water:
         queue.put(["x"], 100_000)
     await parts.queues.room()
     assert trio.current_time() > start, "a queue that does not move is waited for once"

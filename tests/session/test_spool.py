@@ -57,7 +57,7 @@ def test_memory_holds_no_more_than_its_share() -> None:
     spool: Spool[str] = Spool(100)
     for _ in range(50):
         spool.put("x" * 10, 10)
-    assert spool.crowded
+    assert spool.is_over_high_water
     assert spool.spilled == 40
     assert len(spool) == 50
     spool.close()

@@ -201,7 +201,7 @@ async def test_a_line_that_was_told_in_its_sleep_wakes_the_tailer_when_it_ends_t
     async def room() -> None:
         cursor.is_over = True
 
-    cursor.is_crowded = True
+    cursor.needs_room = True
     assert await _read_on(script, cursor, parser.ref, room)
 
 
@@ -235,7 +235,7 @@ async def test_the_rest_of_a_window_is_asked_for_before_the_next_is_read() -> No
     assert parser.told == [first, Signal.GO_ON, Signal.GO_ON, Signal.GO_ON, second]
 
 
-async def test_crowded_queues_are_waited_for_after_each_window() -> None:
+async def test_full_queues_are_waited_for_after_each_window() -> None:
     parser, waits = FarEnd(), []
 
     async def room() -> None:

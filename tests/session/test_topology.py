@@ -85,7 +85,7 @@ async def test_single_lines_that_crowd_a_queue_wake_the_tailer_which_waits_for_r
     )
     assert outcome.ending is Ending.DONE
     assert [int(text) for text in taken] == list(range(40))
-    assert waited, "the queue was never crowded"
+    assert waited, "the queue was never full"
 
 
 async def test_the_resolver_acts_upon_a_fact_before_the_tell_returns() -> None:

@@ -10,15 +10,15 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import actors
 from optio_agents.session.verdict import Trouble
-from optio_agents.session.work_queue import MEMORY, PATIENCE, WAKE, WorkQueue, work_off
+from optio_agents.session.work_queue import MEMORY, PATIENCE, WAKE, WorkQueue, run_worker
 from tests.support.session_parts import FarEnd
 
 
-def crowded() -> WorkQueue[str]:
+def full_queue() -> WorkQueue[str]:
     queue: WorkQueue[str] = WorkQueue()
     for number in range(4):
         queue.put(str(number), MEMORY // 4)
-    assert queue.spool.crowded
+    assert queue.spool.is_over_high_water
     return queue
 
 
@@ -31,10 +31,10 @@ async def test_items_come_out_in_order_and_stay_unsettled_until_they_are_dealt_w
     queue.put("c", 1)
     assert queue.unsettled == 4
     assert queue.take(3) == ["a", "b"]
-    assert (queue.in_hand, queue.unsettled) == (3, 4)
+    assert (queue.in_progress, queue.unsettled) == (3, 4)
     for _ in range(3):
         queue.settle()
-    assert (queue.in_hand, queue.unsettled) == (0, 1)
+    assert (queue.in_progress, queue.unsettled) == (0, 1)
     assert settled == [3, 2, 1]
     assert queue.take(3) == ["c"]
     queue.settle()
@@ -44,9 +44,9 @@ async def test_items_come_out_in_order_and_stay_unsettled_until_they_are_dealt_w
 async def test_its_actor_is_woken_once_until_the_queue_was_empty() -> None:
     queue, actor = WorkQueue[str](), FarEnd(capacity=1)
     queue.put("a", 1)
-    assert queue.is_unmanned
-    queue.man(actor.ref)
-    assert not queue.is_unmanned
+    assert queue.needs_worker
+    queue.attach_worker(actor.ref)
+    assert not queue.needs_worker
     assert actor.told == [WAKE]
     queue.put("b", 1)
     assert actor.told == [WAKE], "more would say nothing new"
@@ -62,15 +62,15 @@ async def test_its_actor_is_woken_once_until_the_queue_was_empty() -> None:
 
 async def test_an_empty_queue_needs_no_actor_and_a_full_mailbox_is_no_failure() -> None:
     queue, actor = WorkQueue[str](), FarEnd(capacity=0)
-    assert not queue.is_unmanned
-    queue.man(actor.ref)
+    assert not queue.needs_worker
+    queue.attach_worker(actor.ref)
     queue.put("a", 1)
     assert queue.unsettled == 1
 
 
 async def test_what_comes_after_the_actors_end_is_counted_and_not_kept() -> None:
     queue, actor = WorkQueue[str](), FarEnd()
-    queue.man(actor.ref)
+    queue.attach_worker(actor.ref)
     actor.exit = "ended"
     actor.change(stopped=True)
     queue.put("a", 1, count=3)
@@ -89,7 +89,7 @@ async def test_what_is_dropped_at_the_end_stays_unsettled() -> None:
 
 
 async def test_room_returns_as_soon_as_there_is_some(autojump_clock: MockClock) -> None:
-    queue = crowded()
+    queue = full_queue()
     start = trio.current_time()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(queue.room)
@@ -104,17 +104,17 @@ async def test_a_queue_that_does_not_move_is_waited_for_once(autojump_clock: Moc
     queue: WorkQueue[str] = WorkQueue()
     for number in range(40):
         queue.put(str(number), MEMORY // 40)
-    assert queue.spool.crowded
+    assert queue.spool.is_over_high_water
     start = trio.current_time()
     with trio.move_on_after(100):
         await queue.room()
     assert trio.current_time() - start == pytest.approx(PATIENCE)
 
 
-async def test_a_crowded_queue_that_is_stuck_is_waited_for_again_after_it_has_recovered(
+async def test_a_full_queue_that_is_stuck_is_waited_for_again_after_it_has_recovered(
     autojump_clock: MockClock,
 ) -> None:
-    queue = crowded()
+    queue = full_queue()
     waits = []
 
     async def room() -> None:
@@ -135,7 +135,7 @@ async def test_a_crowded_queue_that_is_stuck_is_waited_for_again_after_it_has_re
     assert waits == pytest.approx([PATIENCE, 0, 0, PATIENCE])
 
 
-async def run_worker(
+async def run_in_supervisor(
     queue: WorkQueue[str], handle: Callable[[list[str]], None], *, batch: int = 2, troubles: list[Trouble]
 ) -> actors.Exit:
     async def take(items: list[str], settle: Callable[[], None]) -> None:
@@ -146,9 +146,9 @@ async def run_worker(
 
     async with actors.open_supervisor() as supervisor:
         ref = supervisor.start_soon(
-            actors.actor(work_off, queue, take, troubles.append, batch=batch), name="worker", capacity=1
+            actors.actor(run_worker, queue, take, troubles.append, batch=batch), name="worker", capacity=1
         )
-        queue.man(ref)
+        queue.attach_worker(ref)
         ref.stop()
         return await ref.wait()
 
@@ -157,7 +157,7 @@ async def test_an_ordered_stop_drains_the_queue_in_batches() -> None:
     queue, handed = WorkQueue[str](), list[list[str]]()
     for item in "abcde":
         queue.put(item, 1)
-    await run_worker(queue, handed.append, troubles=[])
+    await run_in_supervisor(queue, handed.append, troubles=[])
     assert handed == [["a", "b"], ["c", "d"], ["e"]]
     assert queue.unsettled == 0
 
@@ -170,7 +170,7 @@ async def test_a_request_to_exit_is_told_and_the_rest_stays_unsettled() -> None:
     def fail(items: list[str]) -> None:
         raise request
 
-    exit = await run_worker(queue, fail, troubles=troubles)
+    exit = await run_in_supervisor(queue, fail, troubles=troubles)
     assert troubles == [Trouble(request)]
     assert exit.cause is None
     assert queue.unsettled == 5
@@ -185,7 +185,7 @@ async def test_a_failure_of_the_handler_is_the_actors_own_and_closes_the_queue()
     def fail(items: list[str]) -> None:
         raise OSError("no space")
 
-    exit = await run_worker(queue, fail, batch=1, troubles=troubles)
+    exit = await run_in_supervisor(queue, fail, batch=1, troubles=troubles)
     assert isinstance(exit.cause, OSError)
     assert troubles == []
     assert queue.unsettled == 2

@@ -11,7 +11,7 @@ import actors
 from optio_agents import HookContext, get_protocol
 from optio_agents.bridge import TrioBoundary
 from optio_agents.hosts.base import LogPosition, Window
-from optio_agents.protocol.folding import ProgressFold
+from optio_agents.protocol.coalescing import ProgressCoalescer
 from optio_agents.protocol.protocol import Protocol
 from optio_agents.protocol.scanner import Scanner
 from optio_agents.session.context_calls import METHODS
@@ -88,7 +88,7 @@ class ParserParts:
         self.parser = Parser(
             Scanner(protocol.features, every=every),
             protocol.features,
-            ProgressFold(every=every),
+            ProgressCoalescer(every=every),
             self.queues,
             self.recorder,
             "/work",

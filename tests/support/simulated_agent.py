@@ -30,7 +30,7 @@ from optio_agents.conversation.codecs.base import (
     TurnBegan,
     TurnFinished,
 )
-from optio_agents.conversation.requests import Choice, Question, QuestionAnswer, QuestionRequest
+from optio_agents.conversation.requests import AgentQuestion, Choice, QuestionAnswer, QuestionRequest
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
 
@@ -108,7 +108,7 @@ class SimulatedCodec(Codec):
                 )
             )
         elif kind == "questioned":
-            question = Question("q", record["text"], choices=(Choice("yes"), Choice("no")))
+            question = AgentQuestion("q", record["text"], choices=(Choice("yes"), Choice("no")))
             out.append(
                 QuestionAsked(record["key"], QuestionRequest("questions", "", (question,), record, turn))
             )

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from optio_agents.cli.arguments import check_web
-from optio_agents.cli.complain import complain
 from optio_agents.cli.exit_codes import ExitCode, UsageError
+from optio_agents.cli.stderr import write_stderr
 
 if TYPE_CHECKING:
     from optio_agents.conversation import AgentConversation
@@ -130,5 +130,5 @@ async def _page(conversation: AgentConversation, workdir: str) -> AsyncIterator[
     from optio_agents.web.view import web_view
 
     async with web_view(ConversationFeed(conversation), directory=workdir) as view:
-        complain(f"optio-agents: this conversation in the browser: {view.page}")
+        write_stderr(f"optio-agents: this conversation in the browser: {view.page}")
         yield

@@ -10,9 +10,9 @@ import trio
 from optio_agents.cli.chat.keyboard import Keyboard
 from optio_agents.cli.chat.visible import input_lines, pages, visible_line, visible_lines
 from optio_agents.conversation import (
+    AgentQuestion,
     PermissionDecision,
     PermissionRequest,
-    Question,
     QuestionAnswer,
     QuestionRequest,
     Scope,
@@ -129,7 +129,7 @@ class Dialog:
                 answers[question.key] = answer
         return QuestionAnswer(answers)
 
-    async def _one(self, question: Question) -> str | tuple[str, ...] | None:
+    async def _one(self, question: AgentQuestion) -> str | tuple[str, ...] | None:
         """The answer to one question; `None` declines, an empty one skips it."""
         header = f"[{visible_line(question.header)}] " if question.header else ""
         lines = visible_lines(question.text)
@@ -154,7 +154,7 @@ class Dialog:
             return answer
 
 
-def chosen(question: Question, line: str) -> str | tuple[str, ...]:
+def chosen(question: AgentQuestion, line: str) -> str | tuple[str, ...]:
     """What a line that was typed says: the number or the name of a choice, several of them, or a text.
 
     Raises:
@@ -173,7 +173,7 @@ def chosen(question: Question, line: str) -> str | tuple[str, ...]:
     return tuple(map(one, line.split(","))) if question.multiple else one(line)
 
 
-def _hint(question: Question) -> str:
+def _hint(question: AgentQuestion) -> str:
     what = "a number or a name" if question.choices else "an answer"
     several = ", several with commas" if question.multiple else ""
     free = ", or your own words" if question.choices and question.free_text else ""

@@ -33,12 +33,12 @@ from optio_agents.conversation import (
     AgentConversation,
     ConversationClosed,
     ConversationError,
+    ConversationState,
     PermissionDecision,
     PermissionRequest,
     QuestionAnswer,
     QuestionRequest,
     Sent,
-    State,
     ToolRequest,
     TurnResult,
 )
@@ -161,7 +161,7 @@ class ProgramChat:
             await self._do(command)
         with suppress(ConversationClosed):
             await self._conversation.settled()
-            await self._conversation.wait_state(State.IDLE, State.CLOSED)
+            await self._conversation.wait_state(ConversationState.IDLE, ConversationState.CLOSED)
         self._left = not self._conversation.closed
         await self._conversation.close()
 

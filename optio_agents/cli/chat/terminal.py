@@ -19,8 +19,8 @@ from optio_agents.conversation import (
     AgentConversation,
     ConversationClosed,
     ConversationError,
+    ConversationState,
     Origin,
-    State,
     TurnStatus,
 )
 from optio_agents.protocol.display import display_text
@@ -102,7 +102,7 @@ class TerminalChat:
             if not data:
                 break
         # The end of the input: what was sent is still answered.
-        await self._conversation.wait_state(State.IDLE, State.CLOSED)
+        await self._conversation.wait_state(ConversationState.IDLE, ConversationState.CLOSED)
         await self._leave(ExitCode.DONE)
 
     async def _send(self, text: str) -> None:
@@ -127,7 +127,7 @@ class TerminalChat:
                     nursery.cancel_scope.cancel(reason="Ctrl-C while leaving")
                 elif now - self._interrupted_at < LEAVE_SECONDS:
                     nursery.start_soon(self._leave, ExitCode.INTERRUPTED)
-                elif self._conversation.state is not State.IDLE:
+                elif self._conversation.state is not ConversationState.IDLE:
                     self._note("interrupting; Ctrl-C again to leave")
                     nursery.start_soon(self._interrupt)
                 else:

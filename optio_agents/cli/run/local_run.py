@@ -14,7 +14,6 @@ import trio
 
 import actors
 from optio_agents.cli.check import slips_of
-from optio_agents.cli.complain import complain
 from optio_agents.cli.durations import duration_text
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.agent_input import AgentNotListening
@@ -29,6 +28,7 @@ from optio_agents.cli.run.output_limit import free_the_middle
 from optio_agents.cli.run.settings import RunSettings, Show, relative_files
 from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import Workspace
+from optio_agents.cli.stderr import write_stderr
 from optio_agents.hosts.background import running_in_background
 from optio_agents.hosts.local import LocalHost
 from optio_agents.hosts.processes.adoption import become_subreaper, reap_adopted
@@ -103,7 +103,7 @@ def run_agent(settings: RunSettings, start: Start = run_here) -> int:
     finally:
         left = workspace.close(keep_output=ended is not None and ended.output is not None)
     if left is not None:
-        complain(f"optio-agents: could not remove {left}")
+        write_stderr(f"optio-agents: could not remove {left}")
     _report_failure(ended, settings)
     return int(ended.code)
 
@@ -113,7 +113,7 @@ def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
     lines = [] if settings.show is Show.JSON else failure_lines(ended)
     if ended.code is not ExitCode.DONE and not (settings.show is Show.AUTO and sys.stdout.isatty()):
         lines.insert(0, f"optio-agents: {headline(ended)}")
-    complain(*lines)
+    write_stderr(*lines)
 
 
 class LocalRun:

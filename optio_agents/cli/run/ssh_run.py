@@ -33,7 +33,7 @@ from optio_agents.cli.run.terminal_context import TerminalContext
 from optio_agents.cli.run.workspace import PREFIX, Workspace
 from optio_agents.hosts.processes.exit_status import exit_text
 from optio_agents.hosts.ssh.connecting import CannotConnect
-from optio_agents.hosts.ssh.guarded import Orphanage
+from optio_agents.hosts.ssh.guarded import OrphanPolicy
 from optio_agents.hosts.ssh.remote_host import TrustedRemoteHost
 from optio_agents.hosts.ssh.settings import SshSettings
 from optio_agents.session.deliverable import DeliverableFile
@@ -99,7 +99,7 @@ class SshRun(LocalRun):
             self._target,
             self._taskdir,
             ask_on_terminal(),
-            Orphanage(self._settings.orphan_grace, remove=self._taskdir),
+            OrphanPolicy(self._settings.orphan_grace, remove=self._taskdir),
         )
         try:
             await self._connect(host)

@@ -1,4 +1,4 @@
-"""Questions in the three shapes in which backends ask them, as `Question`s. Values only.
+"""Questions in the three shapes in which backends ask them, as `AgentQuestion`s. Values only.
 
 The forms are those of the Model Context Protocol's elicitation (2025-11-25), which claude, codex and the Agent Client
 Protocol pass on: an object of flat properties, each a string, a number, a boolean, or a choice.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from optio_agents.conversation.requests import Choice, Question, QuestionRequest
+from optio_agents.conversation.requests import AgentQuestion, Choice, QuestionRequest
 
 MULTIPLE_LIMIT = 256
 """How many questions or choices are read; more is no question to a person."""
@@ -30,7 +30,7 @@ def dicts_of(value: object) -> list[dict[str, Any]]:
 
 def listed_questions(
     asked: object, *, key: str, multiple: str, free_text: bool | str
-) -> tuple[Question, ...]:
+) -> tuple[AgentQuestion, ...]:
     """Questions as claude and codex list them.
 
     Args:
@@ -46,7 +46,7 @@ def listed_questions(
         )
         free = bool(each.get(free_text)) if isinstance(free_text, str) else free_text
         questions.append(
-            Question(
+            AgentQuestion(
                 text_of(each.get(key)) or text_of(each.get("question")),
                 text_of(each.get("question")),
                 header=text_of(each.get("header")),
@@ -59,7 +59,7 @@ def listed_questions(
     return tuple(questions)
 
 
-def form_questions(schema: object) -> tuple[Question, ...]:
+def form_questions(schema: object) -> tuple[AgentQuestion, ...]:
     """The questions of a form."""
     fields = schema if isinstance(schema, dict) else {}
     properties = fields.get("properties")
@@ -72,7 +72,7 @@ def form_questions(schema: object) -> tuple[Question, ...]:
     )
 
 
-def _form_question(name: str, schema: dict[str, Any], required: bool) -> Question:
+def _form_question(name: str, schema: dict[str, Any], required: bool) -> AgentQuestion:
     multiple = schema.get("type") == "array"
     items = schema.get("items")
     choices = _choices(items if multiple and isinstance(items, dict) else schema)
@@ -82,7 +82,7 @@ def _form_question(name: str, schema: dict[str, Any], required: bool) -> Questio
         "boolean": "boolean",
     }
     kind = kinds.get(text_of(schema.get("type")), "text")
-    return Question(
+    return AgentQuestion(
         name,
         text_of(schema.get("description")) or text_of(schema.get("title")) or name,
         header=text_of(schema.get("title")),
@@ -115,11 +115,11 @@ def elicitation(
     """An elicitation: an address to visit (`url`), or a form (`schema`)."""
     message, address = text_of(asked.get("message")), text_of(asked.get("url"))
     if address:
-        visit = Question("visit", f"open {address}?", choices=YES_NO, free_text=False)
+        visit = AgentQuestion("visit", f"open {address}?", choices=YES_NO, free_text=False)
         return QuestionRequest("url", message, (visit,), raw, turn, asker)
     return QuestionRequest("form", message, form_questions(schema), raw, turn, asker)
 
 
-def plan_question() -> tuple[Question, ...]:
+def plan_question() -> tuple[AgentQuestion, ...]:
     """The question whether a plan is approved."""
-    return (Question("approve", "approve the plan?", choices=YES_NO, free_text=False),)
+    return (AgentQuestion("approve", "approve the plan?", choices=YES_NO, free_text=False),)

@@ -26,12 +26,12 @@ from optio_agents.conversation.turns.effects import (
 from optio_agents.conversation.turns.pending_requests import PendingRequests
 from optio_agents.conversation.values import (
     BackgroundTask,
+    ConversationState,
     Fate,
     InterruptKind,
     InterruptReceipt,
     Origin,
     SendEnd,
-    State,
     TurnResult,
     TurnStatus,
 )
@@ -180,18 +180,20 @@ class TurnState:
         self.background: tuple[BackgroundTask, ...] = ()
 
     @property
-    def state(self) -> State:
+    def state(self) -> ConversationState:
         """The visible state; derived, so that it cannot disagree with what is true."""
         if self.closed is not None:
-            return State.CLOSED
+            return ConversationState.CLOSED
         if not self.ready:
-            return State.STARTING
+            return ConversationState.STARTING
         interrupts = self.steering.interrupts if self.running is None else self.running.interrupting
         if interrupts:
-            return State.INTERRUPTING
+            return ConversationState.INTERRUPTING
         if self.requests:
-            return State.AWAITING_PERMISSION
-        return State.RUNNING if self.running is not None or self.steering else State.IDLE
+            return ConversationState.AWAITING_PERMISSION
+        return (
+            ConversationState.RUNNING if self.running is not None or self.steering else ConversationState.IDLE
+        )
 
     @property
     def turn(self) -> int | None:

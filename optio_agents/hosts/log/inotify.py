@@ -292,7 +292,7 @@ class _Hub:
 
     def _give_up(self) -> None:
         """inotify has failed: whoever watches polls from now on."""
-        self._everybody(Watch._poll)
+        self._for_each_watch(Watch._poll)
         self._resign()
         self._descriptor.close()
 
@@ -308,7 +308,7 @@ class _Hub:
         for number, mask, name in parse_events(records):
             self.events += 1
             if mask & IN_Q_OVERFLOW:
-                self._everybody(Watch.wake)
+                self._for_each_watch(Watch.wake)
             if number not in self.watched:
                 self._descriptor.end_unwanted()  # its inode is still being written to: once is enough
             for watch in self.watched.get(number, ()):
@@ -316,7 +316,7 @@ class _Hub:
             if mask & IN_IGNORED:
                 self.watched.pop(number, None)
 
-    def _everybody(self, action: Callable[[Watch], None]) -> None:
+    def _for_each_watch(self, action: Callable[[Watch], None]) -> None:
         for watch in set().union(*self.watched.values()):
             action(watch)
 

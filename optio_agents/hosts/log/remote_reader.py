@@ -44,7 +44,7 @@ class Channel(Protocol):
     def nothing_more_will_be_written(self) -> None:
         """Ask the follower to send the rest and end."""
 
-    async def complaint(self) -> str:
+    async def stderr_excerpt(self) -> str:
         """What the process wrote to its standard error, once its output has ended."""
 
 
@@ -113,7 +113,7 @@ class RemoteLogReader:
     async def _receive(self) -> bytes:
         data = await self._channel.receive()
         if not data:
-            raise LogLost(f"the remote log's reader has ended: {await self._channel.complaint()}")
+            raise LogLost(f"the remote log's reader has ended: {await self._channel.stderr_excerpt()}")
         return data
 
     def _take(self, data: bytes) -> None:

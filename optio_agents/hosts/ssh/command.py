@@ -208,7 +208,7 @@ class RemoteCommand:
         del session.errors[:limit]
         return data
 
-    async def complaint(self) -> str:
+    async def stderr_excerpt(self) -> str:
         """What it wrote to its standard error (the beginning of it), once it has ended."""
         with suppress(TimeoutError):
             async with asyncio.timeout(2):
@@ -216,7 +216,7 @@ class RemoteCommand:
         return excerpt(bytes(self._session.errors[:2000]))
 
     def how_it_ended(self) -> str:
-        """Its status and its complaint, for an error message."""
+        """Its status and what it wrote to stderr, for an error message."""
         errors = excerpt(bytes(self._session.errors[:2000]))
         return f"no end was seen{self._with_status()}" + (f": {errors}" if errors else "")
 

@@ -19,22 +19,20 @@ from optio_agents.hosts.ssh.host_keys import HostKeyCheck
 from optio_agents.hosts.ssh.settings import Ask, SshSettings
 
 TCP_SECONDS = 15.0
-"""For the TCP connection (or the proxy command, or the jump host's)."""
+"""Limit for the TCP connection, the proxy command's or the jump host's."""
 
 LOGIN_SECONDS = 45.0
-"""From then on until the host has let us in; the user's thinking over a password is not counted."""
+"""Limit from then until the login succeeds. The time in which the user types a password does not count."""
 
-DOOR_SECONDS = 30.0
-"""For which a host that closes connections before it has shown its key is tried: sshd does that when too many are
-logging in (`MaxStartups`)."""
+OVERLOADED_SECONDS = 30.0
+"""How long to retry when the host closes connections before it has shown its key. sshd does that while too many
+clients log in (`MaxStartups`)."""
 
 ATTEMPTS = 3
 """How often the user is asked for a password or a code."""
 
-_DOOR_PAUSES = (
-    0.2,
-    3.0,
-)  # seconds before a retry: first and longest; each is drawn between a half and the whole
+_OVERLOADED_PAUSES = (0.2, 3.0)
+"""Seconds before a retry: the first and the longest pause. Each is drawn between half and all of it."""
 
 KEEPALIVE_SECONDS = 10.0
 KEEPALIVE_COUNT = 3
@@ -113,8 +111,8 @@ class _Client(asyncssh.SSHClient):  # type: ignore[misc]
         self._clock.reschedule(asyncio.get_running_loop().time() + LOGIN_SECONDS)
 
     @property
-    def dropped_at_the_door(self) -> bool:
-        """The host closed the connection without having shown its key."""
+    def dropped_before_login(self) -> bool:
+        """Whether the host closed the connection before it had shown its key."""
         return self.connection is not None and self.connection.get_server_host_key() is None
 
 
@@ -131,19 +129,19 @@ async def connect(settings: SshSettings, ask: Ask | None = None) -> asyncssh.SSH
         LoginRefused: the host does not let this user in.
     """
     loop = asyncio.get_running_loop()
-    deadline, pause = loop.time() + DOOR_SECONDS, _DOOR_PAUSES[0]
+    deadline, pause = loop.time() + OVERLOADED_SECONDS, _OVERLOADED_PAUSES[0]
     while True:
         try:
             return await _attempt(settings, ask, None)
-        except _DroppedAtTheDoor as dropped:
+        except _DroppedBeforeLogin as dropped:
             if loop.time() + pause > deadline:
                 raise CannotConnect(str(dropped)) from dropped
             await asyncio.sleep(random.uniform(pause / 2, pause))
-            pause = min(2 * pause, _DOOR_PAUSES[1])
+            pause = min(2 * pause, _OVERLOADED_PAUSES[1])
 
 
-class _DroppedAtTheDoor(CannotConnect):
-    """Trying again may help."""
+class _DroppedBeforeLogin(CannotConnect):
+    """The host is overloaded: a retry may help."""
 
 
 async def _attempt(
@@ -248,8 +246,8 @@ async def _log_in(
             why = f"{_why_refused(settings, client)}; it allows no more attempts (are there many keys in ssh-agent?)"
             raise LoginRefused(why) from error
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        if client is not None and client.dropped_at_the_door:
-            raise _DroppedAtTheDoor(f"it closes connections before the login: {why}") from error
+        if client is not None and client.dropped_before_login:
+            raise _DroppedBeforeLogin(f"it closes connections before the login: {why}") from error
         raise CannotConnect(why[:1].lower() + why[1:]) from error
 
 

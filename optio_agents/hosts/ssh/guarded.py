@@ -35,12 +35,12 @@ _SIGNALS = range(129, 129 + 64)
 
 
 @dataclass(frozen=True, slots=True)
-class Orphanage:
-    """What the guard does when nobody comes back.
+class OrphanPolicy:
+    """What the guard does with its program if no client reconnects.
 
     Attributes:
-        grace: seconds; rounded up to whole ones.
-        remove: a directory that is removed then; None: everything is kept.
+        grace: seconds until the guard ends the program; rounded up to whole ones.
+        remove: a directory that is removed then. None: everything is kept.
     """
 
     grace: float = ORPHAN_GRACE
@@ -104,12 +104,12 @@ class GuardedProcess:
     Args:
         channels: to its host.
         taskdir: its task's directory, in which the guard keeps its own.
-        orphanage: what the guard does when nobody comes back.
+        orphan_policy: what the guard does if no client reconnects.
     """
 
-    def __init__(self, channels: Channels, taskdir: str, orphanage: Orphanage) -> None:
+    def __init__(self, channels: Channels, taskdir: str, orphan_policy: OrphanPolicy) -> None:
         self._channels = channels
-        self._orphanage = orphanage
+        self._orphan_policy = orphan_policy
         self._nonce = secrets.token_hex(16)
         self._directory = f"{taskdir}/guard-{self._nonce[:8]}"
         self.stdin = self
@@ -160,8 +160,8 @@ class GuardedProcess:
             names = "for name in $(env | cut -d= -f1); do"
             session += f'{names} case $name in {"|".join(without)}) unset "$name" ;; esac; done\n'
         program = f"{session}cd -- {shlex.quote(cwd)} || exit\n{exports}{command}\n"
-        remove = self._orphanage.remove or ""
-        grace = str(max(1, math.ceil(self._orphanage.grace)))
+        remove = self._orphan_policy.remove or ""
+        grace = str(max(1, math.ceil(self._orphan_policy.grace)))
         text = GUARD + '\nguard "$@"\n'
         arguments = (self._directory, grace, remove, "=".join(mark), self._nonce, program, text)
         await self._call("launch", *arguments, label="start the agent")
@@ -288,7 +288,7 @@ class GuardedProcess:
     async def _pass_on(self, command: RemoteCommand) -> None:
         """Pass output on, and signs of life, until the connection is lost."""
         loop, finder = asyncio.get_running_loop(), RecordFinder(self._nonce)
-        pause = min(15.0, max(0.25, self._orphanage.grace / 20))
+        pause = min(15.0, max(0.25, self._orphan_policy.grace / 20))
         beat = loop.time() + pause
         while True:
             if loop.time() >= beat:
@@ -305,7 +305,7 @@ class GuardedProcess:
                 continue
             if not data:
                 raise HostFailed(
-                    f"the guard of the agent is gone: {await command.complaint() or 'no reason given'}"
+                    f"the guard of the agent is gone: {await command.stderr_excerpt() or 'no reason given'}"
                 )
             for part in finder.feed(data):
                 await self._take(part, command)

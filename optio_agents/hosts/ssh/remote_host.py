@@ -23,7 +23,7 @@ from optio_agents.hosts.ssh.channels import Channels
 from optio_agents.hosts.ssh.connecting import connect
 from optio_agents.hosts.ssh.errors import HostFailed
 from optio_agents.hosts.ssh.framing import excerpt
-from optio_agents.hosts.ssh.guarded import GuardedProcess, Orphanage, end_leftovers
+from optio_agents.hosts.ssh.guarded import GuardedProcess, OrphanPolicy, end_leftovers
 from optio_agents.hosts.ssh.settings import DEFAULT_PORT, Ask, HostKeyPolicy, SshSettings
 
 _ADOPTED = ("_conn", "_sftp", "_ssh", "_compressor", "_tar_version")
@@ -37,7 +37,7 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
         settings: where to, as whom, and which host keys are accepted.
         taskdir: as in `RemoteHost`.
         ask: see `connecting.connect`.
-        orphanage: what becomes of a launched program to which nobody comes back.
+        orphan_policy: what becomes of a launched program to which nobody comes back.
     """
 
     _conn: Any
@@ -47,7 +47,7 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
         settings: SshSettings,
         taskdir: str,
         ask: Ask | None = None,
-        orphanage: Orphanage | None = None,
+        orphan_policy: OrphanPolicy | None = None,
     ) -> None:
         key = "" if settings.identity is None else str(settings.identity)
         super().__init__(
@@ -55,7 +55,7 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
         )
         _check_attributes(self)
         self.settings = settings
-        self.orphanage = orphanage or Orphanage()
+        self.orphan_policy = orphan_policy or OrphanPolicy()
         self.channels = Channels(lambda: connect(settings, ask), str(settings))
 
     async def connect(self) -> None:
@@ -112,7 +112,7 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
             )
         variables = dict(env or {})
         mark = (MARKER_VARIABLE, variables.pop(MARKER_VARIABLE, "") or secrets.token_hex(12))
-        process = GuardedProcess(self.channels, self.taskdir, self.orphanage)
+        process = GuardedProcess(self.channels, self.taskdir, self.orphan_policy)
         await process.start(
             command,
             cwd=self.workdir if cwd is None else cwd,
@@ -171,13 +171,13 @@ class _FramedConnection:
         return await self._channels.open(command, "task")
 
     async def run(self, command: str, *, check: bool = False, errors: str = "replace") -> Any:
-        status, output, complaint = await self._channels.run(command)
+        status, output, stderr_excerpt = await self._channels.run(command)
         if check and status:
-            raise HostFailed(excerpt(complaint) or f"exit status {status}")
+            raise HostFailed(excerpt(stderr_excerpt) or f"exit status {status}")
         return SimpleNamespace(
             exit_status=status,
             stdout=output.decode("utf-8", errors),
-            stderr=complaint.decode("utf-8", errors),
+            stderr=stderr_excerpt.decode("utf-8", errors),
         )
 
     async def start_sftp_client(self) -> asyncssh.SFTPClient:

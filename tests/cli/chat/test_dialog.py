@@ -12,9 +12,9 @@ from trio.testing import wait_all_tasks_blocked
 from optio_agents.cli.chat.dialog import DECLINED, NO_INPUT, Dialog
 from optio_agents.cli.chat.keyboard import Keyboard
 from optio_agents.conversation import (
+    AgentQuestion,
     Choice,
     PermissionDecision,
-    Question,
     QuestionAnswer,
     QuestionRequest,
     Scope,
@@ -111,7 +111,7 @@ async def test_a_long_input_is_paged_and_cannot_be_allowed_before_its_end() -> N
 def question(**fields: object) -> QuestionRequest:
     choices = (Choice("Postgres", "a"), Choice("SQLite"))
     kinds = {"choices": choices, **fields}
-    return QuestionRequest("questions", "", (Question("db", "Which\u200b?", **kinds),), {})  # type: ignore[arg-type]
+    return QuestionRequest("questions", "", (AgentQuestion("db", "Which\u200b?", **kinds),), {})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,9 @@ async def test_a_question_is_a_line(
 
 async def test_a_plan_is_shown_before_it_is_approved() -> None:
     screen = Screen()
-    approve = Question("approve", "approve the plan?", choices=(Choice("yes"), Choice("no")), free_text=False)
+    approve = AgentQuestion(
+        "approve", "approve the plan?", choices=(Choice("yes"), Choice("no")), free_text=False
+    )
     plan = QuestionRequest("plan", "1. drop\n2. the table", (approve,), {})
     answer = await screen.ask(lambda: screen.dialog.question(plan), b"no\n")
     assert answer == QuestionAnswer({"approve": "no"})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from optio_agents.conversation.codecs.forms import MULTIPLE_LIMIT, form_questions, listed_questions
-from optio_agents.conversation.requests import Choice, Question
+from optio_agents.conversation.requests import AgentQuestion, Choice
 
 PROPERTIES: dict[str, Any] = {
     "name": {"type": "string", "title": "Name", "description": "your name"},
@@ -47,7 +47,7 @@ def test_a_question_without_choices_takes_any_text() -> None:
     (question,) = listed_questions(
         [{"id": "q", "question": "why?"}], key="id", multiple="", free_text="isOther"
     )
-    assert question == Question("q", "why?")
+    assert question == AgentQuestion("q", "why?")
     assert question.value("because") == "because"
 
 

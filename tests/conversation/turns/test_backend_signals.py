@@ -10,12 +10,12 @@ from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.turns.backend_signals import AGENT_TURN_EVENT
 from optio_agents.conversation.turns.effects import InterruptStarted, Offered, Settled, TurnEnded
 from optio_agents.conversation.values import (
+    ConversationState,
     Event,
     Fate,
     InterruptKind,
     Origin,
     SendEnd,
-    State,
     TurnResult,
     TurnStatus,
 )
@@ -51,7 +51,7 @@ def test_a_refused_turn_takes_with_it_what_was_folded_into_it_and_what_it_asked(
     rejected = SendEnd(Fate.REJECTED, reason="no")
     assert ends(effects) == {1: rejected, 2: rejected}
     assert [effect for effect in effects if isinstance(effect, Settled)] == [Settled(1, "withdrawn")]
-    assert turns.turn_state.state is State.IDLE
+    assert turns.turn_state.state is ConversationState.IDLE
 
 
 # Permissions.
@@ -72,7 +72,7 @@ def test_a_request_outlives_the_turn_in_which_it_was_asked(turn: int) -> None:
     before = turns.turn_state.state
     assert turns.decide(1, PermissionDecision("allow")) == [Settled(1, "answered")]
     assert [each["do"] for each in told(turns)] == ["decide"]
-    assert (before, turns.turn_state.state) == (State.AWAITING_PERMISSION, State.IDLE)
+    assert (before, turns.turn_state.state) == (ConversationState.AWAITING_PERMISSION, ConversationState.IDLE)
 
 
 def test_an_interrupt_withdraws_what_the_agent_asks_and_leaves_what_its_subagents_ask() -> None:
@@ -99,7 +99,7 @@ def test_a_request_that_is_open_when_the_agent_dies_is_settled_as_closed() -> No
 def test_an_interrupt_between_two_turns_stops_the_one_that_the_agent_makes_of_the_steer() -> None:
     turns = between_two_turns()
     assert turns.interrupt(3, 5.0) == [InterruptStarted(3, 5.0)]
-    assert turns.turn_state.state is State.INTERRUPTING
+    assert turns.turn_state.state is ConversationState.INTERRUPTING
     assert told(turns) == []  # there is nothing yet that it could stop
     assert receipts(hear(turns, {"say": "adopted", "sends": [2]})) == []
     assert told(turns) == [{"do": "interrupt"}]
@@ -131,7 +131,7 @@ def test_an_interrupt_between_two_turns_leaves_the_next_one_alone(
     assert (receipt.kind, receipt.queued) == (kind, ("next",))
     assert ends(effects)[2].fate is fate
     assert [each["do"] for each in told(turns)] == ["prompt"]
-    assert turns.turn_state.state is State.RUNNING
+    assert turns.turn_state.state is ConversationState.RUNNING
 
 
 def test_an_interrupt_between_two_turns_waits_for_the_last_of_what_was_steered() -> None:
@@ -178,7 +178,7 @@ def test_a_turn_of_its_own_has_a_number_a_state_and_a_result_and_what_is_sent_wa
     (_, began) = hear(turns, WOKE)
     assert isinstance(began, Event)
     assert (began.raw["type"], began.turn) == (AGENT_TURN_EVENT, 1)
-    assert turns.turn_state.state is State.RUNNING
+    assert turns.turn_state.state is ConversationState.RUNNING
     assert not turns.turn_state.pending  # of ours nothing waits
     turns.send(1, "next")
     assert told(turns) == []
@@ -202,7 +202,7 @@ def test_a_prompt_may_be_taken_into_such_a_turn_also_when_that_has_ended() -> No
     hear(turns, WOKE, {"say": "folded", "send": 1, "own": "w"})
     (end,) = ends(hear(turns, OWN_ENDED)).values()
     assert (end.fate, end.turn and end.turn.text) == (Fate.FOLDED, "mine")
-    assert turns.turn_state.state is State.IDLE
+    assert turns.turn_state.state is ConversationState.IDLE
     turns = running()
     (end,) = ends(hear(turns, WOKE, OWN_ENDED, {"say": "folded", "send": 1, "own": "w"})).values()
     assert (end.fate, end.turn and end.turn.text) == (Fate.FOLDED, "mine")
@@ -216,7 +216,7 @@ def test_an_interrupt_stops_such_a_turn_and_ours_goes_on() -> None:
     (receipt,) = receipts(hear(turns, {**OWN_ENDED, "status": "interrupted"}))
     assert receipt is not None
     assert (receipt.kind, receipt.turn and receipt.turn.turn) == (InterruptKind.INTERRUPTED, 2)
-    assert turns.turn_state.state is State.RUNNING
+    assert turns.turn_state.state is ConversationState.RUNNING
     hear(turns, BEGAN)
     assert told(turns) == []
 

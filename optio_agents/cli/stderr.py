@@ -6,7 +6,7 @@ import os
 import sys
 
 
-def complain(*lines: str) -> None:
+def write_stderr(*lines: str) -> None:
     """Write `lines` to stderr. A stderr that cannot be written changes no exit code."""
     try:
         for line in lines:

@@ -1,4 +1,4 @@
-"""The fold against the real rule: optio-core's own `report_progress`, under a clock that the test moves."""
+"""The coalescer against the real rule: optio-core's own `report_progress`, under a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bson import ObjectId
 from hypothesis import example, given, settings, strategies as st
 from optio_core import context as optio_context
 
+from optio_agents.protocol.coalescing import QUIET_LIMIT, WINDOW, Call, ProgressCoalescer
 from optio_agents.protocol.features import DEFAULT_FEATURES
-from optio_agents.protocol.folding import QUIET_LIMIT, WINDOW, Call, ProgressFold
 from optio_agents.protocol.line_run import LineRun
 from optio_agents.protocol.scanner import Scanner
 
@@ -100,20 +100,20 @@ class Folded:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.before_the_end = 0
-        self.fold = ProgressFold()
+        self.coalescer = ProgressCoalescer()
 
     async def __call__(self, recorded: Recorded, bursts: Sequence[Burst]) -> None:
         number = 0
         for gap, count in bursts:
             arrival = recorded.now + gap
-            while (due := self.fold.due) is not None and due <= arrival:
+            while (due := self.coalescer.due) is not None and due <= arrival:
                 recorded.now = max(recorded.now, due)
-                await self._make(recorded, self.fold.flush(recorded.now))
+                await self._make(recorded, self.coalescer.flush(recorded.now))
             recorded.now = arrival
-            await self._make(recorded, self.fold.add(make_run(number, count), arrival))
+            await self._make(recorded, self.coalescer.add(make_run(number, count), arrival))
             number += count
         self.before_the_end = len(self.calls)
-        for percent, text in self.fold.flush(recorded.now):
+        for percent, text in self.coalescer.flush(recorded.now):
             self.calls.append((percent, text))
             recorded.ctx.report_progress(percent, text)
 
@@ -148,18 +148,18 @@ def test_the_database_ends_with_the_same_progress_and_no_message_is_unaccounted_
 
     assert entries[-1] == as_if[-1]
     assert len(shown_in(folded.calls)) + dropped_in(folded.calls) == total
-    assert folded.fold.dropped == dropped_in(folded.calls)
+    assert folded.coalescer.dropped == dropped_in(folded.calls)
     assert len(shown_in(as_if)) + dropped_in(as_if) == total
     order = [int(text.split()[1]) for text in shown_in(entries)]
     assert order == sorted(set(order))
-    # Until the log ends, optio-core writes every call that the fold makes: it never has to drop one itself.
+    # Until the log ends, optio-core writes every call that the coalescer makes: it never has to drop one itself.
     assert before[: folded.before_the_end] == folded.calls[: folded.before_the_end]
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(gaps, st.integers(1, 4)), max_size=25))
 def test_a_quiet_log_passes_each_message_at_once_and_in_order(bursts: list[Burst]) -> None:
-    fold = ProgressFold()
+    coalescer = ProgressCoalescer()
     now, number = 0.0, 0
     recent: list[float] = []
     for gap, count in bursts:
@@ -168,22 +168,22 @@ def test_a_quiet_log_passes_each_message_at_once_and_in_order(bursts: list[Burst
         if len(recent) > QUIET_LIMIT:
             return
         run = make_run(number, count)
-        assert fold.add(run, now) == list(run.first)
-        assert fold.due is None
+        assert coalescer.add(run, now) == list(run.first)
+        assert coalescer.due is None
         number += count
 
 
 def test_a_burst_shows_its_beginning_its_size_and_its_end_at_once() -> None:
-    fold = ProgressFold()
-    calls = fold.add(make_run(0, 5_000), 10.0)
+    coalescer = ProgressCoalescer()
+    calls = coalescer.add(make_run(0, 5_000), 10.0)
     assert [text for _, text in calls] == [
         *(f"line {number}" for number in range(6)),
         "(4993 messages dropped)",
         "line 4999",
     ]
     assert calls[-1][0] == 4_999 % 101
-    assert fold.due is None
-    assert fold.flush(10.0) == []
+    assert coalescer.due is None
+    assert coalescer.flush(10.0) == []
 
 
 def test_an_end_soon_after_a_burst_still_has_room_for_its_summary() -> None:
@@ -195,61 +195,61 @@ def test_an_end_soon_after_a_burst_still_has_room_for_its_summary() -> None:
 
 
 def test_the_eleventh_message_is_held_and_then_shown() -> None:
-    fold = ProgressFold()
-    assert len(fold.add(make_run(0, 11), 0.0)) == 10
-    due = fold.due
+    coalescer = ProgressCoalescer()
+    assert len(coalescer.add(make_run(0, 11), 0.0)) == 10
+    due = coalescer.due
     assert due is not None
     assert WINDOW < due < 2 * WINDOW
-    assert fold.flush(due) == [(10, "line 10")]
-    assert fold.dropped == 0
+    assert coalescer.flush(due) == [(10, "line 10")]
+    assert coalescer.dropped == 0
 
 
 def test_a_message_after_a_burst_passes_at_once_behind_what_the_burst_left() -> None:
-    fold = ProgressFold()
-    fold.add(make_run(0, 10), 0.0)
-    assert fold.add(make_run(10, 3), 0.001) == []
-    assert fold.due is not None
-    assert fold.due > 0.105
-    calls = fold.add(make_run(13, 1), 0.105)
+    coalescer = ProgressCoalescer()
+    coalescer.add(make_run(0, 10), 0.0)
+    assert coalescer.add(make_run(10, 3), 0.001) == []
+    assert coalescer.due is not None
+    assert coalescer.due > 0.105
+    calls = coalescer.add(make_run(13, 1), 0.105)
     assert [text for _, text in calls] == ["(2 messages dropped)", "line 12", "line 13"]
-    assert fold.due is None
+    assert coalescer.due is None
 
 
 def test_eleven_now_and_ten_a_moment_later_lose_nothing() -> None:
-    fold = ProgressFold()
-    calls = fold.add(make_run(0, 11), 0.0) + fold.add(make_run(11, 10), 0.105)
-    assert fold.due is not None
-    calls += fold.flush(fold.due)
+    coalescer = ProgressCoalescer()
+    calls = coalescer.add(make_run(0, 11), 0.0) + coalescer.add(make_run(11, 10), 0.105)
+    assert coalescer.due is not None
+    calls += coalescer.flush(coalescer.due)
     assert [text for _, text in calls] == [f"line {number}" for number in range(21)]
 
 
 def test_a_flood_makes_two_calls_per_tenth_of_a_second() -> None:
-    fold = ProgressFold()
+    coalescer = ProgressCoalescer()
     made = 0
     for step in range(10_000):
-        made += len(fold.add(make_run(step * 50, 50), step / 10_000))
+        made += len(coalescer.add(make_run(step * 50, 50), step / 10_000))
     assert 10 <= made <= 8 + 2 * 10
-    assert fold.due is not None
+    assert coalescer.due is not None
 
 
 def test_messages_that_are_no_lines_keep_their_place() -> None:
-    fold = ProgressFold()
-    assert fold.add(make_run(0, 1), 0.0) == [(0, "line 0")]
-    assert fold.report(None, "Deliverable: a", 0.0) == [(None, "Deliverable: a")]
-    fold.add(make_run(1, 5_000), 0.001)
-    assert fold.report(None, "Deliverable: b", 0.002) == []
-    assert fold.flush(0.002)[-1] == (None, "Deliverable: b")
+    coalescer = ProgressCoalescer()
+    assert coalescer.add(make_run(0, 1), 0.0) == [(0, "line 0")]
+    assert coalescer.report(None, "Deliverable: a", 0.0) == [(None, "Deliverable: a")]
+    coalescer.add(make_run(1, 5_000), 0.001)
+    assert coalescer.report(None, "Deliverable: b", 0.002) == []
+    assert coalescer.flush(0.002)[-1] == (None, "Deliverable: b")
 
 
 def test_every_line_is_passed_on_to_those_who_want_them() -> None:
-    fold = ProgressFold(every=True)
-    assert len(fold.add(make_run(0, 5_000, every=True), 0.0)) == 5_000
-    assert fold.report(7, "x", 0.0) == [(7, "x")]
-    assert fold.due is None
+    coalescer = ProgressCoalescer(every=True)
+    assert len(coalescer.add(make_run(0, 5_000, every=True), 0.0)) == 5_000
+    assert coalescer.report(7, "x", 0.0) == [(7, "x")]
+    assert coalescer.due is None
 
 
 def test_what_it_passes_on_is_fit_for_display() -> None:
-    fold = ProgressFold()
-    [(_, text)] = fold.report(None, "\x1b[31mred\x00" + "x" * 100_000, 0.0)
+    coalescer = ProgressCoalescer()
+    [(_, text)] = coalescer.report(None, "\x1b[31mred\x00" + "x" * 100_000, 0.0)
     assert text.startswith("redxxx")
     assert len(text) == 2_000

@@ -2,7 +2,7 @@
 
 optio-core writes every message of a quiet process to the database. If more than ten arrive within a tenth of a
 second, it keeps the last one and writes `(N messages dropped)` before it. For a busy log, 100,000 calls would then
-leave two messages. `ProgressFold` applies the same rule before the calls are made:
+leave two messages. `ProgressCoalescer` applies the same rule before the calls are made:
 
 - As long as at most ten messages arrive within a tenth of a second, each is passed on at once, in order.
 - Of a burst it passes on the first few, then the number of dropped messages, then the last one with its own
@@ -59,7 +59,7 @@ class _Single:
         self.last = message
 
 
-class ProgressFold:
+class ProgressCoalescer:
     """The progress messages of one session, for one ctx.
 
     The caller must make the returned calls at once and in order. While `due` is not `None`, the caller must call
