@@ -12,8 +12,7 @@ import trio
 async def running_in_background(function: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
     """Run `function` while the block runs; cancel it at the block's end and wait for it.
 
-    `function` has to tell its failures by itself and must not raise. What the block raises is raised as it
-    is.
+    `function` must report its own failures and must not raise. What the block raises is raised unchanged.
     """
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:

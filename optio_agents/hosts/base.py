@@ -1,7 +1,7 @@
 """What a session needs of a host: values and protocols, no I/O.
 
-The session's actors speak to a host only through `SessionHost`. Adapters for the hosts that exist (our own
-Trio host, optio-host's `LocalHost` and `RemoteHost`, any thin object with a few methods) live beside this file.
+The session's actors use a host only through `SessionHost`. Adapters for the existing hosts (our own Trio host,
+optio-host's `LocalHost` and `RemoteHost`, any object with a few methods) are in the other files of this folder.
 All coroutines here are Trio coroutines.
 """
 
@@ -16,15 +16,15 @@ WINDOW_LIMIT = 256 * 1024
 """The most bytes that one `Window` of a log holds."""
 
 LINE_LIMIT = 64 * 1024
-"""A line of more bytes than this is cut there and marked; reading goes on at the next newline."""
+"""A line of more bytes than this is cut there and marked. Reading continues at the next newline."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogPosition:
-    """Where reading goes on: just past the last complete line that was handed out.
+    """Where reading continues: just past the last complete line that was handed out.
 
-    `offset` counts bytes of the present generation of the file; `fingerprint` is the reader's own note of which
-    file that was (device, inode, the bytes before the offset or a hash of them) and opaque to everybody else.
+    `offset` counts bytes of the present generation of the file. `fingerprint` is the reader's own note of which file
+    that was: device, inode, the bytes before the offset or a hash of them. It is opaque to all other code.
     """
 
     offset: int = 0
@@ -38,10 +38,10 @@ LOG_START = LogPosition()
 class Window:
     r"""A piece of log made of whole lines.
 
-    `data` is at most `WINDOW_LIMIT` bytes; every line in it ends with `b"\n"` (an unterminated last line is
-    given one), a bare `\r` counts as an end of line and arrives as `\n`. `end` is where reading goes on after it.
-    `cut` counts lines cut at `LINE_LIMIT`, `lost` bytes that are known to be gone (the file was truncated before
-    they were read). `growing`: the last window of a log that is still being written after `finish`.
+    `data` is at most `WINDOW_LIMIT` bytes. Every line in it ends with `b"\n"` (an unterminated last line is
+    given one). A bare `\r` counts as an end of line and arrives as `\n`. `end` is where reading continues after it.
+    `cut` counts lines cut at `LINE_LIMIT`, and `lost` bytes that are known to be gone (the file was truncated before
+    they were read). `growing`: this is the last window of a log that is still being written after `finish`.
     """
 
     data: bytes
@@ -61,8 +61,9 @@ class LogReader(Protocol):
     async def read(self, take: Take | None = None) -> Window | None:
         """Wait for at least one whole line; `None` once `finish` was called and everything has been read.
 
-        A reader that learns of new lines before the task that waits here is awake may offer them to `take` at that
-        moment, in that task's context variables, and wait on if it handles them. What it raises, `read` raises.
+        A reader may learn of new lines before the task that waits here is awake. It may then offer them to `take` at
+        once, in that task's context variables, and continue to wait if `take` handles them. `read` raises what `take`
+        raises.
 
         Raises:
             LogLost: the log cannot be read at present; a new reader may resume at the last window's `end`.
@@ -76,11 +77,11 @@ class LogReader(Protocol):
 
 
 class LogLost(Exception):  # noqa: N818 - named for what happened, as trio does
-    """The log could not be read on (I/O error, connection gone). The environment's fault; a restart may help."""
+    """The log cannot be read any further (I/O error, connection lost). The environment's fault; a restart may help."""
 
 
 class OpenDeliverable(Protocol):
-    """A deliverable that was checked and opened in one step; reading it reads the very file that was checked."""
+    """A deliverable that was checked and opened in one step. What is read is the file that was checked."""
 
     @property
     def size(self) -> int:
@@ -124,7 +125,7 @@ class SessionHost(Protocol):
         Never blocks on a FIFO or device. `limit` is in bytes.
 
         Raises:
-            DeliverableRejected: whatever is wrong with it.
+            DeliverableRejected: it is missing, of the wrong kind, too large, outside, or cannot be read.
         """
 
     async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """optio-host's local host, made safe for what hooks and callbacks do with it under asyncio.
 
-Its own methods write through links that an agent has planted, and a command that is cancelled runs on. Our host has
-neither fault, so these calls are made on that, in Trio.
+Its own methods write through links that an agent has planted, and a command continues to run when it is cancelled. Our
+`LocalHost` has neither fault, so these calls go to it, in Trio.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from optio_agents.hosts.local import LocalHost
 
 
 def contained(host: Any, method: str) -> Callable[..., Any]:
-    """The method of `host` to call: its own, or what stands for it here.
+    """The method of `host` to call: its own, or the one that replaces it here.
 
     Args:
         host: any host.
@@ -49,7 +49,7 @@ class ContainedLocalHost:
         return await run_in_trio(lambda boundary: self._host.fetch_bytes_from_host(absolute_path, **options))
 
     async def put_file_to_host(self, source: Any, absolute_target: str, **options: Any) -> None:
-        """See `LocalHost.put_file_to_host`. An iterator is asked for its pieces where it belongs, in asyncio."""
+        """See `LocalHost.put_file_to_host`. An asynchronous iterator is iterated in asyncio, where it was made."""
 
         async def put(boundary: Boundary) -> None:
             content = _across(boundary, source) if hasattr(source, "__aiter__") else source

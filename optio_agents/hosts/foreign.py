@@ -1,9 +1,9 @@
 """Any object with a few of optio-host's methods as a session's host.
 
-Needed are `workdir` and `tail_file(path)`; without the latter the log is read when the agent has ended, by
-`fetch_bytes_from_host`. What else is there is used: `setup_workdir`, `run_command`, `write_text`. With
-`run_command`, deliverables are checked and read over there in one step; without it, `fetch_bytes_from_host`
-is trusted to read the right file. The methods may be Trio or asyncio code.
+It needs `workdir` and `tail_file(path)`. Without `tail_file`, the log is read when the agent has ended, by
+`fetch_bytes_from_host`. The methods `setup_workdir`, `run_command` and `write_text` are used if they exist. With
+`run_command`, deliverables are checked and read on the host in one step. Without it, `fetch_bytes_from_host` is
+trusted to read the right file. The methods may be Trio or asyncio code.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class ForeignHost:
                 shell.parse_header(header.encode("utf-8", "replace"))
                 return base64.b64decode(content)
             except (ValueError, binascii.Error):
-                pass  # no real shell is behind it; ask for the bytes
+                pass  # it runs no real shell: ask for the bytes
         if self._method("fetch_bytes_from_host") is None:
             raise DeliverableRejected(RejectionKind.UNREADABLE, "this host offers no way to read a file")
         try:

@@ -1,8 +1,7 @@
-"""The machine that we run on, as a Trio-native host: optio-host's `Host` protocol, and all that a session
-needs.
+"""This machine as a Trio-native host: optio-host's `Host` protocol, and what a session needs.
 
-Unlike optio-host's `LocalHost` it needs no asyncio loop, follows no symlink out of the task's directories,
-and ends not only the processes that it started but everything those started.
+Unlike optio-host's `LocalHost` it needs no asyncio loop, follows no symlink out of the task's directories, and ends
+the processes that it started together with all their descendants.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ ProgressCallback = Callable[[float | None, str | None], None]
 
 
 class LocalHost:
-    """A task's place on this machine. All coroutines are Trio coroutines.
+    """A task's directories and processes on this machine. All coroutines are Trio coroutines.
 
     Args:
         taskdir: the task's directory, which becomes ours; `workdir` is `<taskdir>/workdir`.
-        workdir: another place for the workdir.
+        workdir: another path for the workdir.
         owned: whether both may be wiped and removed.
     """
 
@@ -60,7 +59,7 @@ class LocalHost:
 
     @classmethod
     def within(cls, workdir: str, *, fresh: bool = False) -> LocalHost:
-        """A host whose workdir is a directory that has a use of its own, such as a user's project.
+        """A host whose workdir is an existing directory with other content, such as a user's project.
 
         `setup_workdir` then wipes nothing, and `cleanup_taskdir` removes nothing, unless it is `fresh` (a
         temporary directory made for this task).
@@ -104,11 +103,11 @@ class LocalHost:
         await trio.lowlevel.checkpoint()
 
     async def disconnect(self) -> None:
-        """End what `launch_subprocess` started and nobody terminated."""
+        """End what `launch_subprocess` started and `terminate_subprocess` has not ended."""
         await self._launched.end_all()
 
     async def setup_workdir(self) -> None:
-        """Make an empty workdir that only this user can enter; what was there is wiped (but see `within`)."""
+        """Make an empty workdir that only this user can enter. Remove what was there (but see `within`)."""
         self._make_taskdir()
         # Only what may take long is a thread's: it takes longer than the two new directories, which are 0.1 ms.
         if self._owned and os.path.lexists(self.workdir):  # noqa: ASYNC240 - as quick as opening it
@@ -120,9 +119,7 @@ class LocalHost:
             directory.forget()
 
     async def cleanup_taskdir(self, aggressive: bool) -> None:
-        """Remove the task's directory (but see `within`). `aggressive` makes no difference on this
-        machine.
-        """
+        """Remove the task's directory (but see `within`). `aggressive` has no effect on this machine."""
         if self._owned:
             try:
                 await trio.to_thread.run_sync(remove_tree, self.taskdir)
@@ -132,11 +129,11 @@ class LocalHost:
     def archive_workdir(
         self, exclude: list[str] | None, *, on_note: Callable[[str, str], None] | None = None
     ) -> AsyncIterator[bytes]:
-        """The workdir as gzipped tar, in pieces; see `hosts.local_archive.archive`."""
+        """The workdir as gzipped tar, in pieces; see `hosts.files.archive.archive`."""
         return archive(self.workdir, exclude, self._shell, on_note)
 
     async def restore_workdir(self, stream: AsyncIterator[bytes]) -> None:
-        """Replace what is in the workdir by what `archive_workdir` streamed."""
+        """Replace the content of the workdir with what `archive_workdir` streamed."""
         await trio.to_thread.run_sync(empty_directory, self.workdir)
         await restore(stream, self.workdir)
 
@@ -197,7 +194,7 @@ class LocalHost:
         return b"".join(pieces)
 
     async def remove_file(self, path: str) -> None:
-        """Remove a file; one that is missing is fine.
+        """Remove a file if it exists.
 
         Raises:
             OSError: it cannot be removed (`LeavesDirectory` if a symlink on its way leads out of the task's
@@ -211,7 +208,7 @@ class LocalHost:
         return await trio.to_thread.run_sync(lambda: sorted(glob.glob(pattern)))
 
     async def tail_file(self, absolute_path: str) -> AsyncIterator[str]:
-        """The lines of a file from its first, and those that will be appended; it never ends by itself."""
+        """The lines of a file from its first, and those that will be appended. The iterator never ends on its own."""
         directory, name = os.path.split(absolute_path)
         real = os.path.realpath(directory)  # noqa: ASYNC240 - as quick as opening it
         with open_log_reader(Directory(real), name) as reader:
@@ -238,7 +235,7 @@ class LocalHost:
 
         `cwd` is the workdir unless given; `env` replaces the whole environment, `None` inherits ours. Its
         stdin is empty. Cancelling ends it and all that it started: TERM, then KILL.
-        What a command leaves running in the background when it ends by itself is left alone.
+        What a command leaves running in the background when it exits keeps running.
 
         Raises:
             OSError: it cannot be started.

@@ -71,7 +71,7 @@ class LocalFiles:
     async def open_log(
         self, position: LogPosition, *, settled: Callable[[bytes], bool]
     ) -> AsyncIterator[LogReader]:
-        """See `hosts.base.SessionHost.open_log`; what is followed and how is told in `hosts.log_reader`."""
+        """See `hosts.base.SessionHost.open_log`. The rules are in `hosts.log.local_reader`."""
         with open_log_reader(self.directory, LOG_NAME, position, settled=settled) as reader:
             yield reader
 
@@ -127,7 +127,7 @@ class LocalFiles:
                 finally:
                     os.close(descriptor)
         except (OSError, UnicodeEncodeError):
-            return None  # what follows says what is wrong
+            return None  # the way through a thread finds the error
         return None if file is None else _checked(_Opened(file, is_near=True), limit)
 
     def _open_deliverable(self, path: str, limit: int) -> _Opened:
@@ -156,7 +156,7 @@ class _Opened:
 
     def __init__(self, descriptor: int, *, is_near: bool = False) -> None:
         self.is_near = is_near
-        """It lies on the workdir's own file system: looking at it does not wait for a mount of the agent's."""
+        """It lies on the workdir's own file system, so `fstat` does not wait for a mount of the agent."""
         self.descriptor: int | None = descriptor
         self.status = os.fstat(descriptor)
         self.content: bytes | None = None
@@ -200,7 +200,7 @@ class _Opened:
 
 
 def _checked(opened: _Opened, limit: int) -> _Opened:
-    """Refuse what is no regular file or too large; read what is small."""
+    """Refuse a file that is not regular or too large; read a small one."""
     try:
         status = opened.status
         if not stat.S_ISREG(status.st_mode):
@@ -234,9 +234,7 @@ class LocalDeliverable:
 
 
 class _Chunks:
-    """Reads a deliverable piece by piece. Not a generator, so that it may be left half-way without
-    cleanup.
-    """
+    """Reads a deliverable piece by piece. It is no generator, so a caller may leave it half-way without cleanup."""
 
     def __init__(self, opened: _Opened, threads: DeadlineThreads) -> None:
         self._opened = opened
@@ -273,7 +271,7 @@ class _Chunks:
 
 @contextmanager
 def _blaming_agent(path: str) -> Iterator[None]:
-    """Turn the errors of opening what an agent announced into a rejection that it can be told."""
+    """Turn the errors of opening an announced file into a rejection that is sent to the agent."""
     try:
         yield
     except LeavesDirectory as error:

@@ -1,10 +1,10 @@
 """optio-host's `RemoteHost` as a session's host: the log and the deliverables as bytes over SSH.
 
-Needed over there: what `shell` needs. With Python 3.7 the log is followed by a program of ours (see
-`log.remote_follower`), else by `tail -F`. What is checked is checked over there, by the program that also reads.
+The remote host needs what `shell` needs. With Python 3.7 there, the log is followed by a program of ours (see
+`log.remote_follower`), otherwise by `tail -F`. Checks run on the remote host, in the program that also reads.
 
-The workdir is pinned when it has been made: what identifies it is checked by each program that enters it, so that a
-directory which another user puts in its place is not used.
+The workdir is pinned when it has been made: each program that enters it checks its identity, so that a directory which
+another user puts in its place is not used.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class RemoteSessionHost:
 
 
 class _LogChannel:
-    """Implements `remote_log.Channel` over SSH."""
+    """Implements `hosts.log.remote_reader.Channel` over SSH."""
 
     def __init__(self, connection: RemoteConnection, process: RemoteProcess, size: str) -> None:
         self._connection = connection

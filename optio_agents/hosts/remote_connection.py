@@ -1,4 +1,4 @@
-"""Commands on a session's host over SSH, from Trio: `hosts.ssh.channels` behind the boundary."""
+"""Commands on a session's host over SSH, from Trio: `hosts.ssh.channels` called through the boundary."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
 
 _FAREWELL = 2.0
-"""Seconds that the other side gets to confirm that a channel is closed."""
+"""Seconds to wait until the remote side confirms that a channel is closed."""
 
 REPEATS = 5
-"""How often a step is repeated in turn because the connection was lost during it."""
+"""How many times a step is repeated in a row because the connection was lost during it."""
 
 OUTPUT_LIMIT = 1 << 20
-"""Bytes that one of our own small programs may answer."""
+"""The most bytes that one of our own small programs may print."""
 
 __all__ = ["ConnectionGone", "HostFailed", "RemoteConnection", "RemoteProcess"]
 
@@ -51,14 +51,14 @@ class RemoteProcess:
         return status
 
     def write(self, data: bytes) -> None:
-        """Put some bytes on its standard input. A process that has ended does not get them."""
+        """Write to its standard input. Bytes for a process that has ended are dropped."""
         self._command.write(data)
 
 
 class RemoteConnection:
-    """Runs small programs on the host, over whatever connection lives.
+    """Runs small programs on the host, over any connection that is open.
 
-    The driver neither connects nor disconnects a session's host: `hosts.ssh.channels` adds connections where the host's
+    The driver neither connects nor disconnects a session's host. `hosts.ssh.channels` adds connections if the host's
     own is lost or takes no more commands, and closes them when nothing uses them.
     """
 

@@ -42,7 +42,7 @@ class RemoteDeliverable:
         return self._size
 
     async def __aenter__(self) -> RemoteDeliverable:
-        """Run the program over there and hear what it says of the file."""
+        """Start the program on the host and read its header line."""
         try:
             while self._process is None:
                 try:
@@ -114,7 +114,7 @@ class RemoteDeliverable:
         self._size, self._identity = header.size, header.identity
 
     async def _count_loss(self) -> None:
-        """The connection was lost: once more, unless that has happened too often."""
+        """Note that the connection was lost; raise if that has happened too often."""
         self._process, self._buffer = None, b""
         await self._open.aclose()
         self._lost += 1

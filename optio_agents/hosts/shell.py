@@ -1,12 +1,12 @@
 """Small programs for the POSIX shell of another machine: text out, text in, no I/O of their own.
 
-They need `sh`, `cat`, `chmod`, `id`, `ls`, `mkdir`, `mv`, `rm`, `tail`, `wc` as POSIX has them, a `readlink` of any
-kind and `/proc`: any Linux, whatever its userland. Options that differ between userlands are not used, or are tried
-first. What the programs are told is quoted, so that a directory called `a; rm -rf b` is just a directory.
+They need `sh`, `cat`, `chmod`, `id`, `ls`, `mkdir`, `mv`, `rm`, `tail`, `wc` as POSIX defines them, any kind of
+`readlink`, and `/proc`. That is any Linux with any userland. Options that differ between userlands are not used, or
+are tried first. All arguments are quoted, so that a directory called `a; rm -rf b` is just a directory.
 
-Reading a deliverable is one program, and what it checks is what it reads: the file is opened first, and
-then its real path, its type and its size are asked of the open descriptor, through `/proc/self/fd`. A link
-that is swapped between the steps changes nothing about that.
+One program checks and reads a deliverable, and it checks the file that it reads: it opens the file first, and
+then gets its real path, type and size from the open descriptor, through `/proc/self/fd`. A link that is
+swapped between the steps has no effect.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAME_BYTES = 255
 
 
 def command(script: str, *args: str) -> str:
-    """One command line that runs `script` with `$1`, `$2`, ..., whatever the login shell is."""
+    """One command line, for any login shell, that runs `script` with `$1`, `$2`, ..."""
     return shlex.join(["sh", "-c", script, "sh", *args])
 
 
@@ -56,7 +56,7 @@ mkdir ./workdir || exit
 
 
 def make_workdir(taskdir: str) -> str:
-    """Make `taskdir/workdir` afresh. The task directory must be ours: what another user has put there is refused."""
+    """Make a new, empty `taskdir/workdir`. A task directory that belongs to another user is refused."""
     return command(_MAKE_WORKDIR, taskdir)
 
 
@@ -85,7 +85,7 @@ rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; }
 
 
 def remove_directory(path: str) -> str:
-    """Remove a directory, with what is read-only in it: some tools leave that."""
+    """Remove a directory, read-only files included: some tools leave those."""
     return command(_REMOVE, path)
 
 
@@ -104,10 +104,10 @@ rm -f {LOG_NAME}
 
 
 def prepare_channel(workdir: str, identity: str = "") -> str:
-    """Make `deliverables/` and an empty log; what stands in their way is removed, not followed.
+    """Make `deliverables/` and an empty log. A file or link of that name is removed, not followed.
 
     Args:
-        workdir: absolute path there.
+        workdir: absolute path on the host.
         identity: as `pin` printed it; empty accepts any directory. The same holds for the programs below.
     """
     return command(_PREPARE_CHANNEL, workdir, identity)
@@ -139,8 +139,8 @@ done
 def install_scripts(workdir: str, directory: str, scripts: Mapping[str, str], identity: str = "") -> str:
     """Write executable files, name to text, into a directory of the workdir, replacing what has their names.
 
-    One command for all of them: over SSH, each costs a round trip and a process. Together they are limited to what one
-    argument can hold (128 KiB on Linux), because the shell over there gets the command as one.
+    One command writes all of them, because over SSH each command costs a round trip and a process. Together they are
+    limited to the size of one argument (128 KiB on Linux), because the remote shell gets the command as one argument.
     """
     return command(_INSTALL, workdir, identity, directory, *chain.from_iterable(scripts.items()))
 
@@ -160,18 +160,20 @@ cat >/dev/null
 kill $!
 """
 )
-# `cat` ends with our side: `tail` would notice that only when it next has something to print, or never.
+# `cat` ends when our side closes. `tail` would notice that only when it next prints something, or never.
 
 
 def follow_log(workdir: str, identity: str, program: str, *position: str) -> str:
-    """Stream the log: `P` and the records of `program` (see `log.remote_follower`) where there is a Python for it,
-    else `T` and the bytes of the log; or `X` and why it cannot be done. Ends when standard input does.
+    """Stream the log until standard input ends.
+
+    The first byte is `P`, before the records of `program` (see `log.remote_follower`), where there is a Python for it.
+    Otherwise it is `T`, before the bytes of the log, or `X`, before the reason why the log cannot be followed.
     """
     return command(FOLLOW, workdir, identity, program, *position)
 
 
 def log_size(workdir: str, identity: str) -> str:
-    """Print how long the log is, in bytes."""
+    """Print the length of the log in bytes."""
     return command(f'{_ENTER}enter "$1" "$2" && wc -c < "./{LOG_NAME}"', workdir, identity)
 
 
@@ -223,8 +225,8 @@ serve() {
 { serve; } 3<"$file" || no unreadable "it cannot be opened"
 """
 )
-# Reopening through /proc/self/fd begins at offset 0 of the very file that was opened. What a file has grown by while it
-# was read comes after `size` bytes, which the reader counts.
+# Reopening through /proc/self/fd begins at offset 0 of the file that was opened. If the file grows while it is read,
+# the new bytes come after `size` bytes, which the reader counts.
 
 
 def read_deliverable(
@@ -240,10 +242,10 @@ def read_deliverable(
     """Check and read `deliverables/<path>`: a header line (see `parse_header`), then the content.
 
     Args:
-        workdir: absolute path there.
+        workdir: absolute path on the host.
         path: relative to `deliverables/`.
         limit: in bytes; a larger file is refused.
-        skip: bytes that were received already; then `identity` must be what the first header said.
+        skip: number of bytes received already; `identity` must then be the one of the first header.
         identity: see `skip`; empty accepts any.
         encoded: send the content as base64, for channels that carry text only.
         pinned: what identifies the workdir, see `pin`; empty accepts any.
@@ -265,7 +267,7 @@ def read_deliverable(
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What `read_deliverable` says before the content."""
+    """The line that `read_deliverable` prints before the content."""
 
     size: int
     identity: str

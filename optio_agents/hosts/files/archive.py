@@ -28,10 +28,9 @@ RunShell = Callable[[str], Awaitable[tuple[int, str]]]
 async def archive(
     workdir: str, exclude: Sequence[str] | None, run: RunShell, on_note: Callable[[str, str], None] | None
 ) -> AsyncIterator[bytes]:
-    """The workdir, without what `exclude` (tar patterns; `None`: optio-host's defaults) names, in compressed
-    pieces.
+    """The workdir in compressed pieces, without what `exclude` names (tar patterns; `None`: optio-host's defaults).
 
-    What optio-host's capture cap leaves out is left out here; its note goes to `on_note(text, level)`.
+    What optio-host's capture cap leaves out is left out here, too; its note goes to `on_note(text, level)`.
 
     Raises:
         RuntimeError: tar failed; the text says how.
@@ -45,7 +44,7 @@ async def archive(
     async with _tar(["-C", workdir, *options, "-cf", "-", "."], stdout=PIPE) as tar:
         assert tar.stdout is not None
         while block := await tar.stdout.receive_some(_BLOCK):
-            # zlib lets go of the interpreter; a block takes a few milliseconds.
+            # zlib releases the GIL; a block takes a few milliseconds.
             if data := await trio.to_thread.run_sync(compressor.compress, block):
                 yield data
     yield compressor.flush()
@@ -69,7 +68,7 @@ async def restore(stream: AsyncIterator[bytes], workdir: str) -> None:
 async def _tar(
     arguments: list[str], *, stdin: int = DEVNULL, stdout: int = DEVNULL
 ) -> AsyncIterator[OwnedProcess]:
-    """A tar that runs; judged by its exit status when the block is left without an exception."""
+    """A running tar. Its exit status is checked when the block is left without an exception."""
     with TemporaryFile() as errors:
         async with running(
             ["tar", *arguments], stdin=stdin, stdout=stdout, stderr=errors.fileno()
@@ -85,7 +84,7 @@ async def _tar(
 async def _left_out(
     workdir: str, patterns: list[str], run: RunShell, on_note: Callable[[str, str], None] | None
 ) -> list[str]:
-    """Patterns for the paths that the capture cap leaves out; a decision that fails leaves nothing out."""
+    """Patterns for the paths that the capture cap leaves out; none if the cap cannot be computed."""
     from optio_host import capture_cap
 
     try:

@@ -1,16 +1,15 @@
-"""Opening and writing files beneath a directory, whatever the agent that lives there does meanwhile.
+"""Opening and writing files beneath a directory in which an agent may change anything meanwhile.
 
 Checking a path and then using it is two resolutions, and an agent can swap a component between them. Here a
-path is walked once, component by component, each opened relative to the descriptor of the one before and
-never through a symlink by the kernel. Symlinks are read and resolved by us instead: one that stays beneath
-the directory is followed, one that is absolute or climbs out is refused, wherever it points. So what is
-returned is beneath the directory at every moment, and there is nothing left to check.
+path is walked once, component by component. Each component is opened relative to the descriptor of the one before,
+and the kernel never follows a symlink. We read and resolve symlinks ourselves: one that stays beneath the directory
+is followed, one that is absolute or leads out is refused. What is returned is therefore always beneath the
+directory, and nothing needs to be checked afterwards.
 
-`openat2(RESOLVE_BENEATH)` does the same in one call, but is absent from older kernels and blocked by the
-default filters of older container engines, so the walk would be needed anyway; it costs about 3 µs per
-component.
+`openat2(RESOLVE_BENEATH)` does the same in one call, but older kernels lack it and the default filters of older
+container engines block it, so the walk is needed anyway. It costs about 3 µs per component.
 
-All functions take the descriptor of the directory (`root`) and a relative path. They are synchronous and, but
+All functions take the descriptor of the directory (`root`) and a relative path. They are synchronous and, except
 for `make_directories`, only read directories that are in the kernel's cache.
 """
 
@@ -29,7 +28,7 @@ _NEVER_WAIT = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class LeavesDirectory(PermissionError):  # noqa: N818 - named for what happened, as trio does
-    """A path, or a symlink on its way, leads out of the directory. Whoever planted it is at fault."""
+    """A path, or a symlink on its way, leads out of the directory. The fault of the one who made it."""
 
     def __init__(self, path: str | bytes) -> None:
         super().__init__(errno.EXDEV, "leads out of the directory", os.fsdecode(path))
@@ -40,7 +39,7 @@ def open_file(root: int, path: str | bytes) -> int:
 
     Args:
         root: descriptor of the directory.
-        path: relative to it. A `str` is encoded as the locale says, like every path in Python.
+        path: relative to it. A `str` is encoded for the file system, like every path in Python.
 
     Raises:
         LeavesDirectory: the path leads out.
@@ -64,8 +63,7 @@ def open_file(root: int, path: str | bytes) -> int:
 def open_parent(
     root: int, path: str | bytes, *, make_directories: bool = False
 ) -> Iterator[tuple[int, bytes]]:
-    """The descriptor of the directory that holds `path`, and the last component: what may be replaced or
-    removed.
+    """The descriptor of the directory that holds `path`, and the last component, which may be replaced or removed.
 
     Raises:
         LeavesDirectory: the path leads out.
@@ -85,12 +83,10 @@ def open_parent(
 def replacing(
     root: int, path: str | bytes, *, mode: int = 0o666, make_directories: bool = True
 ) -> Iterator[int]:
-    """A descriptor to write to; when the block succeeds, what was written takes the place of `path` in one
-    step.
+    """A descriptor to write to. If the block succeeds, what was written replaces `path` in one step.
 
-    Whatever stands at `path` (a symlink, too) is replaced, never written through. The temporary file has a
-    name that cannot be guessed, lies beside `path` and is removed if the block fails. `mode` is subject to
-    the umask.
+    What is at `path` (a symlink, too) is replaced, never written through. The temporary file is next to `path`, has a
+    name that cannot be guessed, and is removed if the block fails. `mode` is subject to the umask.
 
     Raises:
         LeavesDirectory, ValueError, OSError: as for `open_parent`.
@@ -112,14 +108,14 @@ def replacing(
 
 
 def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
-    """Write every byte, however many calls that takes."""
+    """Write all bytes, in as many calls as necessary."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 class _Walk:
-    """A walk down from a directory: a stack of open descriptors, and the components still to go."""
+    """A walk down from a directory: a stack of open descriptors, and the remaining components."""
 
     def __init__(self, root: int, path: str | bytes) -> None:
         path = os.fsencode(path)
@@ -142,7 +138,7 @@ class _Walk:
         return self._stack[-1]
 
     def enter(self, name: bytes, *, make: bool = False) -> None:
-        """Go into a directory, or into where a symlink of that name leads."""
+        """Enter a directory, or the target of a symlink of that name."""
         if name == b"..":
             if len(self._stack) == 1:
                 raise LeavesDirectory(self._path)
@@ -153,16 +149,16 @@ class _Walk:
         except FileNotFoundError:
             if not make:
                 raise
-            with suppress(FileExistsError):  # somebody was faster
+            with suppress(FileExistsError):  # another process was faster
                 os.mkdir(name, dir_fd=self.here)
             self._stack.append(os.open(name, _DIRECTORY, dir_fd=self.here))
         except OSError as error:
-            # Linux says ENOTDIR of a symlink here, others say ELOOP.
+            # Linux reports ENOTDIR for a symlink here, other systems ELOOP.
             if error.errno not in (errno.ENOTDIR, errno.ELOOP) or not self.follow(name):
                 raise
 
     def follow(self, name: bytes) -> bool:
-        """If `name` is a symlink, put what it says in its place. Returns whether it is one."""
+        """If `name` is a symlink, replace it with its target. Returns whether it is one."""
         try:
             target = os.readlink(name, dir_fd=self.here)
         except OSError as error:

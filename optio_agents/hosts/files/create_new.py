@@ -16,7 +16,7 @@ _COPIES = 1000
 def create_new(directory: str, path: str, data: bytes) -> str:
     """Write `data` to the new file `path` beneath `directory`; it appears in one step. Blocks on the disk.
 
-    If the name is taken, a number is put before its extension: `report (2).pdf`.
+    If the name is taken, a number is inserted before its extension: `report (2).pdf`.
 
     Args:
         directory: absolute.

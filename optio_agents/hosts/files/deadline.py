@@ -1,7 +1,7 @@
 """Calls into a file system that may not answer: each in a thread, with a deadline.
 
 An agent may mount a file system of its own (FUSE) in its workdir, and a network mount may hang. A system call that
-waits for one cannot be interrupted: its thread is left behind, and what the call returns at last is given back.
+waits for one cannot be interrupted: its thread is abandoned, and what the call finally returns is released.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class DeadlineThreads:
         """Return or raise what `function(*args)` does.
 
         Args:
-            discard: gives back what a call returns after it was left behind, in its thread.
+            discard: releases, in its thread, what an abandoned call returns.
 
         Raises:
             OSError: `ETIMEDOUT`, the file system does not answer.
@@ -46,7 +46,7 @@ class DeadlineThreads:
         if self._limiter is None:
             self._limiter = trio.CapacityLimiter(THREADS)
         call = _Call(partial(function, *args), discard)
-        # A test's clock jumps while a thread works, so that it says nothing of how long that takes.
+        # Measured by the real clock: a test's virtual clock may jump while a thread works.
         is_real = type(trio.lowlevel.current_clock()).__name__ == "SystemClock"
         with trio.move_on_after(self._seconds if is_real else math.inf):
             try:
@@ -91,7 +91,7 @@ class _Call(Generic[T]):
         return result
 
     def leave(self) -> None:
-        """Nobody waits any more."""
+        """Note that the caller no longer waits."""
         with self._lock:
             self._is_left = True
             results = self._results

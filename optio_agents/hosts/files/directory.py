@@ -1,8 +1,7 @@
-"""A directory that stays the same one: what everything local is opened from.
+"""A directory that is recognised by its inode: all local paths are opened relative to it.
 
 Paths are resolved again at every use, and an agent may rename its workdir and put a symlink in its place at
-any moment. A `Directory` remembers which inode it means and refuses any other, so that it need not hold a
-descriptor all the time.
+any moment. A `Directory` remembers its inode and refuses any other, so it need not keep a descriptor open.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ from contextlib import contextmanager
 
 
 class Directory:
-    """The directory at `path` (absolute). It is recognised by the inode that is there when it is first
-    opened.
-    """
+    """The directory at `path` (absolute). Its identity is the inode that is found when it is first opened."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -50,5 +47,5 @@ class Directory:
             pass
 
     def forget(self) -> None:
-        """Recognise whatever is there when it is opened next: it is about to be made anew, by ourselves."""
+        """Accept the inode that is found when it is opened next: we are about to make the directory again."""
         self._identity = None

@@ -2,7 +2,7 @@
 
 Python has no function for it. What it opens lies on the directory's own file system, so that the call does not wait
 for a file system that an agent has mounted there. It is missing before Linux 5.6, and refused by the default filters of
-older container engines: then, and for every path that it refuses, `beneath.open_file` is the way.
+older container engines. In those cases, and for every path that it refuses, use `beneath.open_file`.
 """
 
 from __future__ import annotations

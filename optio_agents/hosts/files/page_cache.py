@@ -1,4 +1,4 @@
-"""Reading a local file from a Trio task without holding up the others."""
+"""Reading a local file from a Trio task without blocking the other tasks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ async def read_piece(
 ) -> bytes:
     """At most `size` bytes at `offset`, at least one unless the file ends there.
 
-    What is in the page cache is read inline: that takes about 30 µs for 256 KiB, and a hop to a thread and
-    back costs more. What is not, is left to a thread: a slow disk or a hanging network mount must not hold up
-    every session. A cancelled call leaves the thread behind with a descriptor of its own.
+    What is in the page cache is read inline: that takes about 30 µs for 256 KiB, less than a thread costs. Anything
+    else is read in a thread, because a slow disk or a hanging network mount must not block every session. A cancelled
+    call abandons the thread, which has a descriptor of its own.
 
     Args:
         threads: where to read what is not in the page cache, under a deadline.

@@ -1,8 +1,8 @@
-"""Removing what an agent left: any shape of tree, without following a link, recursion, or leaving it half done.
+"""Removing what an agent left: trees of any shape, without recursion and without following a link.
 
 `shutil.rmtree` calls itself for each level (about 900 of them end it with a `RecursionError`) and stops at a directory
-that may not be entered. Here the directories in a directory are moved up to its parent before it is removed, so that
-three descriptors and no recursion do for any depth, and each directory is moved once.
+that it cannot enter. Here the subdirectories of a directory are moved up to its parent before it is removed. Three
+descriptors and no recursion suffice for any depth, and each directory is moved once.
 
 All functions are synchronous and may take long: call them in a thread.
 """
@@ -19,7 +19,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:
-    """Remove whatever is at `path`: a symlink itself, a directory with all that is in it. Nothing there is fine.
+    """Remove what is at `path`, if anything: a symlink itself, a directory with everything in it.
 
     Raises:
         OSError: something could not be removed (the first such error; everything else is gone).
@@ -73,7 +73,7 @@ def _clear(parent: int, name: str) -> OSError | None:
                         _lift(top, each)
                         os.rmdir(each, dir_fd=top)
                 except FileNotFoundError:
-                    pass  # a process that still runs was faster
+                    pass  # a process of the agent was faster
                 except OSError as error:
                     failure = failure or error
                     hopeless.add(each)
@@ -95,7 +95,7 @@ def _remove_simple(parent: int, name: str) -> bool:
         except FileNotFoundError:
             return True
         except OSError:
-            return False  # it holds something; or what is wrong with it shows again when it is empty
+            return False  # it is not empty, or another error that will show again when it is
     except FileNotFoundError:
         return True
     return True
@@ -118,17 +118,17 @@ def _lift(top: int, name: str) -> None:
 
 
 def _enter(parent: int, name: str) -> int:
-    """Open a directory, whatever its mode says, as long as it is ours."""
+    """Open a directory that belongs to us, even if its mode forbids that."""
     _make_enterable(parent, name)
     return os.open(name, _DIRECTORY, dir_fd=parent)
 
 
 def _make_enterable(parent: int, name: str) -> None:
-    """Let us into a directory. A link that takes its place meanwhile is not followed."""
+    """Give ourselves access to a directory. A link that replaces it meanwhile is not followed."""
     try:
         place = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=parent)
     except OSError:
-        return  # what follows says what is wrong
+        return  # the next step reports the error
     try:
         if os.fstat(place).st_mode & stat.S_IRWXU != stat.S_IRWXU:
             with suppress(OSError):  # not ours, or no /proc

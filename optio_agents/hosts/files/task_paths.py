@@ -1,4 +1,4 @@
-"""Absolute paths that a task's code names: those in the task's own directories are opened beneath these."""
+"""Absolute paths that a task's code uses. Those in the task's own directories are opened beneath these."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ class TaskPaths:
 
     @contextmanager
     def replacing(self, path: str) -> Iterator[int]:
-        """A descriptor to write to; what was written takes the place of `path` in one step
-        (`beneath.replacing`).
+        """A descriptor to write to; what was written replaces `path` in one step (`beneath.replacing`).
 
         Missing directories on the way are made.
         """

@@ -1,5 +1,6 @@
-"""Moving whole files into a descriptor and hashing them: in worker threads, in steps that can be cancelled
-between.
+"""Copying whole files into a descriptor and hashing them, in worker threads.
+
+The work is split into steps, so that it can be cancelled between them.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ async def write_source(source: Source, descriptor: int) -> None:
 
 @asynccontextmanager
 async def consuming(stream: AsyncIterator[bytes]) -> AsyncIterator[None]:
-    """Close a stream at the end of the block, if it is one that can be closed (an async generator): when
-    writing fails half-way, its own cleanup must not wait for the garbage collector.
+    """Close a stream at the end of the block, if it can be closed (an async generator).
+
+    If writing fails half-way, the generator's cleanup must not wait for the garbage collector.
     """
     try:
         yield
@@ -73,7 +75,7 @@ async def source_digest(source: Source, expected: str | None) -> str:
 
 
 async def file_digest(descriptor: int) -> str:
-    """The SHA-256, in hexadecimal, of an open file from where it stands."""
+    """The SHA-256, in hexadecimal, of an open file from its current offset."""
     digest = hashlib.sha256()
     while await trio.to_thread.run_sync(_digest_step, descriptor, digest):
         pass
@@ -81,7 +83,7 @@ async def file_digest(descriptor: int) -> str:
 
 
 async def _write(descriptor: int, data: bytes | bytearray) -> None:
-    """Write inline what is small, and in a thread what is not (the disk may be slow)."""
+    """Write small data inline, and large data in a thread, because the disk may be slow."""
     if len(data) <= PIECE:
         write_all(descriptor, data)
         await trio.lowlevel.checkpoint()

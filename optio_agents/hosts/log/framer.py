@@ -1,9 +1,9 @@
 r"""From bytes in any chunking to whole lines: sans-IO, shared by local and remote readers of a log.
 
-Bytes are framed before anybody decodes them. What a line is:
+Bytes are framed before they are decoded. What a line is:
 
 - `\n`, `\r\n` and a bare `\r` (progress that redraws itself) end a line; all three arrive as `\n`.
-- A `\r` ends its line at once, without waiting for the byte behind it; the `\n` that may follow is swallowed.
+- A `\r` ends its line at once, without waiting for the next byte; a `\n` that follows is dropped.
 - A line of more than `LINE_LIMIT` bytes is cut so that it fits, mark included; what follows is skipped up to
   the next line end, however far that is. Only the head is kept meanwhile, and the cut line is handed out when
   its end has been seen: no frame ever ends inside a line.
@@ -42,8 +42,8 @@ class Framer:
     """Cuts a stream of bytes into frames of whole lines. Never holds more than about `LINE_LIMIT` bytes.
 
     Args:
-        previous: what stands before the first byte that will be fed, or at least the last byte of it. It
-            tells a line end that begins a line from one that only completes the line before it.
+        previous: the bytes before the first byte that will be fed, at least the last one. They distinguish a line
+            end that ends an empty line from one that only completes the previous line.
     """
 
     def __init__(self, previous: bytes = b"") -> None:
@@ -64,13 +64,13 @@ class Framer:
 
     @property
     def held(self) -> int:
-        """How many of the bytes fed belong to no frame yet."""
+        """The number of bytes fed that belong to no frame yet."""
         return len(self._tail) + self._skipped
 
     def passes(self, lines: bytes) -> bool:
-        """Whether `feed(lines)` would give one frame of just these bytes, and leave the framer as it is.
+        """Whether `feed(lines)` would give one frame of exactly these bytes, and leave the framer unchanged.
 
-        So it is with what most agents write at once. It may be `False` of other such lines too.
+        That holds for what most agents write at once. It may be `False` for other such lines, too.
         """
         return (
             lines.endswith(b"\n")
@@ -88,7 +88,7 @@ class Framer:
         return frames
 
     def skip(self, size: int) -> None:
-        """Count `size` more bytes to the line that is being `skipping`: a hole in a file needs not be read."""
+        """Add `size` bytes to the line that is being skipped: a hole in a file need not be read."""
         self._skipped += size
 
     def unread(self) -> None:
@@ -111,7 +111,7 @@ class Framer:
         return frame
 
     def _take(self, data: bytes | bytearray, start: int, stop: int, frames: list[Frame]) -> int:
-        """Frame `data[start:stop]` or its beginning; return where to go on."""
+        """Frame `data[start:stop]` or its beginning; return where to continue."""
         if self._swallow:
             first = data[start : start + 1]
             completes = first in self._swallow
@@ -145,7 +145,7 @@ class Framer:
         return stop
 
     def _skip(self, data: bytes | bytearray, start: int, stop: int, frames: list[Frame]) -> int:
-        """Go on to the end of a line that is too long."""
+        """Continue to the end of a line that is too long."""
         end = data.find(b"\n", start, stop)
         earlier = data.find(b"\r", start, stop if end < 0 else end)
         if earlier >= 0:
@@ -166,8 +166,9 @@ class Framer:
         self._tail = tail[:LINE_LIMIT]
 
     def _ended_by(self, previous: bytes | bytearray) -> None:
-        r"""Note which line ends are only the second half of the end of `previous`: a `\n` behind a `\r`, and
-        any behind a line that was handed out without an end of its own.
+        r"""Note which line ends would only complete the end of `previous`.
+
+        That is a `\n` after a `\r`, and any line end after a line that was handed out without one.
         """
         if not previous or previous.endswith(b"\n"):
             self._swallow = b""

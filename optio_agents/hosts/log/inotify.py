@@ -1,15 +1,14 @@
-"""Being told that a file changed: one inotify descriptor for all readers of a Trio run.
+"""Notice that a file changed: one inotify descriptor for all readers of a Trio run.
 
 A `Watch` is one reader's interest in one file name in one directory. The first watch of a Trio run opens the
 descriptor and starts the dispatcher, a system task, or a callback of the loop that Trio is a guest of; the last one
 to be closed ends both. The dispatcher reads events and calls the readers or wakes them itself, so from a write to the
 reader there is one wake-up of the process. Two things are watched for each reader: the directory, for another file
-that takes the name, and the inode that it has open, for writes. Writes to other files of the directory wake nobody.
+that takes the name, and the inode that it has open, for writes. Writes to other files of the directory wake no reader.
 
 Where inotify is missing or its limits are reached (`max_user_instances`, `max_user_watches`), a watch polls
-instead; its user sees no difference but the delay. Events may be lost in a queue overflow: everybody is
-woken.
-
+instead; its user sees no difference except the delay. If the kernel's queue overflows, events may be lost, and all
+readers are woken.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ class Watch:
         return self._hub is None
 
     def follow(self, descriptor: int | None) -> None:
-        """Watch the inode behind an open `descriptor` for writes, instead of the one watched before."""
+        """Watch the inode of an open `descriptor` for writes, instead of the one watched before."""
         if self._hub is None:
             return
         if self._file is not None:
@@ -90,7 +89,7 @@ class Watch:
             self._event = trio.Event()
 
     def catch_up(self) -> None:
-        """Take note of events that have happened and have not been dispatched yet."""
+        """Dispatch the events that the kernel has queued."""
         if self._hub is not None:
             self._hub.catch_up()
 
@@ -103,8 +102,8 @@ class Watch:
 
         Args:
             look: called by the dispatcher when the file is written to, in this task's context variables. While it
-                returns `True`, that it has dealt with the change, this waits on: a turn of the loop less between a
-                write and what becomes of it. What it raises is raised here.
+                returns `True` (it has handled the change), this continues to wait. That saves a turn of the loop
+                between a write and its effect. What it raises is raised here.
         """
         if self._hub is not None:
             if look is not None:
@@ -128,7 +127,7 @@ class Watch:
                 self._poll()
 
     def _poll(self) -> None:
-        """Give inotify up for this watch: it is missing here, failed, or has reached a limit."""
+        """Poll from now on: inotify is missing here, failed, or has reached a limit."""
         self._close()
         self._hub = None
         self.wake()
@@ -141,7 +140,7 @@ class Watch:
         self._directory = self._file = None
 
     def _notice(self, number: int, mask: int, name: bytes) -> None:
-        """An event of the inode behind `number`; what happens to other names in the directory is ignored."""
+        """Handle an event of the inode with watch `number`. Events of other names in the directory are ignored."""
         if mask & IN_IGNORED:
             if number == self._file:
                 self._file = None
@@ -163,9 +162,9 @@ class Watch:
 
 @contextmanager
 def open_watch(directory: int, name: str) -> Iterator[Watch]:
-    """Watch the file `name` in the directory behind the open descriptor `directory`.
+    """Watch the file `name` in the directory that the descriptor `directory` has open.
 
-    The descriptor is needed only until this returns. Never fails for want of inotify: it polls then.
+    The descriptor is needed only until this returns. Without inotify, the watch polls.
     """
     hub = _join()
     watch = Watch(hub, name)
@@ -180,9 +179,7 @@ def open_watch(directory: int, name: str) -> Iterator[Watch]:
 
 @dataclass(frozen=True, slots=True)
 class WatchStatistics:
-    """What the dispatcher of this Trio run has done: a number that grows while nothing is written is a
-    fault.
-    """
+    """What the dispatcher of this Trio run has done. A number that grows while nothing is written shows a fault."""
 
     watched: int  # inodes watched at present
     wakeups: int  # how often the dispatcher woke up
@@ -190,7 +187,7 @@ class WatchStatistics:
 
 
 def statistics() -> WatchStatistics | None:
-    """Of the dispatcher of the present Trio run; `None` if nothing is watched."""
+    """The statistics of this Trio run's dispatcher; `None` if nothing is watched."""
     hub = _current.get(None)
     return None if hub is None else WatchStatistics(len(hub.watched), hub.wakeups, hub.events)
 
@@ -211,13 +208,13 @@ class _Hub:
         self._users += 1
 
     def start(self) -> None:
-        """Begin to dispatch, from now on."""
+        """Start to dispatch."""
         self._reader = read_by_host_loop(self._descriptor.number, self._dispatch_once)
         if self._reader is None:
             trio.lowlevel.spawn_system_task(self._dispatch, name="inotify dispatcher")
 
     def leave(self) -> None:
-        """The last user to leave ends the dispatcher, which puts the descriptor away."""
+        """Remove one user. The last one ends the dispatcher, which then puts the descriptor away."""
         self._users -= 1
         if self._users or _current.get(None) is not self:
             return
@@ -253,7 +250,7 @@ class _Hub:
     def _dispatch_once(self) -> None:
         """The loop's callback: see `_dispatch`."""
         if not trio.lowlevel.in_trio_run() or _current.get(None) is not self:
-            # Trio has crashed, and nobody was told to leave.
+            # Trio has crashed without calling `leave`.
             assert self._reader is not None
             self._reader.close()
             self._descriptor.close()
@@ -264,7 +261,7 @@ class _Hub:
             self._give_up()
 
     async def _dispatch(self) -> None:
-        """Call or wake those whom each event concerns, until the last watch is closed."""
+        """Call or wake the watches that each event concerns, until the last watch is closed."""
         try:
             with self._scope:
                 while True:
@@ -291,13 +288,13 @@ class _Hub:
         return True
 
     def _give_up(self) -> None:
-        """inotify has failed: whoever watches polls from now on."""
+        """inotify has failed: let all watches poll from now on."""
         self._for_each_watch(Watch._poll)
         self._resign()
         self._descriptor.close()
 
     def _resign(self) -> None:
-        """Dispatch no more; the next watch begins with another hub."""
+        """Stop dispatching. The next watch starts another hub."""
         self.watched.clear()
         if _current.get(None) is self:
             _current.set(None)
@@ -337,7 +334,7 @@ _current: trio.lowlevel.RunVar[_Hub | None] = trio.lowlevel.RunVar("inotify", No
 
 
 def _join() -> _Hub | None:
-    """The hub of the present Trio run, started if need be; `None` where inotify cannot be used."""
+    """The hub of this Trio run, started if necessary; `None` where inotify cannot be used."""
     hub = _current.get(None)
     if hub is None:
         try:

@@ -1,12 +1,12 @@
-"""An inotify descriptor: its system calls, and how it is put away.
+"""An inotify descriptor: its system calls, its reuse and its delayed end.
 
-Ending a watch makes the kernel wake a worker of its own, which takes the CPU from us: 0.1 to 0.5 ms on average, with
-sessions that follow one another. It does so once if many end together, so they do (`Descriptor.remove`). Closing a
-descriptor right after that takes 8 to 12 ms: the kernel waits until no CPU can still be looking at a watch. A few
-milliseconds later that has happened by itself, and closing takes 12 µs. So a descriptor that is not needed any more is
-kept for `LINGER` seconds, in which the next reader of this thread may take it; then its watches are ended, and `LINGER`
-seconds later it is closed.
-A session that ends thereby does not wait, and neither does the next one that begins.
+Removing a watch makes the kernel wake one of its worker threads, which takes the CPU from us: 0.1 to 0.5 ms on
+average, for sessions that follow one another. The worker wakes only once if many watches are removed together, so they
+are collected (`Descriptor.remove`). Closing a descriptor right after that takes 8 to 12 ms, because the kernel waits
+until no CPU can still be reading a watch. A few milliseconds later that condition holds, and closing takes 12 µs.
+
+An unused descriptor is therefore kept for `LINGER` seconds. The next reader of this thread may reuse it. If none does,
+its watches are removed, and `LINGER` seconds later it is closed. Neither the session that ends nor the next one waits.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from contextvars import Context
 import trio
 
 LINGER = 0.1
-"""Seconds for which a descriptor that nobody needs is kept, before its watches end and again before it is closed."""
+"""Seconds for which an unused descriptor is kept before its watches are removed, and again before it is closed."""
 
 UNWANTED_LIMIT = 32
-"""Watches that nobody wants any more are ended once there are so many: until then each of them holds an inode."""
+"""Unused watches are removed once there are this many. Until then, each of them holds an inode."""
 
 
 class Descriptor:
@@ -51,13 +51,13 @@ class Descriptor:
         return watch
 
     def remove(self, watch: int) -> None:
-        """Nobody wants a watch any more: it ends soon, and its events until then are to be ignored."""
+        """Mark a watch as unused: it is removed soon, and the caller must ignore its events until then."""
         self._unwanted.add(watch)
         if len(self._unwanted) >= UNWANTED_LIMIT:
             self.end_unwanted()
 
     def end_unwanted(self) -> None:
-        """End the watches that nobody wants. Those that have ended with their inode are no error."""
+        """Remove the unused watches. One that has ended with its inode is no error."""
         for watch in self._unwanted if self.is_ours else ():
             with suppress(OSError):
                 self._libc.remove(self.number, watch)
@@ -81,7 +81,7 @@ class Descriptor:
 
 
 class _Spare(threading.local):
-    """The descriptor put away in this thread. Whoever will close it holds it; this is only how it is found."""
+    """The descriptor put away in this thread. `keeper` holds it until it is closed; this only finds it."""
 
     descriptor: weakref.ref[Descriptor] | None = None
     keeper: trio.CancelScope | None = None
@@ -109,7 +109,7 @@ def take() -> Descriptor:
 
 
 async def put_away(descriptor: Descriptor) -> None:
-    """Keep a descriptor that nobody needs for a moment, then close it. For a task that has nothing else to do."""
+    """Keep an unused descriptor for a while, then close it. Run by a task that has nothing else to do."""
     if _spare.descriptor is not None and _spare.descriptor() is not None:
         descriptor.close()
         return
@@ -127,7 +127,7 @@ async def put_away(descriptor: Descriptor) -> None:
 
 
 def leave_to_loop(descriptor: Descriptor) -> None:
-    """Trio's run ends: keep the descriptor by a timer of the loop around it, or close it now if there is none."""
+    """At the end of Trio's run: keep the descriptor by a timer of the host loop, or close it now if there is none."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -144,7 +144,7 @@ def _end_unwanted(loop: asyncio.AbstractEventLoop, descriptor: Descriptor, turns
 
 
 def _close(descriptor: Descriptor, turns: int) -> None:
-    if descriptor.turns == turns:  # nobody has taken it meanwhile
+    if descriptor.turns == turns:  # it was not reused meanwhile
         _spare.descriptor = _spare.keeper = None
         descriptor.close()
 

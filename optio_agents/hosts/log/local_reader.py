@@ -3,24 +3,24 @@ restarts.
 
 The rules, in the order in which they are applied:
 
-1. A read begins a little before the offset. Unless the same bytes still stand there, the file was truncated
+1. A read begins a little before the offset. Unless it finds the same bytes there, the file was truncated
    or rewritten, and everything in it is new: reading begins again at 0. So a log that is shorter than what was
    read from it is a new log, and what is left in it counts as not handled yet, even if it reads the same
    (answering an agent twice is better than never answering a line that it wrote with `>` instead of `>>`). A
    log that was rewritten longer, with the same bytes before the offset, is the same log.
-2. A log that was written to, but has neither grown nor changed (its modification time has, and inotify
-   reported a write), was rewritten with the same bytes: everything in it is new. The reader looks twice,
+2. A log whose modification time changed, for which inotify reported a write, and which has neither grown nor changed
+   its content, was rewritten with the same bytes: everything in it is new. The reader looks twice,
    `SETTLE` seconds apart, because an append that is going on shows its new time before its new size.
 3. At the end of the file, the name is looked up again. If it is another inode, the open one is read to its
    end first (late writes included), then the new one. The new one is read from the offset if it is the same
-   log, saved again with a line more: the same bytes stand before the offset, more follow, the old inode has
-   no name left, and the name was never missing. Else it is read from 0. While the name is missing, the open
-   one is still followed.
+   log, saved again with one more line: the bytes before the offset are the same, more follow, the old inode has
+   no name left, and the name was never missing. Otherwise it is read from 0. While the name is missing, the
+   open file is still followed.
 4. Bytes that are known to be gone (they were read but completed no line before their file was truncated,
    rewritten or replaced) are counted in the next window's `lost`.
 5. A hole in a line that is too long anyway is skipped, not read.
 6. After `finish`, everything is read that was there by then. What is appended later is read for
-   `OVERTIME` seconds: a process that the agent left behind may go on writing for ever.
+   `OVERTIME` seconds only: a process that the agent left behind may continue to write for ever.
 
 Nothing is opened through a symlink, nothing but a regular file is read, and opening never blocks. Reads are
 made inline, without a thread: a log that is followed was written just now and is in the page cache, where a
@@ -75,7 +75,7 @@ _IDENTITY = Struct("<QQ")  # device and inode; a position's fingerprint is this,
 
 
 class _Step(Enum):
-    """What one look at the file came to, when it came to no window."""
+    """The result of one look at the file that gave no window."""
 
     AGAIN = auto()  # there may be more to read at once
     IDLE = auto()  # everything that is there has been read
@@ -117,14 +117,14 @@ class LocalLogReader:
         self._framer = Framer()
         self._ready: deque[Window] = deque()
         self._lost = 0
-        self._ended = False  # the last word was that it grows
+        self._ended = False  # the last window said that the log still grows
         self._finishing = False
         self._quiet = (b"", 0, 0.0)  # the unterminated line, the file's end with it, since when
         self._refused = False  # `settled` has said no to that line
 
     async def read(self, take: Take | None = None) -> Window | None:
         """See `hosts.base.LogReader.read`. A cancelled call has taken nothing that was not offered."""
-        await trio.lowlevel.checkpoint()  # whoever got the last window goes first
+        await trio.lowlevel.checkpoint()  # let the task that got the last window run first
         while True:
             if self._ready:
                 return self._ready.popleft()
@@ -160,8 +160,9 @@ class LocalLogReader:
             self._file = None
 
     async def _wait(self, offer: Callable[[], bool] | None) -> None:
-        """Wait for a change, or for the moment at which an unterminated last line has been quiet for long
-        enough. While there is no such line, changes are offered at once.
+        """Wait for a change, or until an unterminated last line has been quiet for long enough.
+
+        While there is no such line, changes are offered at once.
         """
         partial = self._framer.partial
         line, seen, since = self._quiet
@@ -189,8 +190,8 @@ class LocalLogReader:
     def _offer(self, take: Take) -> bool:
         """The open file was written to: offer what is new, if it is simple. Returns whether it was taken.
 
-        If not, nothing has changed: `read` goes on and finds the same. What is done here is done with cold caches, an
-        agent having thought for a while, so that each step costs ten times what it does in a flood.
+        If not, nothing has changed: `read` continues and finds the same. This runs with cold caches, because the agent
+        was silent for a while, so each step here costs ten times what it costs in a flood.
         """
         context = self._context
         assert self._file is not None
@@ -229,9 +230,7 @@ class LocalLogReader:
             raise LogLost(f"{self._path}: {error.strerror or error}") from error
 
     def _frame(self, chunk: bytes | bytearray) -> bool:
-        """Cut a chunk, which begins with the context, into windows. Returns whether more may follow at
-        once.
-        """
+        """Cut a chunk, which begins with the context, into windows. Returns whether more may be readable at once."""
         base = self._at - len(self._context)
         end = base + len(chunk)
         if end < self._seen:
@@ -257,7 +256,7 @@ class LocalLogReader:
         return full
 
     def _hand_out(self, frame: Frame, context: bytes) -> None:
-        """Make a window of a frame; `context` is what stands before its end."""
+        """Make a window of a frame; `context` is the bytes before its end."""
         self._offset += frame.size
         self._anchor = context
         if frame.data:
@@ -275,7 +274,7 @@ class LocalLogReader:
             self._at = self._offset
 
     def _skip_hole(self) -> None:
-        """Go on behind a hole that begins where reading stands, in the middle of a line that is too long."""
+        """Continue after a hole that begins at the reading position, in the middle of a line that is too long."""
         assert self._file is not None
         try:
             after = os.lseek(self._file, self._seen, os.SEEK_DATA)
@@ -289,7 +288,7 @@ class LocalLogReader:
             self._context = _bytes_before(self._file, after)
 
     def _last_word(self, *, growing: bool = False) -> Window | None:
-        """The end, or before it a window without lines that tells of bytes lost since the last one."""
+        """The end, or before it a window without lines that reports bytes lost since the last one."""
         if not (self._lost or growing) or self._ended:
             return None
         self._ended = growing
@@ -299,7 +298,7 @@ class LocalLogReader:
         )
 
     def _is_overtime(self) -> bool:
-        """After `finish`: whether all that counts has been read, and the log grows on."""
+        """After `finish`: whether everything that counts has been read while the log still grows."""
         if self._replaced > REPLACEMENTS:
             return True
         if self._file is None:
@@ -330,7 +329,7 @@ class LocalLogReader:
             self._superseded = self._missing = False
             return self._look_for_rewriting(status)
         if not self._superseded:
-            self._superseded = True  # once more to the end of the old one, which may have got late writes
+            self._superseded = True  # read the old one to its end once more: it may have late writes
             return _Step.AGAIN
         begins_anew = self._has_lost_name(file) or status.st_size <= self._seen
         self.close()
@@ -401,7 +400,7 @@ class LocalLogReader:
         return True
 
     def _open_name(self, name: str, directory: int) -> int | None:
-        """Open a regular file without following a symlink or waiting for anybody; `None` if it is missing."""
+        """Open a regular file without following a symlink or blocking; `None` if it is missing."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         try:
             file = os.open(name, flags, dir_fd=directory)
@@ -435,16 +434,16 @@ class LocalLogReader:
         return None
 
     def _is_file_of(self, file: int, position: LogPosition) -> bool:
-        """Whether a position was taken in this inode, and its bytes still stand there."""
+        """Whether a position was taken in this inode, and the bytes before it are unchanged."""
         return position.fingerprint.startswith(_identity(os.fstat(file))) and self._stands_in(file, position)
 
     @staticmethod
     def _stands_in(file: int, position: LogPosition) -> bool:
-        """Whether the bytes before a position are those that stood there when it was taken."""
+        """Whether the bytes before a position are the same as when it was taken."""
         return _bytes_before(file, position.offset) == position.fingerprint[_IDENTITY.size :]
 
     def _go_back(self) -> None:
-        """What was read last is not there any more: back to the offset, and if that is not to be found, to 0."""
+        """What was read last is gone: go back to the offset, or to 0 if the bytes before the offset changed."""
         self._lost += self._seen - self._offset
         if self._framer.skipping:
             self._set_place(self._offset, self._anchor)
@@ -465,10 +464,10 @@ class LocalLogReader:
 
 
 class _Scratch(threading.local):
-    """Where large pieces are read into, one for each thread.
+    """The buffer for large pieces, one for each thread.
 
-    A new 256 KiB object for each piece, beside the window that is made of it, would be more than what the allocator
-    keeps: it would give the memory back to the kernel, and get it again page by page. That costs as much as reading.
+    A new 256 KiB object for each piece, in addition to the window made of it, would exceed what the allocator keeps.
+    It would return the memory to the kernel and get it back page by page, which costs as much as the read.
     """
 
     def __init__(self) -> None:

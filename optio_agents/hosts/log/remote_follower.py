@@ -1,9 +1,8 @@
-"""Follows a log on another machine and streams it: the source of this file is run there, by `python3 -c`.
+"""Follows a log on another machine and streams it. The source of this file runs there, by `python3 -c`.
 
-Needs Python 3.7 or newer there, and nothing but its standard library; without inotify it looks five times a
-second. Arguments: the log's path, the offset at which to begin, the digest of the bytes before the offset
-(hex, may be empty) and how many bytes that are. It ends when its standard input does, so that nothing of it
-outlives the connection.
+Needs Python 3.7 or newer there, and only its standard library. Without inotify it looks five times a second.
+Arguments: the log's path, the offset at which to begin, the digest of the bytes before the offset (hex, may be
+empty) and the number of those bytes. It ends with its standard input, so that it does not outlive the connection.
 
 What it prints is a series of records: a letter, four bytes of length (big-endian), and that many bytes.
 
@@ -13,7 +12,7 @@ What it prints is a series of records: a letter, four bytes of length (big-endia
     E   everything has been sent; answers an `F` on standard input (nothing more will be written)
     X   why it cannot go on, as text; then it exits
 
-The rules are those of `local_reader`, in short: the bytes before the offset must still stand there, a file
+The rules are those of `local_reader`, in short: the bytes before the offset must be unchanged, a file
 that was written to and has neither grown nor changed is a new log, as is one whose name was missing or whose
 predecessor still has a name; a file that has lost its name is read to its end; no link is followed; after `F`,
 what was there is read, and a little more.
@@ -54,7 +53,7 @@ def digest(data: bytes) -> str:
 
 
 class Follower:
-    """Where reading stands."""
+    """The position of reading, and the open file."""
 
     def __init__(self, path: str, changes: int) -> None:
         self.path = path
@@ -64,7 +63,7 @@ class Follower:
         self.offset = 0
         self.context = b""
         self.superseded = False
-        self.written = self.name_lost = False  # what the events say
+        self.written = self.name_lost = False  # set by inotify's events
         self.modified = 0  # the file's time when it was read to `offset`; 0: not known
         self.suspected = 0  # ... that makes it look rewritten
         self.since = 0.0
@@ -73,7 +72,7 @@ class Follower:
         self.rest_is_final = False
 
     def resume(self, offset: int, expected: str, size: int) -> None:
-        """Go on at an offset if the same bytes stand before it; else begin anew, and say so."""
+        """Continue at an offset if the bytes before it are the same; otherwise begin at 0 and send an `R`."""
         if offset and self.open():
             before = os.pread(self.file, size, max(0, offset - size))
             if len(before) == size and digest(before) == expected:
@@ -99,9 +98,9 @@ class Follower:
         return True
 
     def take_events(self) -> None:
-        """Note what inotify says of the file's name."""
+        """Note the events of the file and of its name."""
         if self.changes < 0:
-            self.written = True  # not known: the file's time alone has to tell
+            self.written = True  # not known: decide by the file's time alone
             return
         try:
             while True:
@@ -139,7 +138,7 @@ class Follower:
         return self.look_up_name()
 
     def skip_hole(self) -> None:
-        """Go on behind a hole that begins here, in the middle of a line that is too long."""
+        """Continue after a hole that begins here, in the middle of a line that is too long."""
         try:
             after = os.lseek(self.file, self.offset, os.SEEK_DATA)
         except OSError as error:
@@ -152,7 +151,7 @@ class Follower:
             self.context = os.pread(self.file, CONTEXT, max(0, after - CONTEXT))
 
     def is_overtime(self) -> bool:
-        """After F: whether all that counts has been sent, and the log grows on."""
+        """After F: whether everything that counts has been sent while the log still grows."""
         size = os.fstat(self.file).st_size
         if self.rest < 0 or (self.offset >= self.rest and not self.rest_is_final):
             self.rest = size
@@ -188,7 +187,7 @@ class Follower:
                 return True
             return False
         if not self.superseded:
-            self.superseded = True  # once more to the end of the old one, which may have got late writes
+            self.superseded = True  # read the old one to its end once more: it may have late writes
             return True
         self.take_events()
         is_new = self.name_lost or opened.st_nlink > 0 or named.st_size <= self.offset
@@ -203,7 +202,7 @@ class Follower:
         return True
 
     def begin_again(self) -> None:
-        """What was sent last is not there any more."""
+        """What was sent last is gone: begin again at 0."""
         self.offset, self.context = 0, b""
         self.modified = self.suspected = 0
         send(b"R")

@@ -1,9 +1,8 @@
 """Following a log that lies on another machine: from a stream of bytes to windows of whole lines.
 
-The stream comes from the program in `follower` (or, where there is no Python 3, from `tail -F`, which tells
-nothing of a log that was truncated and rewritten longer). It begins at our offset, so that after a dropped
-connection a new reader goes on where the last one stopped, if the same bytes still stand before that
-offset.
+The stream comes from the program `remote_follower`, or from `tail -F` where there is no Python 3 (`tail` does not
+notice a log that was truncated and rewritten longer). It begins at our offset. After a dropped connection a new reader
+continues where the last one stopped, if the bytes before that offset are unchanged.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from optio_agents.hosts.log.framer import Frame, Framer
 from optio_agents.hosts.log.local_reader import QUIET
 from optio_agents.hosts.log.remote_follower import CONTEXT, PIECE
 
-_FINGERPRINT = Struct(">H8sB")  # how many bytes before the offset the digest is of, the digest, the last byte
+_FINGERPRINT = Struct(">H8sB")  # number of bytes that the digest covers, the digest, the last byte
 _RECORD = Struct(">cI")
 _HOLE = Struct(">Q")
 
 RECORD_LIMIT = PIECE
-"""Bytes of one record. The follower sends no longer ones."""
+"""The most bytes of one record that the follower sends."""
 
 FRAMED, PLAIN = b"P", b"T"
 """The first byte of the stream: records of the follower, or the bytes of the log themselves."""
@@ -39,7 +38,7 @@ class Channel(Protocol):
         """Wait for some bytes; `b""` at the end. Raises `LogLost`."""
 
     async def size(self) -> int:
-        """How long the log is now, in bytes. Raises `LogLost`."""
+        """The present length of the log in bytes. Raises `LogLost`."""
 
     def nothing_more_will_be_written(self) -> None:
         """Ask the follower to send the rest and end."""
@@ -188,7 +187,7 @@ class RemoteLogReader:
         self._ended = True
 
     def _last_word(self) -> Window | None:
-        """The end, or before it a window without lines that tells of bytes lost since the last one."""
+        """The end, or before it a window without lines that reports bytes lost since the last one."""
         if not self._lost:
             return None
         lost, self._lost = self._lost, 0

@@ -1,4 +1,4 @@
-"""Following a log through somebody's `tail_file`: decoded lines, always from line one."""
+"""Following a log through a host's `tail_file`, which yields decoded lines and always begins at the first."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from optio_agents.hosts.base import LogLost, LogPosition, Take, Window
 from optio_agents.hosts.log.framer import Framer
 
 BATCH = 128 * 1024
-"""Characters of lines that are held before the iterator is left waiting."""
+"""Characters of lines that are held before the iterator must wait."""
 
 QUIET = 1.0
-"""Seconds without a line after which a log that can only be tailed counts as read to its end."""
+"""Seconds without a line after which a log that can only be tailed counts as read completely."""
 
 REST = 30.0
-"""Seconds, after `finish`, after which a log that can only be tailed and is never quiet is left."""
+"""Seconds after `finish` for which a log that can only be tailed is read, if it is never quiet."""
 
 CLOSING = 2.0
-"""Seconds that an iterator gets to clean up. What it raises then tells nobody anything."""
+"""Seconds that an iterator gets to clean up. What it raises then is ignored."""
 
 RETRY = (0.5, 30.0)
-"""Seconds, first and longest, before an iterator that has ended is tried again."""
+"""Seconds before an iterator that has ended is opened again: the first and the longest pause."""
 
 
 class ForeignLogReader:
@@ -34,7 +34,7 @@ class ForeignLogReader:
     Args:
         boundary: to the world in which `tail` iterates.
         tail: opens the iterator of lines. Without it, the log is read when nothing more will be written.
-        position: where to go on; lines before it are skipped.
+        position: where to continue; lines before it are skipped.
         fetch: reads the whole log as bytes, to see its end. Without it, the end is a second of silence.
     """
 
@@ -88,7 +88,7 @@ class ForeignLogReader:
         self._changed.set()
 
     async def follow(self) -> None:
-        """Pull lines until cancelled. An iterator that ends is opened again, at once if it showed something."""
+        """Pull lines until cancelled. An iterator that ends is opened again, at once if it yielded something."""
         if self._tail is None:
             await trio.sleep_forever()
         pause = RETRY[0]
@@ -132,7 +132,7 @@ class ForeignLogReader:
             await self._close(lines)
 
     async def _close(self, lines: AsyncIterator[str]) -> None:
-        """Let an iterator that we have left clean up, where it began."""
+        """Let an iterator that we have left clean up in the loop where it was opened."""
         aclose = getattr(lines, "aclose", None)
         if aclose is not None:
             with trio.move_on_after(CLOSING, shield=True), suppress(Exception):
@@ -151,7 +151,7 @@ class ForeignLogReader:
         self._complete = True
 
     async def _fetch_rest(self, fetch: Callable[[], Awaitable[bytes]]) -> bool:
-        """Take what `tail_file` has not shown yet. Returns False if there is no such file to read."""
+        """Take what `tail_file` has not yielded yet. Returns False if there is no such file to read."""
         try:
             content = await fetch()
         except FileNotFoundError:
@@ -166,7 +166,7 @@ class ForeignLogReader:
         return True
 
     def _take(self, line: str) -> None:
-        """Hold one line. Called from within the user's world, in this thread."""
+        """Hold one line. Called from the user's event loop, in this thread."""
         data = line.rstrip("\r\n").encode("utf-8", "replace").replace(b"\n", b"\r") + b"\n"
         self._taken += 1
         self._held.append(data)

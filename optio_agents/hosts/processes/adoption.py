@@ -1,9 +1,9 @@
-"""Orphans of the programs that this process started, where it owns them all: kept in sight, and reaped.
+"""Orphans of the programs that this process started: adopted, so that they can be found, and reaped.
 
-A process whose parent ends is given to the nearest ancestor that is a subreaper, or to process 1. With
-`become_subreaper` that is this process, so that whatever a program started stays a child of ours, even if it opened a
-session of its own and emptied its environment. As the parent we owe it a wait: without one it stays a zombie, which
-also holds for process 1 of a container. Used by the command line; a library has no business to adopt.
+A process whose parent ends gets the nearest ancestor that is a subreaper as its parent, or process 1. With
+`become_subreaper` that is this process, so that every descendant of a program stays a child of ours, even if it opened
+a session of its own and emptied its environment. As the parent we must wait for it: without that it stays a zombie,
+which also holds for process 1 of a container. Only the command line uses this; a library must not adopt processes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ started: set[int] = set()
 """Processes that were started here and are waited for by their owner."""
 
 _adopts = False
-_starting = 0  # programs that are being started: their processes cannot be told from adopted ones yet
+_starting = 0  # programs that are being started: their processes still look like adopted ones
 
 
 @contextmanager
@@ -44,8 +44,8 @@ def starting() -> Iterator[None]:
 def become_subreaper() -> bool:
     """Adopt all orphans from now on; returns whether the system allows it.
 
-    SIGCHLD gets its default action: whoever started us may have ignored it, and then the kernel would reap for us, and
-    keep nothing to wait for.
+    SIGCHLD gets its default action. If our parent had set it to be ignored, the kernel would reap for us and keep no
+    status to wait for.
     """
     global _adopts
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

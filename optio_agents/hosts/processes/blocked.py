@@ -1,4 +1,4 @@
-"""What a process waits for, as far as Linux tells."""
+"""What a process waits for, as far as Linux shows it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Shell commands on this machine: one that is run to its end, and those that are launched and live on.
 
-Each gets a session of its own, and is ended with everything that it started (`hosts.process_tree`).
+Each gets a session of its own, and is ended with everything that it started (`hosts.processes.process_tree`).
 """
 
 from __future__ import annotations

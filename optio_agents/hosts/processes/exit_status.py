@@ -6,7 +6,7 @@ import signal
 
 
 def exit_text(returncode: int) -> str:
-    """`exit status 3` or `killed by SIGTERM`; `returncode` as `subprocess` has it, negative for a signal."""
+    """`exit status 3` or `killed by SIGTERM`; `returncode` as in `subprocess`, negative for a signal."""
     if returncode >= 0:
         return f"exit status {returncode}"
     try:

@@ -26,7 +26,7 @@ from optio_agents.hosts.processes.process_tree import (
 
 
 class OwnedProcess:
-    """One child process. Made by `start`; the owner must call `end`, whatever happens.
+    """One child process. Made by `start`; the owner must call `end` in every case.
 
     start ──> running ──(exits)──> end: TERM, then KILL, for the processes it left behind
                  └─────────────────> end: ask, then TERM, then KILL, for the whole tree

@@ -1,4 +1,4 @@
-"""The pipes of a program that runs: its output as lines, its input as optio-host's callers write to it."""
+"""The pipes of a running program: its output as lines, its input with the methods that optio-host's callers use."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ OUTPUT_LIMIT = 16 * 1024 * 1024
 
 
 class OutputLines:
-    r"""The output of a program in pieces that end with `\n`, as far as it ends its lines.
+    r"""The output of a program in pieces that end with `\n`, if the program ends its lines.
 
-    An iterator and not a generator: whoever launched the program may stop reading at any time, and owes it no
-    cleanup.
+    It is an iterator and no generator, so that a caller may stop reading at any time without cleanup.
     """
 
     def __init__(self, stream: trio.abc.ReceiveStream) -> None:

@@ -1,8 +1,8 @@
-"""A program and everything it started: what belongs to it, and how it is ended.
+"""A program and all its descendants: which processes belong to it, and how they are ended.
 
-Killing a coding agent's own process leaves its shells running, and those sit in process groups and sessions
-of their own, so neither `kill(pid)` nor `killpg` is enough. Membership is therefore decided from snapshots
-of `/proc` by a pure function, `Lineage.select`, and any one of four marks is enough:
+Killing a coding agent's own process leaves its shells running. Those have process groups and sessions of their
+own, so neither `kill(pid)` nor `killpg` is enough. Membership is therefore decided from snapshots of `/proc`
+by a pure function, `Lineage.select`. Any one of four marks is enough:
 
 1. it is the root itself;
 2. its parent is a member (followed to any depth);
@@ -83,7 +83,7 @@ def parse_stat(stat: bytes) -> ProcessEntry:
 
 
 class Lineage:
-    """Who belongs to the tree under `root`, over any number of snapshots. Sans-IO.
+    """Which processes belong to the tree under `root`, over any number of snapshots. Sans-IO.
 
     It remembers the members it has seen, because a parent's death erases the link to its children.
     """
@@ -153,7 +153,7 @@ def read_marked(snapshot: Snapshot, marker: Mapping[str, str]) -> set[int]:
 
 
 class EndedBy(enum.Enum):
-    """What it took to end a tree; the later ones include that the earlier ones were tried."""
+    """The step that ended a tree. The earlier steps were tried before it."""
 
     ITSELF = "itself"
     ASKING = "asking"
@@ -216,9 +216,7 @@ class ProcessTree:
         return self._lineage.select(snapshot, marked)
 
     def signal(self, signum: int) -> list[ProcessEntry]:
-        """Send `signum` to every member; returns those that were there. What is not ours to signal is
-        skipped.
-        """
+        """Send `signum` to every member, except those that we may not signal. Returns the members."""
         members = self.members()
         for entry in members:
             _send(entry, signum)
@@ -292,14 +290,14 @@ async def end_tree(
 ) -> TreeEnd:
     """End a program and every process that it started, in order: ask, then TERM, then KILL.
 
-    `ask` is what the program understands as "please end" (closing its stdin, a command). Its root process then has
-    `deadlines.ask` seconds to exit, and what it leaves behind is terminated. Without `ask`, TERM comes first. Takes
-    at most the sum of the deadlines, and only as long as there is something to wait for. An `ask` that raises
-    `OSError` or a trio resource error counts as asked in vain.
+    `ask` asks the program to exit, for example by closing its stdin. Its root process then has `deadlines.ask` seconds
+    to exit, and the processes that it leaves are terminated. Without `ask`, TERM comes first. This takes at most the
+    sum of the deadlines, and only as long as there is something to wait for. An `ask` that raises `OSError` or a trio
+    resource error counts as unsuccessful.
 
-    Cancelling this hurries it: what is left is killed at once (shielded for at most `deadlines.kill`), then the
-    cancellation goes on. So no process survives, however this is left. In a process that was forked from the owner of
-    the tree it does nothing.
+    Cancelling this kills what is left at once (shielded for at most `deadlines.kill`), then the cancellation
+    continues. So no process survives in any case. In a process that was forked from the owner of the tree it does
+    nothing.
     """
     if tree.is_inherited:
         return TreeEnd(EndedBy.ITSELF)
@@ -315,7 +313,7 @@ async def end_tree(
             await tree.terminate()
             return TreeEnd(EndedBy.TERM)
     finally:
-        # After a return above no process is left, and this costs one look at /proc.
+        # After a return above no process is left, and this costs one read of /proc.
         survivors = await _kill(tree, deadlines.kill)
     return TreeEnd(EndedBy.NOTHING, survivors) if survivors else TreeEnd(EndedBy.KILL)
 
