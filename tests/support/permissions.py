@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+import queue
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from trio._core._thread_cache import THREAD_CACHE
+import trio
+from outcome import Outcome
 
 from tests.support.servers import missing
 
 _VERSION = 0x20080522
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
+_MODES = 1 << _DAC_OVERRIDE | 1 << _DAC_READ_SEARCH
 _GET_SECUREBITS, _SET_SECUREBITS = 27, 28
 _NOROOT, _NO_SETUID_FIXUP = 1, 4
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class _Header(ctypes.Structure):
@@ -33,29 +39,62 @@ class _Capabilities(ctypes.Structure):
 def file_modes_count() -> Iterator[None]:
     """Within the block, this thread and the programs that it starts may only do what file modes allow their user.
 
-    Nothing changes for an ordinary user. Of root, the rights to pass modes by are put away and taken back. Trio's
-    idle threads have them, so that new threads are started in the block, which inherit what this one has.
+    Nothing changes for an ordinary user. Root puts its right to ignore modes away, and takes it back at the end. The
+    kernel keeps these rights for each thread: those in which Trio runs blocking calls do the same.
     """
     if os.geteuid() != 0:
         yield
         return
-    libc = ctypes.CDLL(None, use_errno=True)
-    before = libc.prctl(_GET_SECUREBITS, 0, 0, 0, 0)
-    # Otherwise access(2), and every program that is started, gets root's rights back.
-    if libc.prctl(_SET_SECUREBITS, before | _NOROOT | _NO_SETUID_FIXUP, 0, 0, 0) != 0:
+    before = _secure_bits()
+    # Without these bits, access(2) and every program that is started get root's rights back.
+    _set_rights(before | _NOROOT | _NO_SETUID_FIXUP, modes_count=True)
+    try:
+        _in_idle_threads(lambda: _set_rights(before | _NOROOT | _NO_SETUID_FIXUP, modes_count=True))
+        yield
+    finally:
+        _set_rights(before, modes_count=False)
+        _in_idle_threads(lambda: _set_rights(before, modes_count=False))
+
+
+def _secure_bits() -> int:
+    bits: int = _LIBC.prctl(_GET_SECUREBITS, 0, 0, 0, 0)
+    return bits
+
+
+def _set_rights(secure_bits: int, *, modes_count: bool) -> None:
+    """Change the rights of the calling thread."""
+    if _LIBC.prctl(_SET_SECUREBITS, secure_bits, 0, 0, 0) != 0:
         missing("the right to put rights away (CAP_SETPCAP)")
     header, held = _Header(_VERSION, 0), (_Capabilities * 2)()
-    try:
-        assert libc.capget(ctypes.byref(header), held) == 0
-        all_of_them = held[0].effective
-        held[0].effective &= ~(1 << _DAC_OVERRIDE | 1 << _DAC_READ_SEARCH)
-        assert libc.capset(ctypes.byref(header), held) == 0
-        idle, THREAD_CACHE._idle_workers = THREAD_CACHE._idle_workers, {}
-        try:
-            yield
-        finally:
-            THREAD_CACHE._idle_workers = idle
-            held[0].effective = all_of_them
-            assert libc.capset(ctypes.byref(header), held) == 0
-    finally:
-        assert libc.prctl(_SET_SECUREBITS, before, 0, 0, 0) == 0
+    assert _LIBC.capget(ctypes.byref(header), held) == 0
+    if modes_count:
+        held[0].effective &= ~_MODES
+    else:
+        held[0].effective |= held[0].permitted & _MODES
+    assert _LIBC.capset(ctypes.byref(header), held) == 0
+
+
+def _in_idle_threads(function: Callable[[], None]) -> None:
+    """Call `function` once in each idle thread of Trio's cache.
+
+    The cache starts a thread only when none is idle: each thread is held until a new one had to be started.
+    """
+    known = set(threading.enumerate())
+    used: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Outcome[None]] = queue.SimpleQueue()
+    release = threading.Event()
+
+    def hold() -> None:
+        used.put(threading.current_thread())
+        release.wait()
+        function()
+
+    count = 0
+    while True:
+        trio.lowlevel.start_thread_soon(hold, done.put)
+        count += 1
+        if used.get() not in known:
+            break
+    release.set()
+    for _ in range(count):
+        done.get().unwrap()
