@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import public_trio
 from tests.support.tmux import TmuxServer, tmux_server
 
 # A busy machine makes an example slow, not wrong, so there is no deadline. The gate runs fixed examples, so that a
@@ -32,6 +33,12 @@ os.environ["XDG_STATE_HOME"] = _STATE.name
 
 SLOW = ("every_step", "every_call", "histories", "large_logs", "model", "models", "cancellation")
 """Endings of the names of test modules that try very many cases: they are not part of the quick tier."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide the private parts of Trio if the suite is run without them."""
+    if public_trio.IS_WANTED:
+        config.pluginmanager.register(public_trio)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -85,17 +85,22 @@ def _seeded(seed: int) -> Generator[None]:
         found._r.setstate(before[1])
 
 
-def throw_into(task: trio.lowlevel.Task, error: BaseException) -> bool:
-    """Make a task that is about to be resumed raise `error` where it waits.
-
-    Returns whether that was possible: a task that is to be resumed with an error of its own is left alone.
+def require_faults() -> None:
+    """Check that `throw_into` can work.
 
     Raises:
-        NoFaults: this Trio keeps what it resumes a task with elsewhere.
+        NoFaults: this Trio keeps elsewhere what it resumes a task with.
+    """
+    if not all(hasattr(trio.lowlevel.Task, name) for name in ("_next_send_fn", "_next_send")):
+        raise NoFaults(f"trio {trio.__version__} does not let a test make a task raise at a step")
+
+
+def throw_into(task: trio.lowlevel.Task, error: BaseException) -> bool:
+    """Make a task that is about to be resumed raise `error` where it waits. See `require_faults`.
+
+    Returns whether that was possible: a task that is to be resumed with an error of its own is left alone.
     """
     scheduled: Any = task
-    if not hasattr(task, "_next_send_fn") or not hasattr(task, "_next_send"):
-        raise NoFaults(f"trio {trio.__version__} does not let a test make a task raise at a step")
     if scheduled._next_send_fn != task.coro.send or not hasattr(scheduled._next_send, "value"):
         return False
     scheduled._next_send_fn = task.coro.throw

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import trio
 
 from actors.current import current
-from actors.testing.schedule import run_seeded, throw_into
+from actors.testing.schedule import require_faults, run_seeded, throw_into
 
 HANG = 100_000.0
 """Seconds of virtual time after which a scenario is taken to hang."""
@@ -74,7 +74,12 @@ def fail_at_every_step(
     """Like `cancel_at_every_step`, but an actor raises `InjectedFault` at every step of its function.
 
     `where` chooses among the actors by name. Only the steps of actors' own tasks count.
+
+    Raises:
+        NoFaults: this version of Trio does not let a test make a task raise.
+        BaseException: as `cancel_at_every_step` does.
     """
+    require_faults()
 
     def chosen(_: trio.lowlevel.Task, task: trio.lowlevel.Task) -> bool:
         cell = task.context.get(current)

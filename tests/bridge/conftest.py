@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from optio_agents.bridge import driver_choice
+from tests.support import public_trio
 
 
-@pytest.fixture(params=["stepping", "public"], autouse=True)
+@pytest.fixture(params=["public"] if public_trio.IS_WANTED else ["stepping", "public"], autouse=True)
 def trio_driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of the driver."""
     name: str = request.param

@@ -12,8 +12,7 @@ import pytest
 import trio
 
 from optio_agents.bridge import Boundary, run_in_trio
-from optio_agents.bridge.driver import SteppingDriver
-from optio_agents.bridge.public_driver import PublicDriver
+from optio_agents.bridge.driver_choice import driver_class
 
 HANG = 60.0
 
@@ -117,10 +116,12 @@ def test_a_trio_task_that_never_waits_leaves_the_loop_its_turns() -> None:
     assert asyncio.run(program()) > 0
 
 
-def test_an_idle_session_takes_no_turns_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_session_takes_no_turns_of_the_loop(
+    trio_driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps: list[None] = []
-    for owner, name in ((SteppingDriver, "_run_burst"), (PublicDriver, "_make_step")):
-        monkeypatch.setattr(owner, name, counted(getattr(owner, name), steps))
+    name = {"stepping": "_run_burst", "public": "_make_step"}[trio_driver]
+    monkeypatch.setattr(driver_class(), name, counted(getattr(driver_class(), name), steps))
 
     async def idle(boundary: Boundary) -> None:
         await trio.sleep_forever()

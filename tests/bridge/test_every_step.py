@@ -10,7 +10,7 @@ import pytest
 import trio
 from outcome import Outcome, Value
 
-from optio_agents.bridge import Boundary, driver, run_in_trio
+from optio_agents.bridge import Boundary, run_in_trio
 from tests.support.asyncio_steps import Run, cancel_at_every_step
 from tests.support.descriptors import open_descriptors
 
@@ -63,9 +63,14 @@ class Scenario:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("burst", [0.0, driver.BURST])
-def test_one_outcome_and_nothing_left(times: int, burst: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "BURST", burst)
+@pytest.mark.parametrize("steps", ["in bursts", "one by one"])
+def test_one_outcome_and_nothing_left(
+    times: int, steps: str, trio_driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if steps == "one by one":
+        if trio_driver == "public":
+            pytest.skip("the public driver makes each step by itself anyway")
+        monkeypatch.setattr("optio_agents.bridge.driver.BURST", 0.0)
     scenario = Scenario()
     descriptors, threads = set(open_descriptors()), set(threading.enumerate())
 
