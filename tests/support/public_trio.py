@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-import trio.testing
 
 from actors.testing import steps
 from actors.testing.schedule import NoFaults

@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeAlias
 
 import trio
 
-import actors
 from optio_agents.cli.check import slips_of
 from optio_agents.cli.durations import duration_text
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
@@ -238,7 +237,7 @@ class LocalRun:
         try:
             outcome = await self._outcome()
         except SessionFailed as failed:
-            outcome, cause = failed.outcome, _first_cause(failed.__cause__)
+            outcome, cause = failed.outcome, failed.__cause__
         except CommandFailure as failure:
             return self._ended(Stop(failure.code, failure.message), None)
         except OSError as error:
@@ -366,10 +365,3 @@ class LocalRun:
 
     async def _hear(self, hook_context: object, keyword: str, data: object) -> None:
         """The observer shows it; there is nobody here who would answer."""
-
-
-def _first_cause(error: BaseException | None) -> BaseException | None:
-    """What lies beneath an error that supervisors handed upwards."""
-    while isinstance(error, actors.Escalated):
-        error = error.cause
-    return error
