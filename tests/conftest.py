@@ -30,6 +30,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # What the command line keeps of its runs does not go to the home of the person who runs the tests.
 _STATE = tempfile.TemporaryDirectory(prefix="optio-agents-tests-")
 os.environ["XDG_STATE_HOME"] = _STATE.name
+# Nor does that person's configuration change what the tests see.
+os.environ["XDG_CONFIG_HOME"] = _STATE.name
 
 SLOW = ("every_step", "every_call", "histories", "large_logs", "model", "models", "cancellation")
 """Endings of the names of test modules that try very many cases: they are not part of the quick tier."""

@@ -24,6 +24,11 @@ class CommandParser(argparse.ArgumentParser):
         """The names of its options."""
         return [name for action in self._actions for name in action.option_strings]
 
+    @property
+    def option_actions(self) -> list[argparse.Action]:
+        """Its options, as argparse describes them."""
+        return [action for action in self._actions if action.option_strings]
+
     def unknown(self, extra: Sequence[str], arguments: Sequence[str]) -> NoReturn:
         """Refuse the arguments `extra`, which no option takes; `arguments` are all of them."""
         option = next((each for each in extra if each.startswith("-")), extra[0])

@@ -8,10 +8,11 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from optio_agents.cli.arguments import CommandParser, did_you_mean
+from optio_agents.cli.configuration import apply_defaults
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.stderr import discard_stdout, write_stderr
 
@@ -66,8 +67,16 @@ def load(name: str) -> Command:
     return cast(Command, importlib.import_module(COMMANDS[name]))
 
 
-def build_parser(names: Sequence[str]) -> CommandParser:
-    """The parser for the commands `names`; only their modules are imported."""
+def build_parser(names: Sequence[str], environment: Mapping[str, str] | None = None) -> CommandParser:
+    """The parser for the commands `names`; only their modules are imported.
+
+    Args:
+        names: of `COMMANDS`.
+        environment: where the user's own defaults come from (`cli.configuration`); None: there are none.
+
+    Raises:
+        UsageError: one of these defaults cannot be used.
+    """
     parser = CommandParser(
         prog=PROGRAM,
         description="Run coding agents under the optio log protocol, talk to them, check what they wrote.",
@@ -80,6 +89,8 @@ def build_parser(names: Sequence[str]) -> CommandParser:
     )
     for name in names:
         load(name).add_parser(subparsers)
+        if environment is not None:
+            apply_defaults(subparsers.choices[name], name, environment)
     return parser
 
 
@@ -89,7 +100,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if named is None and arguments and not arguments[0].startswith("-"):
         hint = did_you_mean(arguments[0], COMMANDS) or f"; the commands are {', '.join(COMMANDS)}"
         build_parser([]).error(f"there is no command {arguments[0]!r}{hint}")
-    parser = build_parser([named] if named else list(COMMANDS))
+    # `--help` works whatever the user's configuration file says.
+    environment = None if {"-h", "--help"} & set(arguments) else os.environ
+    parser = build_parser([named], environment) if named else build_parser(list(COMMANDS))
     args, extra = parser.parse_known_args(arguments)
     if extra:
         command = build_command_parser(args.command_name)

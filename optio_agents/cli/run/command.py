@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from optio_agents.cli.arguments import check_web
+from optio_agents.cli.configuration import given
 from optio_agents.cli.durations import duration
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.features import add_feature_options, features_of
@@ -123,7 +124,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON object per event on stdout")
-    shown.add_argument("--quiet", action="store_true", help="show nothing unless the run fails")
+    shown.add_argument("-q", "--quiet", action="store_true", help="show nothing unless the run fails")
     add_feature_options(parser)
     parser.add_argument(
         "words",
@@ -232,7 +233,7 @@ def agent_settings(args: argparse.Namespace) -> AgentSettings:
 
 def _refuse_agent_options(args: argparse.Namespace) -> None:
     for option in ("prompt_file", "allow", "yes_to", "deny", "web", "resume", "agent_command"):
-        if getattr(args, option):
+        if given(args, option):
             raise UsageError(f"--{option.replace('_', '-')} requires --agent")
 
 
@@ -243,16 +244,11 @@ def ssh_target(args: argparse.Namespace) -> SshSettings | None:
         UsageError: it cannot be made out; or options that go with it, or do not, contradict that.
     """
     if args.ssh is None:
-        for given, option in (
-            (args.identity, "--identity"),
-            (args.known_hosts, "--known-hosts"),
-            (args.accept_new_host_key or None, "--accept-new-host-key"),
-            (args.orphan_grace, "--orphan-grace"),
-        ):
-            if given is not None:
-                raise UsageError(f"{option} requires --ssh")
+        for option in ("identity", "known_hosts", "accept_new_host_key", "orphan_grace"):
+            if given(args, option):
+                raise UsageError(f"--{option.replace('_', '-')} requires --ssh")
         return None
-    if args.stdin != "messages":
+    if args.stdin != "messages" and given(args, "stdin"):
         raise UsageError("--stdin works on this machine, not with --ssh")
     if args.workdir is not None:
         raise UsageError("--workdir is a directory here; with --ssh the workdir is a fresh one on the host")

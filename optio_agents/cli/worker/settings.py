@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optio_agents.cli.configuration import CONFIG_VARIABLE, CONFIGURABLE, VARIABLE_PREFIX, read_toml
 from optio_agents.cli.exit_codes import UsageError
-
-VARIABLE_PREFIX = "OPTIO_AGENTS_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help=f'TOML with the names in small letters, as prefix = "optio" [{VARIABLE_PREFIX}CONFIG]',
+        help=f'TOML with the names in small letters, as prefix = "optio" [{CONFIG_VARIABLE}]',
     )
 
 
@@ -91,8 +89,8 @@ def read_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> W
     Raises:
         UsageError: one of them is missing or cannot be used; the text says which, and where it comes from.
     """
-    path = args.config or environment.get(f"{VARIABLE_PREFIX}CONFIG")
-    content = _read_file(path) if path else {}
+    path = args.config or environment.get(CONFIG_VARIABLE)
+    content = _read_file(Path(path)) if path else {}
     values = {setting.name: _value(setting, args, environment, content, path) for setting in SETTINGS}
     if values["mongo_url"] is None:
         raise UsageError(
@@ -122,13 +120,14 @@ def _value(
     return setting.default
 
 
-def _read_file(path: str) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from error
+def _read_file(path: Path) -> dict[str, Any]:
+    """The settings in a file: at its top, or in a table [worker] beside those of the other commands."""
+    content = read_toml(path)
+    table = content.pop("worker", {})
+    content = {key: value for key, value in content.items() if key not in CONFIGURABLE}
+    if not isinstance(table, dict):
+        raise UsageError(f"worker in {path} must be a table: [worker]")
+    content |= table
     known = {setting.name for setting in SETTINGS}
     if unknown := sorted(set(content) - known):
         raise UsageError(
