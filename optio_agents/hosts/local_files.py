@@ -45,8 +45,7 @@ class LocalFiles:
         self._threads = DeadlineThreads()
 
     async def prepare_channel(self) -> None:
-        """Make `deliverables/` and an empty `optio.log`. What stands in their way (a symlink, too) is
-        replaced.
+        """Make `deliverables/` and an empty `optio.log`. Other files of these names (symlinks, too) are replaced.
 
         An `optio.log` that was restored with the workdir is replaced, so that it is never replayed.
 

@@ -1,8 +1,8 @@
 """Messages to an agent that is working: none is lost, merged with another or sent twice.
 
 ```
-busy_send.py    what an agent does with a message that comes while it works
-events.py       what the transcript is told
+busy_send.py    what an agent does with a message that arrives while it works
+events.py       the events for the transcript
 message_queue.py    which message is sent when, sans-IO: a plain value
 steering.py     the queue, connected to a conversation
 own.py          the same for the conversations that this package brings

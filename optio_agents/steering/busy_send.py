@@ -1,4 +1,4 @@
-"""What an agent does with a message that comes while it works."""
+"""What an agent does with a message that arrives while it works."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ BusySend: TypeAlias = Literal["joins-next-step", "queues-to-end", "cuts-in", "re
 """
 | value | the agent |
 |---|---|
-| joins-next-step | takes it up at its next step |
-| queues-to-end | takes it up when its turn has ended |
-| cuts-in | ends its turn and takes it up |
+| joins-next-step | handles it at its next step |
+| queues-to-end | handles it when its turn has ended |
+| cuts-in | ends its turn and handles it |
 | rejected | refuses it |
 | unsafe | may do anything: nothing is sent while it works |
 """
@@ -27,7 +27,7 @@ _VARIANT = re.compile(r"\[[^\[\]]*\]$")
 
 @dataclass(frozen=True)
 class BusySendDeclaration:
-    """An agent's `BusySend`, and that of models that differ.
+    """An agent's `BusySend`, and the values of models that differ from it.
 
     Raises:
         ValueError: an unknown value.
@@ -37,18 +37,18 @@ class BusySendDeclaration:
     models: Mapping[str, BusySend] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse unknown values, here, where the mistake is."""
+        """Refuse unknown values where they are declared."""
         for value in (self.agent, *self.models.values()):
             if value not in BUSY_SEND_VALUES:
                 raise ValueError(f"{value!r} is none of {', '.join(BUSY_SEND_VALUES)}")
 
     def for_model(self, model: str | None) -> BusySend:
-        """The model's own value (a trailing `[variant]` of its name does not count), else the agent's."""
+        """The model's own value (a trailing `[variant]` of its name is ignored), else the agent's."""
         if model is None:
             return self.agent
         return self.models.get(model) or self.models.get(_VARIANT.sub("", model)) or self.agent
 
 
 def resolve_busy_send(declaration: BusySendDeclaration | None, model: str | None) -> BusySend:
-    """What to expect of `model`; without a declaration, the worst."""
+    """The value for `model`; without a declaration, the worst one: `unsafe`."""
     return "unsafe" if declaration is None else declaration.for_model(model)

@@ -1,4 +1,4 @@
-"""What the transcript is told about messages that wait."""
+"""The transcript's events about messages that wait."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def queued(message_id: str, text: str, *, waiting: bool) -> Event:
 
 
 def taken(ids: Iterable[str]) -> Event:
-    """These messages are on their way to the agent."""
+    """These messages are being sent to the agent."""
     return {"type": TAKEN_EVENT, "ids": list(ids)}
 
 
 def interrupted() -> Event:
-    """The user interrupts the turn that runs."""
+    """The user interrupts the running turn."""
     return {"type": INTERRUPT_EVENT, "by": "user"}
 
 

@@ -1,9 +1,9 @@
 """Which message is sent when, sans-IO.
 
-A message waits in one of two lines. `pending` is for agents with a queue of their own: one message at a time is
-written to it, also while the agent works, and the next one follows when the agent has taken that one up. `held` is for
-all others: what waits is sent when the turn ends, as one prompt. While anything is held, new messages are held, too, so
-they cannot overtake it.
+A message waits in one of two queues. `pending` is for agents with a queue of their own: one message at a time is
+written to it, also while the agent works, and the next one follows when the agent has begun to handle it. `held` is for
+all others: waiting messages are sent as one prompt when the turn ends. While anything is held, new messages are held,
+too, so that they cannot overtake it.
 
     accepted ──idle, nothing waits──→ direct ──────────────────────────────→ written
         ├─native queue─→ pending ──first in line, none in flight──→ in flight ─┘ done with: the next one
@@ -11,9 +11,9 @@ they cannot overtake it.
                             ↑                                        │
                             └──── not written after all: in front ←──┘
 
-Nothing leaves a line before it is written: what fails goes back to the front, and is announced as waiting again.
-`events` collects what the transcript is to be told, in order. The owner calls `next_write` until it gives nothing, does
-what it says, and reports how that went.
+A message stays in its queue until it is written. A failed write puts it back in front, and it is announced as waiting
+again. `events` collects the transcript's events in order. The owner calls `next_write` until it returns `None`,
+performs each write, and reports the result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from optio_agents.steering.busy_send import NATIVE_QUEUE, BusySend
 from optio_agents.steering.events import Event
 
 PROMPT_SEPARATOR = "\n\n"
-"""Between messages of one prompt, and at the end of a message in a native queue: agents merge what waits there."""
+"""Separates the messages of one prompt, and ends a message in a native queue, because agents merge what waits there."""
 
 QUEUE_LIMIT = 1000
 """The most messages that may wait."""
@@ -37,11 +37,11 @@ TAKEN_UP = frozenset({"started", "completed"})
 """States of a message that is in the agent's transcript."""
 
 THROWN_AWAY = frozenset({"cancelled", "discarded", "refused"})
-"""States of a message that the agent will not take up."""
+"""States of a message that the agent will not handle."""
 
 
 class SteeringQueueFull(Exception):  # noqa: N818
-    """Too many messages wait already. The caller's fault: it sends faster than the agent takes them up."""
+    """Too many messages wait already. The caller's fault: it sends faster than the agent handles them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +52,7 @@ class Message:
     text: str
     is_announced: bool = False
     is_cutting_in: bool = False
-    """Its sender has ended the turn for it: it is not announced as taken, being sent is all that happens to it."""
+    """Its sender has ended the turn for it. It is sent without being announced as taken."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,12 +63,12 @@ class Write:
     uuid: str | None
     messages: tuple[Message, ...]
     line: Literal["direct", "pending", "held"]
-    """Where the messages came from, and where they go back to if it fails."""
+    """The queue of the messages, to which they return if the write fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What a message that cuts in asks for: the turn to be marked as interrupted, and to be ended first."""
+    """What must happen for a message that cuts in: whether to mark the turn as interrupted, and to end it first."""
 
     message: Message | None
     marks: bool
@@ -78,8 +78,8 @@ class Cut:
 class MessageQueue:
     """The messages of one conversation.
 
-    `is_idle` and `value` are, wherever they are asked for, whether the agent has nothing to do, and what it does now
-    with a message that comes while it works.
+    In all methods, `is_idle` is whether the agent has nothing to do, and `value` what it does at present with a message
+    that arrives while it works.
     """
 
     def __init__(self, new_id: Callable[[], str]) -> None:
@@ -99,19 +99,19 @@ class MessageQueue:
 
     @property
     def undelivered(self) -> list[str]:
-        """The ids of all messages that were not written, or of which that is not known."""
+        """The ids of all messages that were not written, or for which that is unknown."""
         writing = self.writing.messages if self.writing is not None and self.writing.line != "pending" else ()
         flying = [self.in_flight] if self.in_flight is not None else []
         return [each.id for each in (*writing, *flying, *self.pending, *self.held) if each.is_announced]
 
     def is_busy(self, *, is_idle: bool) -> bool:
-        """Whether a message that comes now has to wait."""
+        """Whether a new message must wait."""
         return not is_idle or self._is_resetting or self.writing is not None or self._direct is not None
 
-    # What the user does.
+    # Calls of the user.
 
     def send(self, text: str, *, is_idle: bool, value: BusySend) -> tuple[Message, Write | None]:
-        """Accept a message; with the write that it is to be sent by at once, if there is one of its own."""
+        """Accept a message; also return its write if it must be sent at once and alone."""
         self._check_room(1)
         message = Message(self._new_id(), text)
         is_busy = self.is_busy(is_idle=is_idle)
@@ -127,7 +127,7 @@ class MessageQueue:
         return message, None
 
     def cut_in(self, text: str, *, is_idle: bool, value: BusySend) -> Cut:
-        """Accept a message that the turn which runs must not delay; an empty one only interrupts.
+        """Accept a message that the running turn must not delay; an empty one only interrupts.
 
         If the turn has to end first, the owner calls `mark`, `start_interrupt`, and in the end `finish_interrupt`. The
         message keeps its place among those that wait, and is announced by `announce`.
@@ -149,12 +149,12 @@ class MessageQueue:
         return Cut(message, marks, marks and value != "cuts-in")
 
     def announce(self, message: Message) -> None:
-        """Tell the transcript about a message that `cut_in` has accepted, if it was not told yet."""
+        """Add the transcript's event for a message that `cut_in` has accepted, unless it was added already."""
         if not message.is_announced:
             self._announce(message, waiting=False)
 
     def withdraw(self, message: Message) -> None:
-        """Its sender has gone: forget the message, unless it was announced or is being sent."""
+        """Its sender was cancelled: forget the message, unless it was announced or is being sent."""
         if message.is_announced:
             return
         if self._direct is not None and message in self._direct.messages:
@@ -164,7 +164,7 @@ class MessageQueue:
                 line.remove(message)
 
     def mark(self) -> bool:
-        """The user interrupts. Returns `False` if he has done so in this turn already."""
+        """Note that the user interrupts. Returns `False` if this turn was interrupted already."""
         if self._is_marked:
             return False
         self._is_marked = True
@@ -172,7 +172,7 @@ class MessageQueue:
         return True
 
     def start_interrupt(self) -> None:
-        """Somebody ends the turn: nothing is sent until `finish_interrupt`."""
+        """Note that the turn is being ended: nothing is sent until `finish_interrupt`."""
         self._interrupters += 1
 
     def finish_interrupt(self) -> None:
@@ -184,7 +184,7 @@ class MessageQueue:
         self._is_marked = False
 
     def flush(self) -> None:
-        """What waits is sent now, whether or not the turn has ended."""
+        """Send waiting messages now, whether or not the turn has ended."""
         self._is_flush_due = bool(self.held or self.pending)
 
     def requeue(self, messages: Sequence[tuple[str, str]], *, value: BusySend) -> list[str]:
@@ -197,10 +197,10 @@ class MessageQueue:
         line.extendleft(reversed(again))
         return [message.id for message in again]
 
-    # What the agent does.
+    # Events of the agent.
 
     def observe(self, *, is_idle: bool, turn_ended: bool, state: tuple[str, str] | None) -> None:
-        """An event of the agent: whether its turn ended with it, and the state of a message that it tells."""
+        """Handle an event of the agent: whether it ends the turn, and the new state of a message, if it has one."""
         is_about_it = self.in_flight is not None and state is not None and state[0] == self.in_flight.id
         if is_about_it and state is not None and state[1] in TAKEN_UP | THROWN_AWAY:
             self._in_flight_state = state[1]
@@ -214,11 +214,11 @@ class MessageQueue:
             self.flush()
 
     def begin_reset(self) -> None:
-        """The agent's process is being replaced: what it still says about messages changes nothing yet."""
+        """The agent's process is being replaced: ignore what it still reports about messages."""
         self._is_resetting = True
 
     def end_reset(self) -> None:
-        """The new process is there. What the former one did not take up is first in line."""
+        """The new process is ready. Messages that the old one did not handle are first in the queue."""
         self._is_resetting = self._is_marked = False
         message, state = self.in_flight, self._in_flight_state
         self._forget_in_flight()
@@ -231,14 +231,14 @@ class MessageQueue:
         self.pending.appendleft(message)
 
     def close(self) -> None:
-        """Nothing is sent any more. What waits stays where it is."""
+        """Send nothing any more. Waiting messages stay in their queue."""
         self.is_closed = True
         self._direct = None
 
     # Writing.
 
     def next_write(self, *, is_idle: bool, value: BusySend) -> Write | None:
-        """What to send now; `None` if there is nothing. Report it by `written` or `not_written`."""
+        """The next write to perform; `None` if there is none. Report its result by `written` or `not_written`."""
         if self.is_closed or self._is_resetting or self._interrupters or self.writing is not None:
             return None
         if self._direct is not None and not is_idle:
@@ -255,12 +255,12 @@ class MessageQueue:
         return self.writing
 
     def written(self) -> None:
-        """The write is done: the agent has it."""
+        """The write succeeded: the agent has it."""
         self.writing = None
         self._is_flush_due = False
 
     def not_written(self) -> None:
-        """The write has failed: the agent does not have it. What was announced waits again, in front."""
+        """The write failed: the agent does not have it. Its announced messages wait again, in front."""
         write, self.writing = self.writing, None
         assert write is not None
         again = [message for message in write.messages if message.is_announced]
@@ -291,7 +291,7 @@ class MessageQueue:
         return self._direct
 
     def _wait_after_all(self, value: BusySend) -> None:
-        """The agent has begun a turn of its own before the direct write: its message is first among those that wait."""
+        """The agent began a turn of its own before the direct write: the message becomes the first that waits."""
         assert self._direct is not None
         (message,), self._direct = self._direct.messages, None
         self._announce(message, waiting=True)

@@ -1,7 +1,7 @@
-"""`Steering` for the conversations that this package brings, whatever agent is at the other end.
+"""`Steering` for the conversations of this package, with any agent.
 
-They have a queue of their own, which answers one message after the other and merges none, for agents with and without
-one. So every backend is steered as one that queues to the end.
+A conversation has a queue of its own, for agents with and without one. It handles one message after the other and
+merges none. So every backend is steered as one that queues to the end.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from optio_agents.steering.events import Event
 from optio_agents.steering.steering import TURN_END_TIMEOUT_S, Steering
 
 ANSWERED = "x-optio-answered"
-"""The event that `Steered` adds when a message's turn has ended: each backend has a way of its own to tell that."""
+"""The event that `Steered` adds when a message's turn has ended, because each backend reports that differently."""
 
 
 class Steered:
-    """An `AsyncioConversation` with an event at the end of each message that it was sent."""
+    """An `AsyncioConversation` that adds an event when the turn of a message has ended."""
 
     def __init__(self, conversation: AsyncioConversation) -> None:
         self._conversation = conversation
@@ -63,7 +63,7 @@ class Steered:
         return both
 
     async def _follow(self, sent: Sent, uuid: str | None) -> None:
-        """Wait for the end of one message: by now the conversation does not count it as pending any more."""
+        """Wait for the end of one message. The conversation no longer counts it as pending then."""
         await self._conversation.end_of(sent)
         for handler in list(self._handlers):
             handler({"type": ANSWERED, "id": uuid})
@@ -78,9 +78,9 @@ def steer(
     """A `Steering` over one of our conversations.
 
     Args:
-        conversation: What `open_asyncio_conversation` or a task with `conversing(...)` gives.
+        conversation: From `open_asyncio_conversation`, or from a task with `conversing(...)`.
         emit: Takes the transcript's events, see `events.py`.
-        turn_end_timeout_s: Seconds that the end of an interrupted turn is waited for.
+        turn_end_timeout_s: Seconds to wait for the end of an interrupted turn.
     """
 
     def lifecycle(event: Event) -> tuple[str, str] | None:

@@ -1,7 +1,7 @@
 """A user's messages to one conversation, also while the agent works.
 
-All rules are in `message_queue.py`. Here are the waits: one task at a time sends what the queue says, and lives only as
-long as there is something to send. Every wait has a deadline.
+All rules are in `message_queue.py`; this module waits. One task at a time performs the queue's writes, and it ends when
+there is nothing to send. Every wait has a deadline.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from optio_agents.steering.message_queue import Message, MessageQueue, Write
 T = TypeVar("T")
 
 TURN_END_TIMEOUT_S = 15.0
-"""How long the end of a turn that was interrupted is waited for."""
+"""Seconds to wait for the end of an interrupted turn."""
 
 SEND_TIMEOUT_S = 60.0
-"""How long the conversation may take to accept one message. One that it did not accept waits again."""
+"""Seconds that the conversation may take to accept one message. A message that it did not accept waits again."""
 
 Lifecycle = Callable[[Event], tuple[str, str] | None]
 
@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SendOutcome:
-    """A message that was accepted; `queued`: it waits, or has to pass others that do."""
+    """An accepted message; `queued`: whether it waits, or other messages wait before it."""
 
     id: str
     queued: bool
@@ -47,16 +47,16 @@ class Steering:
 
     Args:
         conversation: Has `send(text, uuid=...)` (or `send(text)`), `interrupt()`, `is_pending()`, `on_event`, `closed`.
-        busy_send: What the agent does now with a message that comes while it works. Asked at every decision.
+        busy_send: What the agent does at present with a message that arrives while it works. Called at every decision.
         emit: Takes the transcript's events, see `events.py`. Must not block.
         is_turn_end: Whether an event of the conversation ends a turn.
-        turn_end_timeout_s: Seconds that the end of an interrupted turn is waited for.
+        turn_end_timeout_s: Seconds to wait for the end of an interrupted turn.
         new_id: Makes the messages' ids; UUIDs by default.
-        command_lifecycle: Gives the id and the new state of the message that an event tells about: `started`,
-            `completed`, `cancelled`, `discarded` or `refused` end its being in flight.
+        command_lifecycle: Returns the id and the new state of the message that an event is about. With `started`,
+            `completed`, `cancelled`, `discarded` or `refused` the message is no longer in flight.
 
-    A failure of `emit`, `is_turn_end` or `command_lifecycle` is logged, and the event taken to say nothing. A message
-    that the conversation did not accept waits, in front, for the next event or call.
+    A failure of `emit`, `is_turn_end` or `command_lifecycle` is logged, and its event is ignored. A message that the
+    conversation did not accept waits, in front, for the next event or call.
     """
 
     def __init__(
@@ -91,18 +91,19 @@ class Steering:
 
     @property
     def pending_ids(self) -> list[str]:
-        """The messages that wait for the agent to take up the one before, in order."""
+        """The messages that wait until the agent handles the previous one, in order."""
         return [message.id for message in self._queue.pending if message.is_announced]
 
     @property
     def in_flight_id(self) -> str | None:
-        """The message that was written to the agent's own queue, and not taken up yet."""
+        """The message that was written to the agent's own queue and that it has not begun to handle."""
         return None if self._queue.in_flight is None else self._queue.in_flight.id
 
     async def send_when_ready(self, text: str) -> SendOutcome:
-        """Send `text` as soon as the agent can take it, after everything that waits.
+        """Send `text` as soon as the agent can take it, after all waiting messages.
 
-        Returns when it is sent, or waits. Cancelled, a message that is not announced yet is withdrawn.
+        Returns when it is sent or has been queued. If this is cancelled before the message is announced, the message is
+        withdrawn.
 
         Raises:
             ConversationClosed: the conversation has ended, or this was closed.
@@ -117,14 +118,14 @@ class Steering:
         return SendOutcome(message.id, queued=direct is None)
 
     async def interrupt_and_send(self, text: str, *, up_to: str | None = None) -> str | None:
-        """End the turn that runs, and send `text` (with what is held, as one prompt). Empty text only interrupts.
+        """End the running turn, and send `text` (with what is held, as one prompt). Empty text only interrupts.
 
-        Returns after the agent has it, or after `turn_end_timeout_s` for the end of the turn and as long again for
-        the message to be accepted; it waits then, in front.
+        Returns when the agent has the message. It waits at most `turn_end_timeout_s` for the end of the turn, and as
+        long again until the message is accepted; after that the message is first in the queue.
 
         Args:
             text: The message.
-            up_to: Accepted, and without meaning.
+            up_to: Ignored.
 
         Returns:
             The message's id; `None` if `text` is empty.
@@ -137,7 +138,7 @@ class Steering:
             cut = self._queue.cut_in(text, is_idle=self._is_idle, value=self._value)
             is_first = cut.marks and self._queue.mark()
             message = cut.message
-            # In a queue of the agent's own it has its place now; among those that are held, when the turn has ended.
+            # A message in the agent's own queue is announced now; a held one when the turn has ended.
             if message is not None and not (cut.ends_turn and message in self._queue.held):
                 self._queue.announce(message)
             self._tell()
@@ -157,7 +158,7 @@ class Steering:
         return None if message is None else message.id
 
     async def interrupt(self) -> None:
-        """End the turn that runs. Waits for nothing else; a second time in the same turn does nothing.
+        """End the running turn. Waits for nothing else; a second call in the same turn does nothing.
 
         Raises:
             ConversationClosed: see `send_when_ready`.
@@ -188,22 +189,22 @@ class Steering:
         return ids
 
     def begin_transport_reset(self) -> None:
-        """The agent's process is about to be replaced beneath the conversation: nothing is sent until the reset."""
+        """The agent's process is about to be replaced: send nothing until `reset_transport`."""
         self._queue.begin_reset()
 
     async def reset_transport(self) -> None:
-        """The new process is there: send again what the former one did not take up, then what waits."""
+        """The new process is ready: send again what the old one did not handle, then the waiting messages."""
         await self.settle()
         self._queue.end_reset()
         await self._send_what_is_due(None)
 
     async def settle(self) -> None:
-        """Wait for the send in progress, and those that are due after it. Each is bounded."""
+        """Wait for the send in progress and the due ones after it. Each has a time limit."""
         while self._sender is not None and not self._sender.done():
             await asyncio.wait([self._sender])
 
     def close(self) -> None:
-        """Send nothing any more, stop a send in progress, and say what was not delivered. Idempotent."""
+        """Send nothing any more, stop a send in progress, and log what was not delivered. Idempotent."""
         if self._queue.is_closed:
             return
         self._queue.close()
@@ -233,7 +234,7 @@ class Steering:
         if self._conversation.closed:
             raise ConversationClosed("the conversation has ended")
 
-    # What the agent does.
+    # Events of the agent.
 
     def _observe(self, event: Event) -> None:
         turn_ended = self._guarded(self._is_turn_end, event, default=False)
@@ -267,7 +268,7 @@ class Steering:
     # Sending.
 
     async def _send_what_is_due(self, message: Message | None, *, seconds: float | None = None) -> None:
-        """Wait until everything is sent that is due, at most `seconds`. Cancelled, `message` may be withdrawn."""
+        """Wait at most `seconds` until everything due is sent. If cancelled, `message` may be withdrawn."""
         self._kick()
         try:
             if seconds is None:
@@ -283,7 +284,7 @@ class Steering:
             raise
 
     def _kick(self) -> None:
-        """Let the sender look for something to send."""
+        """Start the sender if there is something to send."""
         self._tell()
         if self._sender is None or self._sender.done():
             write = self._next()
@@ -299,7 +300,7 @@ class Steering:
         return write
 
     async def _send(self, write: Write | None) -> None:
-        """Send one write after another, until one fails: then the next event or call tries again."""
+        """Perform one write after another until one fails. The next event or call tries again then."""
         while write is not None:
             try:
                 async with asyncio.timeout(SEND_TIMEOUT_S):

@@ -1,4 +1,4 @@
-"""An agent's process on an optio-host host: started, spoken to, waited for, ended with all that it started."""
+"""An agent's process on an optio-host host: start, input, output, exit, and the end of all its descendants."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ OUTPUT_BYTES = 64 * 1024
 """How much of the end of the agent's output is kept, by default."""
 
 SEND_SECONDS = 3.0
-"""How long the agent may take to make room for a message in its input. Then messages fail at once until there is."""
+"""Seconds that the agent may take to make room for a message in its input. After that, messages fail at once until it
+has made room."""
 
 OUTPUT_SECONDS = 0.5
-"""For the last of the output to arrive after the agent has exited: a child that it left may keep it open for ever."""
+"""Seconds to wait for the last output after the agent has exited: a child that it left may keep it open for ever."""
 
 ENDING = Deadlines(ask=0, term=1.0, kill=1.0)
 """For the processes of an agent. Well within the grace that optio gives a cancelled task (5 s by default)."""
@@ -57,9 +58,9 @@ class AgentProcess:
         self._exit = asyncio.Event()
         self._ending: asyncio.Task[str | None] | None = None
         self.output = OutputTail(output_bytes)
-        """The end of what it has printed, as far as that was read."""
+        """The end of what it has printed, as far as it was read."""
         self.memory: ConversationMemory | None = None
-        """What the task remembers of its conversation, for agents that are talked to."""
+        """What the task remembers of its conversation, if it has one."""
 
     @property
     def stdin(self) -> Any:
@@ -100,7 +101,7 @@ class AgentProcess:
         marked = {**environment, MARKER_VARIABLE: mark_of(self._host.taskdir)}
         launching = asyncio.ensure_future(
             self._host.launch_subprocess(
-                # A shell of its own: the host puts things before and after its command.
+                # In a shell of its own, because the host adds text before and after the command.
                 f"exec {shlex.join(['sh', '-c', command])}",
                 env=marked,
                 env_remove=[glob.escape(name) for name in without] or None,
@@ -111,7 +112,7 @@ class AgentProcess:
         try:
             self._handle = await asyncio.shield(launching)
         except asyncio.CancelledError:
-            # asyncio would kill the shell alone and wait for what that has started already.
+            # asyncio would kill only the shell, and wait for what the shell has already started.
             self._handle = await launching
             raise
         finally:
@@ -128,8 +129,9 @@ class AgentProcess:
                 self._tree = None  # it has ended already; `end` looks for the mark
 
     def _watch_exit(self, process: Any) -> None:
-        """Take note of its exit. asyncio's and asyncssh's `wait` return only when its output is closed as well, which a
-        child that it left behind may keep open.
+        """Note its exit.
+
+        asyncio's and asyncssh's `wait` return only when the output is closed, too, and a child may keep that open.
         """
         if isinstance(process, GuardedProcess):
             return  # its `wait` does not wait for its output
@@ -152,7 +154,7 @@ class AgentProcess:
         """Write `message` to its standard input as one line.
 
         Raises:
-            OSError: it does not listen any more, or it does not read what was sent before.
+            OSError: its input is closed, or it does not read what was sent before.
         """
         if self._is_stuck:
             await self._drain(0.0)
@@ -160,7 +162,7 @@ class AgentProcess:
         await self._drain(SEND_SECONDS)
 
     async def _drain(self, seconds: float) -> None:
-        """Wait until there is room for more. An agent that does not read would otherwise hold up the whole session."""
+        """Wait until there is room for more, within a limit: an agent that does not read must not block the session."""
         self._is_stuck = True
         try:
             async with asyncio.timeout(seconds):
@@ -170,7 +172,7 @@ class AgentProcess:
         self._is_stuck = False
 
     async def read_output(self) -> None:
-        """Read its output until that ends, or until the agent has exited and nothing more arrives for a moment."""
+        """Read its output until that ends, or until the agent has exited and no more output arrives for a while."""
         stdout = self.stdout
 
         async def read() -> None:
@@ -189,7 +191,7 @@ class AgentProcess:
             reading.result()
 
     async def exited(self) -> None:
-        """Wait until the agent itself has exited, whatever it left behind, or was lost with its connection."""
+        """Wait until the agent itself has exited or was lost with its connection. Its children may still run."""
         waiting = {
             asyncio.ensure_future(self._exit.wait()),
             asyncio.ensure_future(self._handle.pid_like.wait()),
@@ -202,7 +204,7 @@ class AgentProcess:
             await asyncio.wait(waiting)
 
     async def wait(self) -> None:
-        """Wait until it has exited, and for a moment until what it has printed last is read.
+        """Wait until it has exited, and for a limited time until its last output is read.
 
         Raises:
             AgentExited: with a status that is not 0.
@@ -219,10 +221,10 @@ class AgentProcess:
     async def end(self) -> str | None:
         """End it and all that it started. Takes at most `ENDING.total`. Idempotent.
 
-        It goes on when its caller is cancelled, and a second caller waits for the same end.
+        It continues when its caller is cancelled, and a second caller waits for the same end.
 
         Returns:
-            What a remote host says of processes that could not be ended.
+            What a remote host reports about processes that could not be ended.
         """
         if self._handle is None:
             return None
@@ -246,7 +248,7 @@ class AgentProcess:
         return complaint or None
 
     async def leave(self) -> None:
-        """Have nothing to do with it any more: on a remote host its guard ends it. Idempotent."""
+        """Detach from it for good: on a remote host its guard ends it. Idempotent."""
         if self._handle is not None and isinstance(process := self._handle.pid_like, GuardedProcess):
             await process.leave()
 

@@ -3,9 +3,9 @@
     claimed ──(the run ends in order, its work is saved or not wanted)──> removed
        └────(its work could not be saved, or the worker is killed)──────> left: the next run finds its record
 
-`run.json` in the task directory says which run uses it. On this machine the file is locked (`flock`), so that a worker
-that is killed gives the claim up. On a remote host it only names the owner: there, one worker per database and prefix
-(the worker's lease) is what makes the claim safe, and a directory that belongs to another process is refused.
+`run.json` in the task directory says which run uses it. On this machine the file is locked (`flock`), so the claim of a
+killed worker is released. On a remote host the file only names the owner. There the claim is safe because there is one
+worker per database and prefix (the worker's lease), and a directory that belongs to another process is refused.
 
 Runs of one worker that follow each other at once (cancelled and launched again) wait for each other.
 """
@@ -31,7 +31,7 @@ from optio_agents.hosts import shell
 from optio_agents.protocol.display import display_text
 
 RECORD = "run.json"
-"""The name of the record, in the task directory (the workdir is beside it)."""
+"""The file name of the record in the task directory, next to the workdir."""
 
 RECORD_BYTES = 4096
 """At most this much of a record is read: the agent runs as the same user and may have written it."""
@@ -45,7 +45,7 @@ class DirectoryInUse(Exception):  # noqa: N818 - named for what is the matter
 
 
 class CancelledWhileWaiting(Exception):  # noqa: N818 - named for what happened
-    """optio asked for the end while the run waited for an earlier one."""
+    """optio requested cancellation while the run waited for an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class RunRecord:
 
 
 class Disposition(enum.Enum):
-    """What becomes of a task directory when the claim on it is released."""
+    """What happens to a task directory when the claim on it is released."""
 
     REMOVE = "remove"
     """Nothing in it is needed any more."""
@@ -107,7 +107,7 @@ class DirectoryClaim:
 
     Attributes:
         previous: the record of an earlier run that left its work here, if one did.
-        disposition: what becomes of the directory. Until the run says otherwise, its work is not saved.
+        disposition: what happens to the directory. By default its work counts as not saved.
     """
 
     def __init__(self, host: Any, record: RunRecord) -> None:
@@ -125,11 +125,11 @@ class DirectoryClaim:
         raise NotImplementedError
 
     async def sign(self) -> None:
-        """Write into the record that the directory is this run's now."""
+        """Write into the record that this run now owns the directory."""
         raise NotImplementedError
 
     async def release(self) -> None:
-        """Give it up, and do with the directory what `disposition` says."""
+        """Release it, and do with the directory what `disposition` says."""
         raise NotImplementedError
 
 
@@ -167,7 +167,7 @@ class _LocalClaim(DirectoryClaim):
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # it was removed meanwhile: this file is nobody's any more
+        os.close(descriptor)  # the file was removed meanwhile: this lock protects nothing
         return None
 
     async def release(self) -> None:
@@ -184,7 +184,7 @@ class _LocalClaim(DirectoryClaim):
 
 
 def _make_way(path: str) -> None:
-    """Move what the agent has put in the place of the record aside, unless it is a file."""
+    """If the agent has replaced the record by something other than a file, move that aside."""
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.lstat(path).st_mode):
             os.rename(path, f"{path}.{secrets.token_hex(4)}")
@@ -229,7 +229,7 @@ class _RemoteClaim(DirectoryClaim):
         if self.disposition is Disposition.UNSAVED:
             return
         if (await self._run(_IS_OURS, self._host.taskdir, self._record.run)).exit_code:
-            return  # another worker has taken the process over meanwhile
+            return  # another worker owns the process by now
         if self.disposition is Disposition.REMOVE:
             await self._host.cleanup_taskdir(False)
         else:
@@ -241,16 +241,16 @@ class _RemoteClaim(DirectoryClaim):
 
 @asynccontextmanager
 async def claimed(host: Any, ctx: Any, *, sign: bool = True) -> AsyncIterator[DirectoryClaim]:
-    """Hold the claim on the task directory of `host` for the length of the block.
+    """Hold the claim on the task directory of `host` while the block runs.
 
     Args:
         host: optio-host's `LocalHost` or `RemoteHost`, connected.
         ctx: the process context of the run.
-        sign: the directory is this run's from now on. `False`: only look after what an earlier run has left there.
+        sign: this run owns the directory from now on. `False`: only handle what an earlier run has left there.
 
     Raises:
         DirectoryInUse: another worker's run has it, or an earlier run of this worker does not end.
-        CancelledWhileWaiting: optio asked for the end before the claim was had.
+        CancelledWhileWaiting: optio requested cancellation before the claim was obtained.
         OSError: the directory cannot be made or read.
     """
     ssh = getattr(host, "_ssh", None)

@@ -1,7 +1,6 @@
-"""A conversation over the streams of an agent that an optio task has started, on whatever host it runs.
+"""A conversation over the streams of an agent that an optio task has started, on any host.
 
-`conversing(...)` is what `create_agent_task(conversation=...)` takes, for commands that speak a language we
-know:
+`create_agent_task(conversation=...)` takes the result of `conversing(...)`, for agents that have a codec:
 
     create_agent_task(shlex.join(claude().command), ..., conversation=conversing(claude(), prompt))
 
@@ -39,17 +38,17 @@ from optio_agents.todos.publisher import Publisher
 from optio_agents.web.extra import require_web
 
 SAVE_SECONDS = 10.0
-"""For the checklist, and for the messages that wait, at the end."""
+"""Seconds at the end of a run for saving the checklist and the waiting messages, each."""
 
 GRACE_SHARE = 0.15
-"""Of what is left of optio's grace after a cancellation: what each of them gets. The workdir needs the most of it."""
+"""The share of the remaining grace that each of them gets after a cancellation. The workdir needs most of it."""
 
 _logger = logging.getLogger("optio_agents.task")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskConversation:
-    """How an optio task talks to an agent whose language we know. Made by `conversing`."""
+    """How an optio task talks to an agent that has a codec. Made by `conversing`."""
 
     agent: Agent
     prompt: str
@@ -63,17 +62,17 @@ class TaskConversation:
     """Whether the task takes uploads: the dashboard shows a button for them."""
 
     def resume_arguments(self, session: str) -> tuple[str, ...] | None:
-        """What is added to the agent's command so that it takes up a session; `None` if it cannot."""
+        """The arguments with which the agent resumes a session; `None` if it cannot."""
         if self.agent.resumed is None:
             return None
         return self.agent.resumed(session).command[len(self.agent.command) :]
 
     @asynccontextmanager
     async def __call__(self, streams: AgentStreams, hook_context: HookContext) -> AsyncGenerator[AgentSender]:
-        """Converse over the streams of a running agent, for the length of the block.
+        """Converse over the streams of a running agent while the block runs.
 
         Raises:
-            AgentNotStarted: it was not ready, or it cannot take up its session.
+            AgentNotStarted: it was not ready, or it cannot resume its session.
         """
         memory: ConversationMemory = getattr(streams, "memory", None) or ConversationMemory(hook_context._ctx)
         agent, options = self.agent, self.options
@@ -129,25 +128,25 @@ def conversing(
     keep_messages: bool = True,
     web: WebOptions | bool = False,
 ) -> TaskConversation:
-    """How an optio task talks to an agent whose language we know: for `create_agent_task(conversation=...)`.
+    """How an optio task talks to an agent that has a codec: for `create_agent_task(conversation=...)`.
 
-    A resumed task goes on with the same conversation, if the agent can take up its session: the first message is not
-    repeated. Where the agent keeps its sessions is its own business (usually its HOME, on the machine where it ran). If
-    it cannot take it up, the process's log says so, and the agent is given its task once more, with that reason.
+    A resumed task continues the same conversation if the agent can resume its session: the first message is not
+    repeated. The agent itself decides where it keeps its sessions (usually in its HOME, on the machine where it ran).
+    If it cannot resume the session, the process's log says so, and the agent gets its task once more, with that reason.
 
     Args:
-        agent: The recipe; its language counts here, its command is what the task runs.
+        agent: The agent. This uses its codec; the task runs its command.
         prompt: The first message.
-        on_permission_request: Who decides its permission requests; an asyncio coroutine function will do.
+        on_permission_request: Decides its permission requests; may be an asyncio coroutine function.
         publish: Publish the conversation as the run's result (`ctx.publish_result`) before the prompt is sent, so that
-            the code that launched the task in this worker can follow it and talk to the agent. A run has one result: a
-            task whose hooks publish their own says `False`.
+            the code that launched the task in this worker can follow it and talk to the agent. A run has one result:
+            pass `False` if a hook of the task publishes its own.
         options: Deadlines.
         todos: Show the checklist that the agent keeps (its todo tool, its plan), and keep it for a resumed run.
         keep_messages: Keep the messages that wait for the agent in the database, and send them again after a resume.
         web: Show the conversation in optio's dashboard: a chat with permissions and questions. It needs the extra
-            `web`. Claude Code gets an argument more, so that messages show that come from elsewhere; a task that names
-            its `command` itself passes `--replay-user-messages`.
+            `web`. Claude Code gets one more argument, so that messages from elsewhere are shown. A task that gives its
+            own `command` must add `--replay-user-messages` itself.
 
     Raises:
         ImportError: `web`, and the extra is not installed.
@@ -170,7 +169,7 @@ def conversing(
 async def _remembered(
     conversation: AsyncioConversation, memory: ConversationMemory, hook_context: HookContext, first: str
 ) -> AsyncIterator[Callable[[], None]]:
-    """Keep the agent's session, as soon as it is told, and what is said; yields what has a look at both."""
+    """Save the agent's session as soon as it is known, and the transcript; yields the function that observes both."""
     is_kept = getattr(hook_context._ctx, "store_blob", None) is not None
 
     def note() -> None:
@@ -195,7 +194,7 @@ async def _remembered(
 async def _checklist(
     hook_context: HookContext, *, resume: bool, wanted: bool
 ) -> AsyncIterator[Callable[[AsyncioConversation], None]]:
-    """The agent's checklist; yields what makes it follow a conversation."""
+    """The agent's checklist; yields the function that connects it to a conversation."""
     if not wanted:
         yield lambda _: None
         return
@@ -207,7 +206,7 @@ async def _checklist(
         return update
 
     tracker = TodoTracker(extract, hook_context)
-    # With each update, so that there is little left to do at the end, when time is short.
+    # Save with each update, so that little is left to do at the end, when time is short.
     saver = Publisher(lambda: tracker.save(hook_context._host), "file of the todo list")
     await _make_room_for_todos(hook_context._ctx)
     if resume:
@@ -220,7 +219,7 @@ async def _checklist(
 
 
 async def _make_room_for_todos(ctx: Any) -> None:
-    """optio-core adds rows to widget data that are there, and to no others."""
+    """Make widget data if there is none: optio-core adds rows only to existing widget data."""
     if not hasattr(ctx, "set_widget_data") or not hasattr(ctx, "_db"):
         return
     row = await ctx._db[f"{ctx._prefix}_processes"].find_one({"_id": ctx._process_oid}, {"widgetData": 1})
@@ -232,7 +231,7 @@ async def _make_room_for_todos(ctx: Any) -> None:
 async def _messages(
     conversation: AsyncioConversation, hook_context: HookContext, first: str, *, resume: bool, wanted: bool
 ) -> AsyncIterator[None]:
-    """Send the first words, then what an earlier run left unsent; keep what waits, also for a worker that dies."""
+    """Send the first message, then what an earlier run left unsent. Save what waits, in case the worker is killed."""
     ctx = hook_context._ctx
     if not wanted or not hasattr(ctx, "store_blob") or not hasattr(ctx, "_db"):
         await conversation.send(first)

@@ -1,4 +1,4 @@
-"""Deliverables of a task without callbacks of its own: stored as blobs, and the one that counts as the result."""
+"""Deliverables of a task without callbacks of its own: stored as blobs; one of them is the result."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Deliverables:
     dashboard offers for download.
 
     Args:
-        result: a shell pattern for the path of the result, as `report.md` or `*.pdf`; the one delivered last counts.
-            `None`: the deliverable of a run that delivered exactly one.
+        result: a shell pattern for the path of the result, as `report.md` or `*.pdf`. The last one that matches counts.
+            `None`: the only deliverable, if there is exactly one.
     """
 
     def __init__(self, result: str | None) -> None:
@@ -46,7 +46,7 @@ class Deliverables:
         return matching[-1] if matching else None
 
     async def store_result(self, ctx: Any) -> None:
-        """Make the result the result of the process, if there is one and optio-core can."""
+        """Store the result as the result of the process, if there is one and optio-core supports that."""
         path = self.result
         if path is None or getattr(ctx, "store_result", None) is None:
             return

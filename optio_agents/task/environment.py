@@ -1,8 +1,8 @@
 """Which of the worker's environment variables an agent gets.
 
-A worker's environment holds what only the worker needs: the database's URL with its password, keys of other services.
-An agent runs code that a model wrote, so by default it gets none of the variables that look like a secret, by their
-names or by their values. A list of names is stricter: then it gets those and nothing else.
+A worker's environment contains secrets that only the worker needs: the database's URL with its password, keys of other
+services. An agent runs code that a model wrote, so by default it gets none of the variables that look like a secret, by
+name or by value. A list of names is stricter: the agent then gets only those.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 InheritEnv: TypeAlias = bool | Sequence[str] | None
-"""`None`: all but what looks like a secret. `True`: all. `False`: only `BASIC`. A list: `BASIC` and those names."""
+"""`None`: all except those that look like a secret. `True`: all. `False`: only `BASIC`. A list: `BASIC` and those."""
 
 BASIC = (
     "HOME", "LANG", "LC_*", "LOGNAME", "NO_COLOR", "PATH", "SHELL", "SSL_CERT_DIR", "SSL_CERT_FILE", "TERM", "TMPDIR",
     "TZ", "USER",
 )  # fmt: skip
-"""Without these most programs do not work; none of them is a secret."""
+"""Most programs need these; none of them is a secret."""
 
 _SECRET_WORDS = (
     "KEY", "KEYS", "TOKEN", "TOKENS", "SECRET", "SECRETS", "PASS", "PASSWD", "PASSWORD", "PASSPHRASE", "PWD", "PW",
@@ -38,7 +38,7 @@ _SECRET_VALUE = re.compile(
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Whether a variable looks like something that only the worker must have."""
+    """Whether a variable looks like a secret that only the worker may have."""
     if name in _HARMLESS:
         return False
     words = name.upper().split("_")
@@ -65,7 +65,7 @@ def withheld(environment: Mapping[str, str], inherit: InheritEnv) -> list[str]:
 
 
 def check_inherit(inherit: InheritEnv) -> None:
-    """Refuse what is no `InheritEnv`.
+    """Check that `inherit` is an `InheritEnv`.
 
     Raises:
         TypeError: it is a single string, or holds something that is no string.

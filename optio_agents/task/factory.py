@@ -73,18 +73,18 @@ def create_agent_task(
 ) -> TaskInstance:
     """Make a task that runs `command` as an agent under the log protocol.
 
-    The command's working directory is the task's workdir; it writes `./optio.log`, delivers from
-    `./deliverables/` and reads messages, one a line, on its standard input. It is ended, with all that it
-    started, when the session is over.
+    The command's working directory is the task's workdir. It writes `./optio.log`, delivers from `./deliverables/` and
+    reads messages from its standard input, one per line. When the session is over, the command and all processes that
+    it started are ended.
 
-    If a worker was killed during an earlier run of the task on this machine, what that run has left running is ended
-    here; its work is kept.
+    If a worker was killed during an earlier run of the task on this machine, the processes of that run are ended here.
+    Its work is kept.
 
     Args:
         process_id: optio's id of the process; letters, digits, `.`, `_` and `-`.
         name: what users see.
         command: a shell command line, or the words of a command. By default that of the conversation's agent. For a
-            resumed conversation, what the agent needs to take up its session is added at its end.
+            resumed conversation, the arguments that resume the agent's session are appended.
         ssh: the machine on which it runs; `None` is the worker's own. ~/.ssh/config and ssh-agent are honoured.
         known_hosts: the file against which that machine's key is checked, by default ~/.ssh/known_hosts.
         accept_new_host_key: add the key of a machine that no such file names; a changed key is always refused.
@@ -96,25 +96,25 @@ def create_agent_task(
             by value (`MONGO_URL`, `*_API_KEY`, a URL with a password, ...). A list of names or shell patterns: those,
             and what every program needs (`PATH`, `HOME`, `LANG`, ...). `False`: only the latter. `True`: all. A
             remote command gets what its own machine gives to a login, never the worker's.
-        environment: the name that `env` had before.
-        prepare: as in `run_log_protocol_session`; on a resume the workdir is filled already.
+        environment: the former name of `env`.
+        prepare: as in `run_log_protocol_session`; on a resume the workdir already has its content.
         before_execute: as there.
         on_deliverable: as there. Without either callback every deliverable is stored as a blob of the process,
             named `deliverables/<path>`, and one of them is the result of the process (see `result`).
         on_deliverable_file: as there.
         on_caller_message: as there.
         after_execute: as there; the agent has ended by then. After a cancellation the work is saved before it runs, and
-            it has what is left of optio's grace.
+            it gets the rest of optio's grace period.
         protocol: as there.
-        conversation: opens a conversation over the agent's streams, for agents that speak a language of their own:
-            what `optio_agents.conversation.task_streams.conversing` returns, or a function like it.
+        conversation: opens a conversation over the agent's streams, for agents that have a codec: the result of
+            `optio_agents.task.conversing.conversing`, or a similar function.
         options: the session's limits. Deadlines should fit into optio's grace for cancelled tasks.
         result: a shell pattern for the path of the deliverable that is the result of the process, which the dashboard
             offers for download. By default the only one, if there is exactly one.
         uploads: users may upload files from the dashboard while the agent runs; they go to `uploads/` in the workdir.
-        on_upload: called for each, with the path relative to the workdir. By default the agent is told of it.
-        supports_resume: the workdir of a run that does not reach DONE is kept as a blob; a resumed run finds it
-            again, and the agent is told `System: you have been resumed`. Work that could not be saved (the worker was
+        on_upload: called for each, with the path relative to the workdir. By default the agent gets a message.
+        supports_resume: the workdir of a run that does not reach DONE is kept as a blob. A resumed run restores it,
+            and the agent gets the message `System: you have been resumed`. Work that could not be saved (the worker was
             killed, the grace was too short) stays on its host, and optio's "resurrect" saves and resumes it.
         auto_resume: a run that the worker's shutdown has cancelled is resumed after the next start of a worker.
         keep_taskdir: leave the task's directory on the host at the end.

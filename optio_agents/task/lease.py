@@ -8,8 +8,8 @@ holds a lease, one document in the database, for as long as it works:
         await optio.init(mongo_db=database, prefix="optio", ...)
         ...
 
-The lease is renewed all the time and ends by itself when its worker is gone. The clock is the database's. A worker that
-was killed on this machine is recognised at once, by its pid and the time at which that process began.
+The lease is renewed periodically and expires when its worker has died. The clock is the database's. A worker that was
+killed on this machine is recognised at once, by its pid and the start time of its process.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from optio_agents.hosts.processes.process_tree import parse_stat
 
 LEASE_SECONDS = 20.0
-"""How long a lease lasts that is not renewed. A worker on another machine that was killed is missed after this time."""
+"""Seconds until a lease expires if it is not renewed. The lease of a worker killed on another machine is free then."""
 
 RENEW_SECONDS = 5.0
-"""How often it is renewed. While the database cannot be reached no other worker can take the lease either."""
+"""Seconds between renewals. While the database cannot be reached, no other worker can take the lease either."""
 
 _ID = "worker"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,9 +50,9 @@ class LeaseHolder:
     host: str
     pid: int
     machine: str
-    """The running kernel and the namespace of its pids: only there does `pid` mean anything."""
+    """The running kernel and its pid namespace: `pid` is only valid there."""
     started: int
-    """When the process began, in clock ticks since boot: tells it from a later one with the same pid."""
+    """The start time of the process, in clock ticks since boot: it differs for a later process with the same pid."""
     token: str
     since: datetime | None = None
     """When it got the lease, by the database's clock (UTC)."""
@@ -65,7 +65,7 @@ class LeaseHolder:
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> LeaseHolder:
-        """The holder that a document names."""
+        """The holder in a document."""
         return cls(
             host=str(document.get("host", "an unknown host")),
             pid=int(document.get("pid", 0)),
@@ -97,7 +97,7 @@ class LeaseHeld(Exception):  # noqa: N818 - named for what is the matter
 
 
 class Lease:
-    """A lease that is held. `lost` is set when another worker has taken it: then this one must end."""
+    """A lease that is held. `lost` is set when another worker has taken it: this worker must end then."""
 
     def __init__(self, collection: Any, holder: LeaseHolder) -> None:
         self._collection = collection
@@ -105,7 +105,7 @@ class Lease:
         self.lost = asyncio.Event()
 
     async def renew_until_lost(self) -> None:
-        """Renew it for as long as it is ours."""
+        """Renew it until another worker has taken it."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
@@ -125,7 +125,7 @@ class Lease:
         return bool(renewed.matched_count)
 
     async def release(self) -> None:
-        """Give it back. If the database cannot be reached, it ends by itself."""
+        """Release it. If the database cannot be reached, it expires."""
         try:
             async with asyncio.timeout(RENEW_SECONDS):
                 await self._collection.delete_one({"_id": _ID, "token": self.holder.token})
@@ -135,7 +135,7 @@ class Lease:
 
 @asynccontextmanager
 async def worker_lease(database: Any, prefix: str) -> AsyncIterator[Lease]:
-    """Hold the lease on `prefix` of `database` for the length of the block.
+    """Hold the lease on `prefix` of `database` while the block runs.
 
     Args:
         database: motor's, the one that `Optio.init` is given.
@@ -185,7 +185,7 @@ async def _take(collection: Any, holder: LeaseHolder) -> LeaseHolder | None:
                 return_document=ReturnDocument.AFTER,
             )
         except DuplicateKeyError:
-            continue  # another worker has made the document at the same moment
+            continue  # another worker has made the document at the same time
         found = LeaseHolder.of(document)
         return None if found.token == holder.token else found
 

@@ -1,7 +1,7 @@
-"""What a task remembers of its conversation from one run to the next: the agent's session, and what was said.
+"""What a task remembers of its conversation from one run to the next: the agent's session, and the transcript.
 
-Both are blobs of the process. The session is written as soon as it is known, so that a worker that is killed loses
-nothing; the transcript when the work is saved. Messages that wait are kept apart (`waiting_messages`).
+Both are blobs of the process. The session is written as soon as it is known, so that it survives a killed worker. The
+transcript is written when the work is saved. Waiting messages are stored separately (`waiting_messages`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRANSCRIPT_BLOB = "agent-transcript"
 
 EVENTS_KEPT = 1000
 EVENTS_BYTES = 4 * 1024 * 1024
-"""How much of a conversation is kept for the view of a suspended task: the newest events."""
+"""The number of newest events that are kept for the view of a suspended task."""
 
 WITHOUT_SESSION = (
     f"{SYSTEM_MESSAGE_PREFIX}{RESUME_NOTICE}, but your earlier conversation could not be taken up ({{trouble}}). The "
@@ -38,7 +38,7 @@ class Transcript:
         self._last = 0
 
     def add(self, event: dict[str, Any], number: int | None = None) -> None:
-        """Append one. Parts of a text that is still being written are left out: the whole text follows."""
+        """Append one. Parts of an unfinished text are left out, because the whole text follows."""
         if event.get("type") == "stream_event":
             return
         size = len(json.dumps(event, default=repr))
@@ -54,18 +54,18 @@ class Transcript:
 
 
 class ConversationMemory:
-    """What one run knows of the conversation of the run before, and keeps for the run after.
+    """What one run knows of the previous run's conversation, and keeps for the next run.
 
     Args:
         ctx: the process context.
 
     Attributes:
-        session: the agent's own name for the conversation, by which a later process takes it up.
-        prompted: the agent has got its first message.
-        resumed: this run resumes an earlier one.
-        continues: the agent was started so that it takes up its session.
-        trouble: why it does not.
-        transcript: the newest events, those of the runs before included.
+        session: the agent's own id of the conversation, with which a later process resumes it.
+        prompted: whether the agent has got its first message.
+        resumed: whether this run resumes an earlier one.
+        continues: whether the agent was started so that it resumes its session.
+        trouble: why it was not.
+        transcript: the newest events, those of earlier runs included.
     """
 
     def __init__(self, ctx: Any) -> None:
@@ -79,7 +79,7 @@ class ConversationMemory:
         self.transcript = Transcript()
 
     async def load(self) -> None:
-        """Recall what the run before has kept."""
+        """Load what the previous run has kept."""
         self.resumed = True
         content = await saved.read_newest(self._ctx, SESSION_BLOB)
         if content is not None:
@@ -91,11 +91,11 @@ class ConversationMemory:
 
     @property
     def can_continue(self) -> bool:
-        """Whether there is a session to take up, in which the agent was given its task."""
+        """Whether there is a session to resume in which the agent got its task."""
         return self.resumed and self.prompted and self.session is not None
 
     def first_words(self, prompt: str) -> str:
-        """What the agent is told first in this run."""
+        """The first message to the agent in this run."""
         if not self.resumed:
             return prompt
         if self.continues:
@@ -103,7 +103,7 @@ class ConversationMemory:
         return WITHOUT_SESSION.format(trouble=self.trouble, prompt=prompt)
 
     def note(self, session: str | None, *, prompted: bool) -> None:
-        """Take note of where the conversation stands, and have it written down if that is new."""
+        """Note the session and whether the agent was prompted, and write that to the database if it is new."""
         before = self.session, self.prompted
         self.session = session or self.session
         self.prompted = self.prompted or prompted
@@ -126,6 +126,6 @@ class ConversationMemory:
 
 
 async def read_conversation(ctx: Any) -> dict[str, Any] | None:
-    """What a suspended task's conversation said: `TaskInstance.read_conversation`."""
+    """The transcript of a suspended task's conversation: `TaskInstance.read_conversation`."""
     content = await saved.read_newest(ctx, TRANSCRIPT_BLOB)
     return None if content is None else dict(json.loads(content))

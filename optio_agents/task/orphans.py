@@ -1,7 +1,8 @@
 """Agents whose worker was killed: ended when the next worker starts, their work kept for a resume.
 
-A killed worker leaves its agents running. Nothing they say is heard any more, so they are ended; their work stays where
-it is, and optio offers to resurrect it. They are found by the mark that all their processes carry (`agent.mark_of`).
+A killed worker leaves its agents running. No process reads their output any more, so they are ended. Their work stays
+where it is, and optio offers to resurrect it. All their processes carry a mark by which they are found
+(`agent.mark_of`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _logger = logging.getLogger("optio_agents.task")
 
 @dataclass(frozen=True, slots=True)
 class _Interrupted:
-    """What the claim on a directory needs to know of an interrupted process."""
+    """The part of a context that the claim on an interrupted process's directory needs."""
 
     process_id: str
     _process_oid: Any
@@ -41,11 +42,11 @@ class _Interrupted:
     _prefix: str
 
     def report_progress(self, percent: float | None, message: str | None = None) -> None:
-        """There is no run whose progress this would be."""
+        """Do nothing: no run is active."""
 
 
 async def end_orphans(database: Any, prefix: str, tasks: dict[str, TaskInstance]) -> None:
-    """End the agents that killed workers have left running, here and on remote hosts, and say so in their processes.
+    """End the agents that killed workers have left running, here and on remote hosts, and note that in their processes.
 
     Call it after `Optio.init` (which marks their processes as failed) and before `Optio.run`, under the worker's lease.
     A host that cannot be reached is reported; the next run of its task ends what is there.
@@ -53,7 +54,7 @@ async def end_orphans(database: Any, prefix: str, tasks: dict[str, TaskInstance]
     Args:
         database: motor's.
         prefix: of the worker.
-        tasks: the worker's definitions, by process id. Only tasks made by `create_agent_task` are looked after.
+        tasks: the worker's definitions, by process id. Only tasks made by `create_agent_task` are handled.
     """
     rows = database[f"{prefix}_processes"].find({"hasUnsavedWork": True}, {"processId": 1})
     async for row in rows:
@@ -77,7 +78,7 @@ def end_local_orphans(taskdir: str) -> None:
     """End what a killed worker's run has left running in a directory of this machine.
 
     Called when a task is defined, which every worker does when it starts. Does nothing while a run holds the directory.
-    Waits for the end of the processes, at most two seconds; almost all of them end at once.
+    Waits at most two seconds for the end of the processes. Almost all of them end at once.
     """
     if is_claimed(taskdir) is not False:
         return

@@ -29,7 +29,7 @@ class OutputTail:
         """Bytes that came before what is kept."""
 
     def add(self, data: bytes) -> None:
-        """Append what was printed."""
+        """Append output."""
         self._pieces.append(data)
         self._size += len(data)
         while self._size > self._limit:
@@ -45,7 +45,7 @@ class OutputTail:
 
     @property
     def excerpt(self) -> str:
-        """The end of it, fit to be shown, with its line ends."""
+        """The end of it as printable text, with its line ends."""
         text = bytes(self)[-EXCERPT:].decode("utf-8", "replace").strip()
         return "\n".join(display_text(line) for line in text.splitlines())
 

@@ -1,6 +1,6 @@
-"""What a run leaves in the log of its process: a line for each deliverable and for each request to a human.
+"""The lines that a run writes into the log of its process: one for each deliverable and each request to a human.
 
-optio passes ATTENTION, CLIENT_MESSAGE and BROWSER on to a browser that is open at that moment. Someone who looks later
+optio passes ATTENTION, CLIENT_MESSAGE and BROWSER on to a browser that is open at that moment. A user who looks later
 finds these lines.
 """
 
@@ -21,10 +21,10 @@ from optio_agents.session.events import (
 )
 
 DATA_CHARACTERS = 500
-"""How much of a client message's data its line shows."""
+"""The most characters of a client message's data that its line shows."""
 
 DIGEST_CHARACTERS = 16
-"""How much of a deliverable's digest its line shows: enough to tell two versions apart. The blob has all of it."""
+"""Characters of a deliverable's digest that its line shows: enough to distinguish two versions. The blob has all."""
 
 
 class ProcessLog:
@@ -42,7 +42,7 @@ class ProcessLog:
         """The last percentage that the agent reported."""
 
     def __call__(self, event: SessionEvent) -> None:
-        """Take one event."""
+        """Handle one event."""
         if self._observe is not None:
             self._observe(event)
         if isinstance(event, ProgressReported):
@@ -53,7 +53,7 @@ class ProcessLog:
 
 
 def line_for(event: SessionEvent) -> str | None:
-    """The line that `event` leaves; `None` for one that leaves none, or that the session reports itself."""
+    """The line for `event`; `None` for an event without one, or one that the session reports itself."""
     match event:
         case AttentionAsked(reason):
             return f"Attention: {display_text(reason)}"

@@ -44,8 +44,8 @@ from optio_agents.uploads import UploadCallback, materialize
 _logger = logging.getLogger("optio_agents.task")
 
 Conversing: TypeAlias = Callable[[AgentProcess, HookContext], AbstractAsyncContextManager[AgentSender]]
-"""Opens a conversation over the streams of a running agent, for as long as the agent runs; yields the function that
-puts one message into it. It has to read the agent's standard output."""
+"""Opens a conversation over the streams of a running agent while it runs; yields the function that sends one message.
+It must read the agent's standard output."""
 
 CANCEL_GRACE = 3.0
 TASK_OPTIONS = SessionOptions(cancel_grace=CANCEL_GRACE)
@@ -62,7 +62,7 @@ END_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRun:
-    """What `create_agent_task` was given; `execute` is the task's body, `resurrect` and the rest are its hooks."""
+    """The arguments of `create_agent_task`; `execute` is the task's body, `resurrect` and the rest are its hooks."""
 
     command: str
     make_host: Callable[[], Any]
@@ -86,8 +86,9 @@ class AgentRun:
     options: SessionOptions = TASK_OPTIONS
 
     async def execute(self, ctx: Any) -> None:
-        """Run the task once. To optio an exception means `failed`, and a return once it has asked for the end
-        `cancelled`.
+        """Run the task once.
+
+        optio takes an exception as `failed`, and a return after it has requested cancellation as `cancelled`.
         """
         try:
             async with self._connected() as host, claimed(host, ctx) as claim:
@@ -97,9 +98,9 @@ class AgentRun:
                 raise
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                # The grace is over and optio has cancelled the very task: that is for optio to judge.
+                # The grace is over and optio has cancelled this asyncio task: let optio handle that.
                 raise asyncio.CancelledError from error
-            # optio has asked for the end: what broke on the way there does not make it a failure.
+            # optio has requested cancellation: an error during the shutdown does not make the run a failure.
             ctx.report_progress(None, f"While it was being cancelled: {error!r}", level="warning")
 
     async def resurrect(self, ctx: Any) -> None:
@@ -117,7 +118,7 @@ class AgentRun:
             claim.disposition = Disposition.REMOVE
 
     async def end_orphans(self, ctx: Any) -> bool:
-        """End what a killed worker's run has left running on its host, and leave its work there.
+        """End what a killed worker's run has left running on its host, and keep its work there.
 
         Returns:
             Whether there is work that `resurrect` can save.
@@ -159,7 +160,7 @@ class AgentRun:
             await agent.end()
 
     async def _meet_interrupted(self, previous: RunRecord, host: Any, ctx: Any) -> None:
-        """An earlier run has left its work on the host: a resume goes on from it, a fresh start says so."""
+        """An earlier run has left its work on the host: a resume continues from it, a fresh start reports a loss."""
         what = f"An earlier run was interrupted ({previous}). "
         if not await has_files(host):
             what += "It had done nothing yet"
@@ -196,7 +197,7 @@ class AgentRun:
 
         async def after_execute(hook_context: HookContext) -> None:
             if not ctx.should_continue():
-                # First of all: the hook may take all that is left of optio's grace.
+                # Save first: the hook may take the rest of optio's grace.
                 await agent.end()
                 await work.save_cancelled()
             if self.after_execute is not None:
@@ -222,7 +223,7 @@ class AgentRun:
 
     @contextmanager
     def _taking_uploads(self, host: Any, hook_context: HookContext) -> Iterator[None]:
-        """Let users upload files into the workdir for as long as the agent runs."""
+        """Let users upload files into the workdir while the agent runs."""
         if not self.uploads:
             yield
             return
@@ -274,7 +275,7 @@ class AgentRun:
             await agent.end()
 
     def _resume_arguments(self, memory: ConversationMemory | None) -> tuple[str, ...] | None:
-        """What is added to the command of an agent that takes up its session; `None` for one that has none."""
+        """The arguments with which the agent resumes its session; `None` if it has none."""
         if not isinstance(self.conversation, TaskConversation) or memory is None or not memory.can_continue:
             return None
         return self.conversation.resume_arguments(memory.session or "")
@@ -292,7 +293,7 @@ class AgentRun:
             await agent.wait()
 
     async def _store_output(self, ctx: Any, agent: AgentProcess) -> None:
-        """Keep the end of the agent's output; trouble with that changes nothing about how the run ended."""
+        """Store the end of the agent's output. A failure of that does not change how the run ended."""
         store_blob, content = getattr(ctx, "store_blob", None), bytes(agent.output)
         if store_blob is None or not content:
             return
@@ -317,7 +318,7 @@ async def _tell_of_upload(hook_context: HookContext, path: str) -> None:
 
 
 async def has_files(host: Any) -> bool:
-    """Whether the workdir of `host` is there and holds anything."""
+    """Whether the workdir of `host` exists and is not empty."""
     listed = await host.run_command(shell.command(_HAS_FILES, host.workdir), cwd="/")
     return bool(listed.exit_code == 0)
 
@@ -326,23 +327,23 @@ _HAS_FILES = 'cd -- "$1" 2>/dev/null && [ -n "$(ls -A)" ]'
 
 
 async def _show_percent(ctx: Any, percent: float | None) -> None:
-    """Leave the progress bar at `percent`: a message without a percentage has made it indeterminate.
+    """Set the progress bar to `percent`, because a message without a percentage has made it indeterminate.
 
-    optio-core writes a bare percentage before the messages that wait, so these are written first.
+    optio-core writes a bare percentage before the messages that wait, so the waiting messages are written first.
     """
     flush = getattr(ctx, "flush_final_progress", None)
     if percent is None or flush is None:
         return
-    with suppress(Exception):  # optio-core tries again, and reports what fails then
+    with suppress(Exception):  # optio-core tries again, and reports a second failure
         async with asyncio.timeout(END_SECONDS):
             await flush()
         ctx.report_progress(percent)
 
 
 class _Channel:
-    """The agent's input channel: the session has it from the start, and waits until the agent listens.
+    """The agent's input channel: the session has it from the start; `send` waits until the agent's input is open.
 
-    The agent may announce something before we have come as far as holding its input.
+    The agent may announce something before we have its input.
     """
 
     def __init__(self) -> None:
@@ -350,17 +351,17 @@ class _Channel:
         self._sender: AgentSender | None = None
 
     def open(self, sender: AgentSender) -> None:
-        """The agent listens."""
+        """The agent's input is open: send messages by `sender`."""
         self._sender = sender
         self._decided.set()
 
     def close(self) -> None:
-        """It does not, or not any more."""
+        """The agent's input is not open, or not any more."""
         self._sender = None
         self._decided.set()
 
     async def send(self, message: str) -> None:
-        """Pass a message on. Raises `BrokenPipeError` when there is no agent to get it."""
+        """Pass on a message. Raises `BrokenPipeError` if there is no agent that reads it."""
         await self._decided.wait()
         if self._sender is None:
             raise BrokenPipeError("the agent has ended")

@@ -1,7 +1,7 @@
-"""Updates out of the events of the conversations that this package brings, whatever agent is at the other end.
+"""Checklist updates from the events of this package's conversations, with any agent.
 
-Claude Code calls its tool `TodoWrite`; Codex notifies of `turn/plan/updated`, which its own tool writes; agents of the
-Agent Client Protocol show plans or call a todo tool.
+Claude Code calls its tool `TodoWrite`. Codex sends `turn/plan/updated` notifications when its own tool is used. Agents
+of the Agent Client Protocol send plans or call a todo tool.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows of a checklist, updates to it, and what it reports."""
+"""Rows of a checklist, updates to it, and its progress report."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ PENDING, IN_PROGRESS, COMPLETED, CANCELLED = "pending", "in_progress", "complete
 STATUSES = frozenset({PENDING, IN_PROGRESS, COMPLETED, CANCELLED})
 
 TEXT_LIMIT = 500
-"""Characters of a row's text, and of its active form. More is cut off: an agent may write anything."""
+"""The most characters of a row's text and of its active form. Longer ones are cut: an agent may write anything."""
 
 DESCRIPTION_LIMIT = 1000
-"""Characters of a row's description."""
+"""The most characters of a row's description."""
 
 ID_LIMIT = 200
 
 ITEM_LIMIT = 5000
-"""Rows past this are left out."""
+"""The most rows; further ones are left out."""
 
 Source = Literal["tool", "plan", "task", "task_list"]
 """Who says so. `tool`: a todo tool's call. `plan`: a plan that the agent shows. `task`, `task_list`: an agent's own
@@ -51,15 +51,15 @@ class TodoFieldPatch:
 
 @dataclass(frozen=True)
 class TodoUpdate:
-    """What an agent said about its list at once.
+    """One report of an agent about its list.
 
     Args:
         items: Rows.
-        merge: Merge them into the list; else they replace it.
-        source: Who says so, see `Source`.
+        merge: Merge them into the list; otherwise they replace it.
+        source: Where the report comes from, see `Source`.
         patches: For `task`: changes to single rows.
         remove_ids: For `task`: rows to drop.
-        steps: Updates to be made one after another, in place of this one.
+        steps: Updates to apply one after another, instead of this one.
     """
 
     items: list[TodoItem]
@@ -72,7 +72,7 @@ class TodoUpdate:
 
 @dataclass(frozen=True)
 class ProgressReport:
-    """How far the list is: percent of the rows that count, and a sentence while something is in progress."""
+    """The progress of the list: percent of the rows that count, and a sentence while a row is in progress."""
 
     percent: int
     message: str | None

@@ -1,4 +1,4 @@
-"""Updates out of what agents write: arguments of todo tools, and plans of the Agent Client Protocol."""
+"""Checklist updates from what agents write: arguments of todo tools, and plans of the Agent Client Protocol."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from optio_agents.todos.items import CANCELLED, PENDING, TodoItem, TodoUpdate
 
 TODO_TOOL_NAMES = frozenset({"todowrite", "writetodo"})
-"""Names of todo tools, as `normalize_tool_name` gives them."""
+"""Names of todo tools, as `normalize_tool_name` returns them."""
 
 
 def normalize_tool_name(name: str) -> str:

@@ -1,8 +1,8 @@
 """A checklist, and what each update does to it.
 
-Agents report the same list through several channels that disagree: a tool's call is precise, a plan that is shown
-beside it marks rows done too early. So the tool is the authority: the last status that it gave a text is remembered,
-and a plan cannot complete a row that the tool says is in progress.
+Agents report the same list through several channels that disagree: a tool call is precise, while a plan may mark rows
+as done too early. So the tool is the authority: the last status that it gave a text is remembered, and a plan cannot
+complete a row that is in progress according to the tool.
 
 Every lookup is by index, so a list that grows row by row takes time in proportion to its rows.
 """
@@ -32,7 +32,7 @@ from optio_agents.todos.items import (
 from optio_agents.todos.saved import decode, encode
 
 WIDGET_LIMIT = 4 * 1024 * 1024
-"""Bytes of rows that are shown; the database takes 16 MB for a whole process."""
+"""The most bytes of rows that are shown; the database accepts 16 MB for a whole process."""
 
 NAMED_LIMIT = 10
 """Rows in progress that a report names."""
@@ -62,7 +62,7 @@ class TodoProgress:
         return list(self._rows)
 
     def apply(self, update: TodoUpdate) -> ProgressReport | None:
-        """Make an update; returns `report()`."""
+        """Apply an update; returns `report()`."""
         if update.steps:
             report = None
             for step in update.steps:
@@ -83,7 +83,7 @@ class TodoProgress:
         return self.report()
 
     def report(self) -> ProgressReport | None:
-        """How far the list is; `None` if no row counts. Cancelled rows do not."""
+        """The progress of the list; `None` if no row counts. Cancelled rows do not count."""
         total = len(self._rows) - self._cancelled
         if total == 0:
             return None
@@ -91,7 +91,7 @@ class TodoProgress:
         return ProgressReport(percent, self._sentence(total))
 
     def reconcile_tool(self, update: TodoUpdate) -> bool:
-        """Take over only the statuses, of rows with the same texts. Returns whether anything has changed."""
+        """Apply only the statuses, to rows with the same texts. Returns whether anything has changed."""
         changed = False
         for item in map(within_limits, update.items[:ITEM_LIMIT]):
             self._tool_status[item.text] = item.status
@@ -132,7 +132,7 @@ class TodoProgress:
         progress._reset(assign_ids([within_limits(row) for row in rows]))
         return progress
 
-    # What updates do.
+    # The kinds of updates.
 
     def _replace(self, items: list[TodoItem], source: str) -> None:
         rows = assign_ids([within_limits(item) for item in items[:ITEM_LIMIT]])
@@ -237,7 +237,7 @@ class TodoProgress:
         self._index(index, row)
 
     def _set(self, index: int, row: TodoItem) -> None:
-        """Replace a row, which keeps its id."""
+        """Replace a row; the id stays."""
         known = self._rows[index]
         if known.text != row.text:
             self._by_text[known.text].remove(index)

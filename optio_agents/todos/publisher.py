@@ -1,4 +1,4 @@
-"""The newest state of something to a slow writer: one write at a time, states in between are skipped."""
+"""Writes the newest state of something by a slow writer: one write at a time; states in between are skipped."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import logging
 from collections.abc import Awaitable, Callable
 
 WRITE_SECONDS = 30.0
-"""The longest that one write may take."""
+"""Seconds that one write may take."""
 
 _logger = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Calls `write()`, which writes what is newest then, after each `changed()`; calls in between count once.
+    """Calls `write()`, which writes the newest state, after each `changed()`. Calls during a write count once.
 
-    Its task lives only as long as there is something to write, so whoever waits for all tasks of a loop to end is not
-    kept waiting. Construct it anywhere; without a running loop `changed` does nothing.
+    Its task ends when there is nothing to write, so code that waits for all tasks of a loop is not delayed. Construct
+    it anywhere; without a running loop `changed` does nothing.
     """
 
     def __init__(self, write: Callable[[], Awaitable[object]], what: str) -> None:

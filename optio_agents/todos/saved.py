@@ -1,7 +1,7 @@
 """A checklist as JSON.
 
 `{"items": [{"id", "text", "status", "active"?, "description"?, "tool"?}]}`; `tool` is the last status that the todo
-tool gave the row's text. What is read was in the agent's workdir: anything but a well-formed list is no list.
+tool gave the row's text. The file was in the agent's workdir, so anything except a well-formed list is ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SIZE_LIMIT = 16 * 1024 * 1024
 
 
 def encode(rows: Iterable[TodoItem], tool_status: Mapping[str, str]) -> str:
-    """Rows, and what the tool said last of each text, as JSON."""
+    """Rows, and the last status that the tool gave each text, as JSON."""
     items = []
     for row in rows:
         item = {"id": row.id, "text": row.text, "status": row.status}
@@ -28,7 +28,7 @@ def encode(rows: Iterable[TodoItem], tool_status: Mapping[str, str]) -> str:
 
 
 def decode(text: str) -> tuple[list[TodoItem], dict[str, str]] | None:
-    """What `encode` was given; `None` for a text that it did not write. Statuses that are none are pending."""
+    """The arguments of `encode`; `None` for a text that it did not write. Unknown statuses become pending."""
     try:
         data = json.loads(text) if len(text) <= SIZE_LIMIT else None
     except (ValueError, RecursionError):

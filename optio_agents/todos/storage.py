@@ -1,8 +1,8 @@
 """The checklist's file in the workdir.
 
-The workdir is the agent's: a symlink, a FIFO or a huge file may wait in place of the list. It is therefore read only if
-it is a plain file of a sane size, and written beside the workdir first and then moved into place, which replaces a
-symlink and never follows it.
+The agent controls the workdir: a symlink, a FIFO or a huge file may be in place of the list. The list is therefore read
+only if it is a plain file of a sane size. It is written next to the workdir first and then moved into place, which
+replaces a symlink and never follows it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Shell commands on this machine: one that is run to its end, and those that are launched and live on.
+"""Shell commands on this machine: commands that are run to their end, and launched ones that keep running.
 
 Each gets a session of its own, and is ended with everything that it started (`hosts.processes.process_tree`).
 """
@@ -35,7 +35,7 @@ REST = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a command came to."""
+    """The result of a command."""
 
     code: int
     stdout: str
@@ -46,7 +46,7 @@ async def run(command: list[str], *, cwd: str, env: Mapping[str, str] | None = N
     """Run a command to its end and collect what it prints (decoded with replacement). Its stdin is empty.
 
     Cancelling ends it and every process that it started, within `CANCELLED`. What a command leaves running in the
-    background when it ends by itself is left alone, and not waited for, though it may hold the output open. Of more
+    background when it exits keeps running and is not waited for, though it may hold the output open. Of more
     output than `Excerpt` keeps, the head and the tail are returned.
 
     Raises:

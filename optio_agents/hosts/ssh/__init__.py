@@ -1,8 +1,8 @@
-"""SSH: connections that can be trusted, commands that work in any login shell, and a guard beside the agent.
+"""SSH: connections that can be trusted, commands that work in any login shell, and a guard for the agent.
 
 settings         where to connect, as whom, what to trust: values
 host_keys        the host's key against known_hosts
-connecting       one authenticated connection: configuration, keys, ssh-agent, jump hosts, retries at the door
+connecting       one authenticated connection: configuration, keys, ssh-agent, jump hosts, retries
 framing          a command whose output cannot be mistaken for the login shell's (sans-IO)
 command          one such command on a host: output, input, end
 channels         commands over as many connections as the server's limits require

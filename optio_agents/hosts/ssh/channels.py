@@ -21,13 +21,13 @@ from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
 from optio_agents.hosts.ssh.framing import Framed, FrameEnding, to_the_end
 
 CONNECTIONS = 8
-"""How many connections to one host there may be."""
+"""The most connections to one host."""
 
 RECONNECT = 30.0
-"""Seconds for which a lost connection is tried to be made again."""
+"""Seconds for which reconnecting is tried after a connection was lost."""
 
 AGAIN = 2.0
-"""The same once that was given up: many things may ask in turn, and each is told soon."""
+"""The same after that has failed once: many callers may try in turn, and each must get its error soon."""
 
 _PAUSES = (
     0.1,
@@ -35,24 +35,24 @@ _PAUSES = (
 )  # seconds between two attempts: first and longest; each is drawn between a half and the whole
 
 FAREWELL = 2.0
-"""Seconds that the other side gets to confirm that something is closed."""
+"""Seconds to wait until the server confirms that something is closed."""
 
 ROOM_SECONDS = 5.0
-"""After which a full connection is asked again: sshd frees a session only when its process has ended, and does not say
-so."""
+"""Seconds after which a full connection is tried again: sshd frees a session only when its process has ended, and does
+not report that."""
 
 REPEATS = 5
-"""How often a step is repeated in turn because the connection was lost during it."""
+"""How many times a step is repeated in a row because the connection was lost during it."""
 
 OUTPUT_LIMIT = 16 << 20
 """Bytes of output, and of standard error, that are kept of one command that is run to its end."""
 
 SSH_TROUBLE = (OSError, asyncssh.Error)
-"""What a connection raises that is lost."""
+"""The exceptions of a lost connection."""
 
 
 class _Link:
-    """One connection and what of ours is open on it."""
+    """One connection and our channels on it."""
 
     def __init__(self, connection: Any, *, ours: bool) -> None:
         self.connection = connection
@@ -82,7 +82,7 @@ class Channels:
         self._links = [] if first is None else [_Link(first, ours=False)]
         self._borrowed = self._was_connected = first is not None
         self._gone = False
-        """The connection was lost, and trying to make one was given up."""
+        """Whether the connection was lost and reconnecting has failed."""
         self._making = asyncio.Lock()
         self._released = asyncio.Event()
 
@@ -94,7 +94,7 @@ class Channels:
 
     @property
     def connection(self) -> Any:
-        """A connection that lives, or None."""
+        """An open connection, or None."""
         return next((link.connection for link in self._links if link.is_alive), None)
 
     async def connect(self) -> None:
@@ -229,7 +229,7 @@ class Channels:
                 return link, opened
 
     async def _link(self) -> _Link:
-        """A connection that takes another session, as far as is known."""
+        """A connection that is not known to be full."""
         while True:
             async with self._making:
                 self._links = [link for link in self._links if link.is_alive]

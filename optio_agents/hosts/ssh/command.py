@@ -1,8 +1,8 @@
 """One command on a host: its output without the login shell's, its input, its end.
 
-asyncssh calls `CommandSession` as data arrives; there is no task behind it. Output that is not read yet is bounded:
+asyncssh calls `CommandSession` as data arrives; it has no task of its own. Output that is not read yet is bounded:
 beyond `BUFFER` the channel is paused, which SSH passes on to the program. Standard error is kept up to `STDERR_LIMIT`
-and dropped beyond that, so that a program that complains without end does not stop its own output.
+and dropped beyond that, so that a program that writes endless errors does not block its own output.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ STDERR_LIMIT = 17 << 20
 """Bytes of standard error that are kept."""
 
 SHELL_SECONDS = 10.0
-"""Silence after which a login shell that has not started our command is given up."""
+"""Seconds of silence after which we give up on a login shell that has not started our command."""
 
 _STDERR = asyncssh.EXTENDED_DATA_STDERR
 
 
 class CommandSession(asyncssh.SSHClientSession):  # type: ignore[misc]
-    """What asyncssh tells of the channel."""
+    """asyncssh's callbacks for one channel."""
 
     def __init__(self, framed: Framed) -> None:
         self.nonce = framed.nonce
@@ -62,7 +62,7 @@ class CommandSession(asyncssh.SSHClientSession):  # type: ignore[misc]
         return f"the host printed: {words}" if words else "the host printed nothing"
 
     def call_when_closed(self, function: Callable[[], None]) -> None:
-        """Call it once the channel is closed on both sides, at once if it is already."""
+        """Call `function` when the channel is closed on both sides, or at once if it is already."""
         if self.closed.is_set():
             function()
         else:
@@ -123,7 +123,7 @@ class CommandSession(asyncssh.SSHClientSession):  # type: ignore[misc]
         self._when_closed()
 
     def take(self, limit: int) -> bytes:
-        """Take output that has come."""
+        """Remove and return output that has arrived."""
         data = bytes(self.output[:limit])
         del self.output[:limit]
         if self._paused and len(self.output) < BUFFER // 2:
@@ -225,7 +225,7 @@ class RemoteCommand:
         return "" if status is None else f" (exit status {status})"
 
     def write(self, data: bytes) -> None:
-        """Put bytes on its standard input. A process that has ended does not get them."""
+        """Write to its standard input. Bytes for a process that has ended are dropped."""
         with suppress(OSError, asyncssh.Error):
             self._session.channel.write(data)
 
@@ -250,12 +250,12 @@ class RemoteCommand:
         return self
 
     def close(self) -> None:
-        """Close the channel; what the program does then is up to it. Idempotent."""
+        """Close the channel. That alone does not end the program. Idempotent."""
         self._session.channel.close()
         self._session.take(len(self._session.output))
 
     async def wait_closed(self) -> None:
-        """Wait until the other side has confirmed that the channel is closed."""
+        """Wait until the server has confirmed that the channel is closed."""
         await self._session.closed.wait()
 
 

@@ -1,8 +1,8 @@
-"""One authenticated SSH connection to a host that is known.
+"""One authenticated SSH connection to a known host.
 
-What OpenSSH's client does holds here: ~/.ssh/config (names, users, ports, identities, jump hosts, proxy commands), the
-keys of a running ssh-agent, the default keys, known_hosts. asyncssh reads the configuration; the host's key, jump
-hosts, secrets and retries are decided here.
+It follows OpenSSH's client: ~/.ssh/config (names, users, ports, identities, jump hosts, proxy commands), the keys of a
+running ssh-agent, the default keys, known_hosts. asyncssh reads the configuration. This module decides about the host's
+key, jump hosts, secrets and retries.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class HostKeyRefused(CannotConnect):
 
 
 class LoginRefused(CannotConnect):
-    """The host does not let this user in with the keys and secrets that there are."""
+    """The host refused the login of this user with the available keys and secrets."""
 
 
 class _Client(asyncssh.SSHClient):  # type: ignore[misc]
@@ -66,7 +66,7 @@ class _Client(asyncssh.SSHClient):  # type: ignore[misc]
         self._challenges = 0
         self.connection: asyncssh.SSHClientConnection | None = None
         self.wanted: list[str] = []
-        """What the host asked for beyond keys, and did not get."""
+        """What the host asked for in addition to keys, and did not get."""
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self.connection = conn
@@ -126,7 +126,7 @@ async def connect(settings: SshSettings, ask: Ask | None = None) -> asyncssh.SSH
     Raises:
         CannotConnect: no connection can be made.
         HostKeyRefused: the host's key is unknown or has changed.
-        LoginRefused: the host does not let this user in.
+        LoginRefused: the host refused the login of this user.
     """
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + OVERLOADED_SECONDS, _OVERLOADED_PAUSES[0]

@@ -1,10 +1,10 @@
 r"""A command that works in any login shell, and whose output cannot be mistaken for the shell's own. Sans-IO.
 
 sshd gives our command line to the account's login shell, which may be csh or fish, may print a greeting, and may be no
-shell at all. So the command line is a single simple command whose quoting all of these agree on (no backslash, no
-newline, no `!`), and it reads the program itself from standard input: as many bytes as it was told, one at a time, so
-that what follows them is left for the program. The program prints a nonce before anything else, on both of its
-outputs. What comes before that is foreign, and is kept for error messages only.
+shell at all. So the command line is a single simple command with quoting that all of these understand (no backslash,
+no newline, no `!`). It reads the program itself from standard input: a given number of bytes, one at a time, so that
+the bytes after them are left for the program. The program first prints a nonce on both of its outputs. What comes
+before the nonce is foreign, and is kept for error messages only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Framed:
         label: what it does, in a few words: shown by `ps` on the host.
 
     Attributes:
-        command_line: what the login shell is given.
+        command_line: the command line for the login shell.
         program: what is written to standard input first.
         nonce: what the program prints when it begins (and is known to it as `$nonce`).
     """
@@ -47,12 +47,12 @@ class Framed:
 
 
 class Opening:
-    """Finds the nonce in a stream and tells foreign output from ours. `feed` is called until `found`.
+    """Finds the nonce in a stream and separates foreign output from ours. `feed` is called until `found`.
 
     Attributes:
         found: whether our output has begun.
         foreign: the first bytes that came before it.
-        size: how many bytes that were.
+        size: the number of bytes that came before it.
     """
 
     def __init__(self, nonce: bytes) -> None:
@@ -76,7 +76,7 @@ class Opening:
         return ours
 
     def said(self) -> str:
-        """What came before our output, or instead of it, fit for an error message."""
+        """What came before our output, or instead of it, as text for an error message."""
         return excerpt(self.foreign + (b"" if self.found else self._held))
 
 
@@ -86,7 +86,7 @@ def _partition(data: bytes, mark: bytes) -> tuple[bytes, bool, bytes]:
 
 
 def excerpt(data: bytes) -> str:
-    """Some words of the host in an error message: printable, one line, not too long."""
+    """What the host printed, for an error message: printable, one line, not too long."""
     text = data.decode("utf-8", "replace")
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return words if len(words) <= _EXCERPT else words[: _EXCERPT - 1] + "…"
@@ -135,7 +135,7 @@ exit 0
 def to_the_end(command: str, *, cwd: str | None = None, env: dict[str, str] | None = None) -> str:
     """A script that runs a `/bin/sh` command line with an empty standard input and marks the end of its output.
 
-    What the command leaves running may hold the output open: the mark says that the command itself has ended.
+    Processes that the command leaves running may hold the output open: the mark is the end of the command itself.
     """
     change = "" if cwd is None else f"cd -- {shlex.quote(cwd)} && "
     exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in (env or {}).items())

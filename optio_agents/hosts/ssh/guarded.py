@@ -1,9 +1,9 @@
-"""An agent on a remote host under a guard (`guard.sh`): it outlives our connection, and we come back to it.
+"""An agent on a remote host under a guard (`guard.sh`): it outlives our connection, and we reconnect to it.
 
-The guard runs there without us. We are attached to it by one command, which prints the agent's output from the byte at
-which we were, takes numbered messages for its input, and passes on signs of life. When the connection is lost we attach
-again; a message that was on its way is sent again, and taken once. When nobody has been attached for the grace, the
-guard ends the agent.
+The guard runs on the host without us. One command attaches us to it: it prints the agent's output from the byte at
+which we were, takes numbered messages for its input, and passes on heartbeats. If the connection is lost we attach
+again. A message that was in transit is sent again, and the guard accepts it once. If no client has been attached for
+the grace period, the guard ends the agent.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ class OrphanPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record of the guard amid the agent's output."""
+    """A record of the guard within the agent's output."""
 
     word: str
     number: int
     size: int
-    """Bytes that it takes in the stream."""
+    """Its size in the stream, in bytes."""
 
 
 class RecordFinder:
     """Splits a stream into output and records. Sans-IO.
 
     Args:
-        nonce: what a record begins with.
+        nonce: the text that begins a record.
     """
 
     def __init__(self, nonce: str) -> None:
@@ -71,7 +71,7 @@ class RecordFinder:
         self._held = b""
 
     def feed(self, data: bytes) -> list[bytes | Record]:
-        """Take the next bytes; return what is certain, in order."""
+        """Take the next bytes; return the parts that are complete, in order."""
         data = self._held + data
         parts: list[bytes | Record] = []
         begin = 0
@@ -88,7 +88,7 @@ class RecordFinder:
         return parts
 
     def _beginning_of_a_record(self, rest: bytes) -> int:
-        """Where the bytes begin that may become a record with the next ones."""
+        """The position of bytes that may be the beginning of a record."""
         start = max(0, len(rest) - self._longest)
         while (start := rest.find(self._nonce[:1], start)) >= 0:
             tail = rest[start : start + len(self._nonce)]
@@ -116,11 +116,11 @@ class GuardedProcess:
         self.stdout = CommandOutput(self._read)
         self._output = bytearray()
         self._segment, self._offset = 1, 0
-        """Where reading goes on: a file of the guard's, and a byte of it."""
+        """Where reading continues: the number of the guard's output file, and the offset in it."""
         self._line = b""
         self._sent = 0
         self._messages: dict[int, bytes] = {}
-        """What the guard has not confirmed yet."""
+        """The messages that the guard has not confirmed yet, by number."""
         self._input_ended = False
         self._attached: RemoteCommand | None = None
         self._changed = asyncio.Condition()
@@ -145,8 +145,8 @@ class GuardedProcess:
             command: a `/bin/sh` command line.
             cwd: where it runs.
             env: added to the environment.
-            without: patterns of the names of variables that it does not inherit.
-            mark: the variable by which its processes are recognised, and its value.
+            without: patterns for the names of variables that it does not inherit.
+            mark: the name and value of the variable by which its processes are recognised.
 
         Raises:
             ConnectionGone: the connection is lost and none can be made; it may have been started.
@@ -184,7 +184,7 @@ class GuardedProcess:
         return self._failure
 
     def write(self, data: bytes) -> None:
-        """Put lines on its input. What follows the last newline waits for the rest of its line."""
+        """Write lines to its input. What follows the last newline waits for the rest of its line."""
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
             self._sent += 1
@@ -216,7 +216,7 @@ class GuardedProcess:
         """End it with all that it started, and its guard: TERM, then KILL, `seconds` after each at most. Idempotent.
 
         Returns:
-            What the host says of processes that could not be ended.
+            What the host reports about processes that could not be ended.
 
         Raises:
             ConnectionGone: the connection is lost and none can be made.
@@ -231,7 +231,7 @@ class GuardedProcess:
         return None
 
     async def leave(self) -> None:
-        """Have nothing to do with it any more: it is the guard's from now on. Idempotent."""
+        """Detach for good: from now on only the guard decides about it. Idempotent."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -286,7 +286,7 @@ class GuardedProcess:
             command.close()
 
     async def _pass_on(self, command: RemoteCommand) -> None:
-        """Pass output on, and signs of life, until the connection is lost."""
+        """Pass on output and heartbeats until the connection is lost."""
         loop, finder = asyncio.get_running_loop(), RecordFinder(self._nonce)
         pause = min(15.0, max(0.25, self._orphan_policy.grace / 20))
         beat = loop.time() + pause
@@ -355,7 +355,7 @@ class GuardedProcess:
 
 
 def end_leftovers(taskdir: str, variable: str, value: str, seconds: float) -> str:
-    """A script that ends what earlier runs in a task directory have left: their agents, and the guards of those."""
+    """A script that ends what earlier runs in a task directory have left: their agents and guards."""
     tenths = str(max(1, round(seconds * 10)))
     each = f'for guard in {shlex.quote(taskdir)}/guard-*; do (end "$guard" {tenths}); done'
     return f"{GUARD}\n{each}\nmark={shlex.quote(f'{variable}={value}')} sessions=\nend_members {tenths}\n"

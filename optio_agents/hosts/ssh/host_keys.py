@@ -1,7 +1,7 @@
 """The host's key against known_hosts: known, unknown, or changed.
 
-asyncssh looks a key up in the files that it is given and asks `HostKeyCheck.accept` about each key that it does not
-find there. The files are those of OpenSSH, in the format of sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
+asyncssh looks up a key in the files that it gets, and calls `HostKeyCheck.accept` for each key that it does not find
+there. The files are those of OpenSSH, in the format of sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class HostKeyCheck:
         self.refusal: str | None = None
 
     def readable_files(self) -> list[str]:
-        """The files that are there, as asyncssh takes them."""
+        """The files that exist, in the form that asyncssh takes."""
         return [str(path) for path in self._files if path.is_file() and os.access(path, os.R_OK)]
 
     def accept(self, host: str, address: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Whether a key that no file holds for this host is accepted. A new one is written down first."""
+        """Whether to accept a key that no file has for this host. A new one is written to the file first."""
         name = host if port == DEFAULT_PORT else f"[{host}]:{port}"
         shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
         if files := self._files_that_know(name):
@@ -62,7 +62,7 @@ class HostKeyCheck:
         return self.refusal is None
 
     def _files_that_know(self, name: str) -> list[str]:
-        """The files that hold some key for this very name and port."""
+        """The files that have any key for exactly this name and port."""
         # The port is a part of the name here: asyncssh would look for the host without it as well.
         return [
             path for path in self.readable_files() if any(asyncssh.match_known_hosts(path, name, "", None))

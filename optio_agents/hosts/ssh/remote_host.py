@@ -1,7 +1,7 @@
-"""optio-host's `RemoteHost` over connections of ours: host keys checked, configuration and ssh-agent honoured, each
-command framed, within the server's limits.
+"""optio-host's `RemoteHost` over our own connections.
 
-optio-host offers no way to hand it a connection, so its attributes are set here, and only here.
+They check host keys, use the SSH configuration and ssh-agent, frame each command, and respect the server's limits.
+optio-host has no public way to give it a connection, so this module, and no other, sets its attributes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
         settings: where to, as whom, and which host keys are accepted.
         taskdir: as in `RemoteHost`.
         ask: see `connecting.connect`.
-        orphan_policy: what becomes of a launched program to which nobody comes back.
+        orphan_policy: what happens to a launched program if no client reconnects.
     """
 
     _conn: Any
@@ -77,12 +77,12 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
         """Make a fresh workdir in a task directory that is ours alone.
 
         Raises:
-            HostFailed: it cannot be made, or somebody else's directory is in its place.
+            HostFailed: it cannot be made, or the directory belongs to another user.
         """
         await self._run(shell.make_workdir(self.taskdir), f"mkdir {self.workdir}")
 
     async def cleanup_taskdir(self, aggressive: bool) -> None:
-        """Remove the task directory, with what is read-only in it.
+        """Remove the task directory, read-only files included.
 
         Raises:
             HostFailed: some of it is left.
@@ -134,7 +134,7 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
             await super().terminate_subprocess(handle, aggressive=aggressive)
 
     async def end_leftovers(self, variable: str, value: str, seconds: float) -> None:
-        """End what earlier programs in the task's directory have left: what carries a mark, and their guards."""
+        """End what earlier programs in the task's directory have left: processes with the mark, and their guards."""
         await self.channels.repeat(end_leftovers(self.taskdir, variable, value, seconds), "end leftovers")
 
     async def write_text(self, relpath: str, content: str) -> None:
@@ -152,7 +152,7 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
 async def run_command(
     channels: Channels, command: str, *, cwd: str | None, env: dict[str, str] | None = None
 ) -> RunResult:
-    """Run a command line over `channels`, with the result that optio-host has for it."""
+    """Run a command line over `channels`, with optio-host's type of result."""
     status, output, errors = await channels.run(command, cwd=cwd, env=env)
     return RunResult(
         stdout=output.decode("utf-8", "replace"), stderr=errors.decode("utf-8", "replace"), exit_code=status
@@ -192,13 +192,13 @@ class _FramedConnection:
 
 
 _channels: WeakKeyDictionary[Any, tuple[Any, Channels]] = WeakKeyDictionary()
-"""Of optio-host's own remote hosts: the connection that they had, and the channels over it."""
+"""For optio-host's own remote hosts: the connection that they had, and the channels over it."""
 
 
 def channels_of(host: Any) -> Channels:
-    """The channels to a `RemoteHost`: ours has its own; those to optio-host's own begin with its connection.
+    """The channels to a `RemoteHost`. Ours has its own; those to one of optio-host begin with its connection.
 
-    Connections that are added to that of a host of optio-host's own accept only the key which that host has shown.
+    Connections that are added to the latter accept only the key that the host has shown on the first one.
     """
     if isinstance(host, TrustedRemoteHost):
         return host.channels
@@ -237,6 +237,6 @@ def _check_attributes(host: Any) -> None:
 
 
 def trusted_settings(config: SSHConfig, host_keys: HostKeyPolicy) -> SshSettings:
-    """optio-host's `SSHConfig` with a policy for host keys. No user or key means the configured ones."""
+    """The settings of an `SSHConfig`, with a policy for host keys. No user or key means the configured ones."""
     identity = Path(config.key_path).expanduser() if config.key_path else None
     return SshSettings(config.host, config.user or None, config.port, identity, host_keys)

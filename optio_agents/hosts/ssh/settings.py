@@ -10,7 +10,7 @@ from typing import TypeAlias
 DEFAULT_PORT = 22
 
 ORPHAN_GRACE = 300.0
-"""Seconds that a guard keeps an agent to which nobody comes back."""
+"""Seconds for which a guard keeps an agent without a connection."""
 
 Ask: TypeAlias = Callable[[str], Awaitable[str | None]]
 """Asks the user a question whose answer is secret (a password, a code). `None`: there is no answer."""
@@ -21,8 +21,7 @@ class HostKeyPolicy:
     """Which host keys are accepted.
 
     Attributes:
-        known_hosts: the file that is consulted; `None`: those of ~/.ssh/config, by default ~/.ssh/known_hosts, and the
-            system's.
+        known_hosts: the file to use; `None`: those of ~/.ssh/config, by default ~/.ssh/known_hosts, and the system's.
         accept_new: add the key of a host that no file names. A key that differs from the known one is always refused.
     """
 
