@@ -1,7 +1,8 @@
-"""The pytest plugin: the actors' test kit as fixtures, beside pytest-trio.
+"""The pytest plugin: the test kit as fixtures, beside pytest-trio.
 
-Pytest loads it by itself where optio-agents is installed. It is a module of its own and imports nothing until a fixture
-is used, because a project that has a package `actors` of its own must be able to run its tests there too.
+Load it with `-p actors.testing.plugin`, in `addopts` for example, or with `pytest_plugins = ["actors.testing.plugin"]`
+in the top conftest.py. Pytest does not load it by itself: a project that has a package `actors` of its own must be able
+to run its tests where optio-agents is installed. It imports nothing until a fixture is used.
 """
 
 from __future__ import annotations
