@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import sys
@@ -50,7 +51,8 @@ def check_arguments(
 def check_coroutine_function(name: str, value: Any) -> None:
     """Refuse a callable whose result cannot be awaited, as far as this is known without calling it.
 
-    Callable objects and lambdas are accepted, because only a call shows what they return.
+    Callable objects and lambdas are accepted, because only a call shows what they return. Of what C code offers, only
+    the methods of asynchronous generators (`asend`) return an awaitable.
 
     Raises:
         TypeError: the text begins with `name`.
@@ -58,18 +60,23 @@ def check_coroutine_function(name: str, value: Any) -> None:
     if not callable(value):
         hint = ": pass the function itself instead of calling it" if inspect.iscoroutine(value) else ""
         raise TypeError(f"{name} must be a coroutine function (async def), not {_kind(value)}{hint}")
-    function = inspect.unwrap(value)
-    while isinstance(function, types.MethodType):
-        function = inspect.unwrap(function.__func__)
-    if (
-        isinstance(function, types.FunctionType)
-        and not inspect.iscoroutinefunction(value)
-        and not inspect.iscoroutinefunction(function)
-        and function.__name__ != "<lambda>"
-        and not _says_awaitable(function)
-    ):
+    if inspect.iscoroutinefunction(value):
+        return
+    function = _innermost(value)
+    if isinstance(function, types.FunctionType):
+        is_plain = not (
+            inspect.iscoroutinefunction(function)
+            or function.__name__ == "<lambda>"
+            or _says_awaitable(function)
+        )
+    elif isinstance(function, types.BuiltinFunctionType):
+        is_plain = not isinstance(function.__self__, types.AsyncGeneratorType)
+    else:
+        is_plain = isinstance(function, type) and not hasattr(function, "__await__")
+    if is_plain:
+        what = "class" if isinstance(function, type) else "plain function"
         raise TypeError(
-            f"{name} must be a coroutine function (async def): {function.__qualname__} is a plain function, and its "
+            f"{name} must be a coroutine function (async def): {function.__qualname__} is a {what}, and its "
             "result cannot be awaited"
         )
 
@@ -123,6 +130,19 @@ def _check_agreement(callbacks: SessionCallbacks, protocol: Protocol) -> None:
             "pass on_deliverable (text) or on_deliverable_file (any content), not both: each deliverable has one "
             "callback and one reply"
         )
+
+
+def _innermost(value: Any) -> Any:
+    """The function that a method, a `functools.partial` or a decorated function calls."""
+    while True:
+        function = inspect.unwrap(value)
+        if isinstance(function, types.MethodType):
+            function = function.__func__
+        elif isinstance(function, functools.partial):
+            function = function.func
+        if function is value:
+            return function
+        value = function
 
 
 def _says_awaitable(function: types.FunctionType) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import trio
 
 from optio_agents import run_log_protocol_session
 from optio_agents.protocol.session import SessionFailed, SessionOptions
+from optio_agents.session.arguments import check_coroutine_function
 from tests.support.session import MemoryHost, RecordingCtx
 
 
@@ -38,6 +40,21 @@ class Caller:
         await trio.lowlevel.checkpoint()
 
 
+class Awaited:
+    """Awaiting an instance is the call."""
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return good().__await__()
+
+
+async def taking_turns() -> AsyncGenerator[None, None]:
+    await trio.lowlevel.checkpoint()
+    yield
+
+
 @functools.wraps(good)
 def decorated(*args: Any) -> Any:
     return good(*args)
@@ -61,6 +78,11 @@ CALLED.close()
         ("on_caller_message", plain),
         ("after_execute", plain),
         ("agent_sender", plain),
+        ("agent_sender", print),
+        ("agent_sender", [].append),
+        ("agent_sender", str),
+        ("agent_sender", functools.partial(print, end="")),
+        ("agent_sender", functools.partial(Caller().method, 1)),
         ("browser_url_rewrite", good),
         ("protocol", "suppress"),
         ("options", {"strict": True}),
@@ -101,8 +123,9 @@ async def test_an_asyncio_host_under_trio_is_refused_before_its_workdir_is_wiped
         Caller().good,
         decorated,
         functools.partial(lambda *args: good(), 1),
+        Awaited,
     ],
-    ids=["partial", "lambda", "object", "method", "decorated", "partial of a lambda"],
+    ids=["partial", "lambda", "object", "method", "decorated", "partial of a lambda", "class"],
 )
 async def test_whatever_may_return_an_awaitable_is_called(body: Any) -> None:
     with pytest.raises(SessionFailed, match="before DONE"):
@@ -113,3 +136,7 @@ async def test_whatever_may_return_an_awaitable_is_called(body: Any) -> None:
 def test_options_of_the_wrong_type_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=f"^{next(iter(bad))} "):
         SessionOptions(**bad)
+
+
+def test_the_method_of_an_asynchronous_generator_is_a_sender() -> None:
+    check_coroutine_function("agent_sender", taking_turns().asend)
