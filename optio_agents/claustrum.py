@@ -46,6 +46,23 @@ _PROBE_INSIDE = (
 _CONFINED = "confined"
 
 
+_NOTICE = """
+cd -P -- "$1" || exit
+name=$2 text=$3
+shift 3
+for directory in deliverables "$@"; do
+    if [ -L "$directory" ] || ! [ -d "$directory" ]; then rm -f -- "./$directory"; fi
+    here=$(pwd -P)
+    mkdir -p -- "./$directory" && cd -P -- "./$directory" || exit
+    [ "$(pwd -P)" = "${here%/}/$directory" ] || { echo "$directory was replaced by a link" >&2; exit 1; }
+done
+rm -f -- "./$name" || exit
+if [ "$text" ]; then set -C; printf %s "$text" > "./$name"; fi
+"""
+# The workdir is the agent's: what stands in the way is removed, not followed, and `set -C` opens with O_EXCL. The
+# second run, with no text, removes the file.
+
+
 def build_claustrum_wrap(claustrum_path: str, grants: Sequence[str]) -> list[str]:
     """The arguments to put before the agent's command; `grants` come from `fs_grants.build_grant_flags`."""
     return [claustrum_path, *_FLAGS, *grants, "--"]
@@ -182,8 +199,10 @@ async def emit_claustrum_update_notice(
 ) -> None:
     """Deliver a notice that a newer release of the sandbox exists; without a callback or a newer one, do nothing.
 
+    The file lies beneath `deliverables/` while the callback runs. No link that the agent has planted there is followed.
+
     Args:
-        host: has `write_text` and `run_command`.
+        host: has `workdir` and `run_command`.
         hook_ctx: passed to the callback.
         delivery_type: the directory beneath `deliverables/`.
         on_deliverable: the session's callback.
@@ -192,23 +211,30 @@ async def emit_claustrum_update_notice(
 
     Raises:
         ValueError: `newer` is no version; it comes from a server and becomes a file's name.
+        OSError: the file cannot be written.
         Exception: what the callback raises.
     """
     if on_deliverable is None or not newer:
         return
+    from optio_agents.hosts.shell import command as shell_command
+
     if not _VERSION.fullmatch(newer):
         raise ValueError(f"{newer!r} is no version of claustrum")
-    path = f"{delivery_type}/claustrum-update-{newer}.md"
+    name = f"claustrum-update-{newer}.md"
+    path = f"{delivery_type}/{name}"
     text = (
         f"# A newer file-system sandbox: claustrum {newer}\n\n"
         f"Agents are confined with claustrum {pinned}. Release {newer} is available at {CLAUSTRUM_REPO}. "
         "It may close a hole in the sandbox: update the agent package that pins the older one.\n"
     )
-    await host.write_text(f"deliverables/{path}", text)
+    directories = [part for part in delivery_type.split("/") if part]
+    placed = await host.run_command(shell_command(_NOTICE, host.workdir, name, text, *directories))
+    if placed.exit_code != 0:
+        raise OSError(f"the notice of claustrum {newer} cannot be written: {placed.stderr.strip()}")
     try:
         await on_deliverable(hook_ctx, path, text)
     finally:
-        await host.run_command(f"rm -f {shlex.quote(posixpath.join(host.workdir, 'deliverables', path))}")
+        await host.run_command(shell_command(_NOTICE, host.workdir, name, "", *directories))
 
 
 async def _build(goarch: str, tag: str, dest: str) -> None:

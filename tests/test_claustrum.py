@@ -82,14 +82,10 @@ class ScriptedHost:
     answers: dict[str, str] = field(default_factory=dict)
     workdir: str = "/work dir"
     commands: list[str] = field(default_factory=list)
-    written: dict[str, str] = field(default_factory=dict)
 
     async def run_command(self, command: str) -> Result:
         self.commands.append(command)
         return Result(self.answers.get(command, ""))
-
-    async def write_text(self, path: str, text: str) -> None:
-        self.written[path] = text
 
 
 @pytest.mark.parametrize(("machine", "goarch"), [("x86_64", "amd64"), ("aarch64", "arm64")])
@@ -333,11 +329,22 @@ async def notify(host: Any, on_deliverable: Any, newer: str | None = "v0.2.0") -
 
 
 @pytest.mark.parametrize("failure", [None, RuntimeError("full")])
-async def test_a_notice_of_a_newer_release_is_delivered_and_removed(failure: Exception | None) -> None:
-    host, delivered = ScriptedHost(), []
+@pytest.mark.parametrize("planted", [None, "deliverables", "deliverables/notices", "file"])
+async def test_a_notice_of_a_newer_release_is_delivered_and_removed(
+    tmp_path: Path, failure: Exception | None, planted: str | None
+) -> None:
+    host, delivered = LocalHost(str(tmp_path / "a task")), []
+    await host.setup_workdir()
+    elsewhere, workdir = tmp_path / "elsewhere", Path(host.workdir)
+    elsewhere.mkdir()
+    path = "notices/claustrum-update-v0.2.0.md"
+    if planted is not None:  # by the agent
+        link = workdir / (f"deliverables/{path}" if planted == "file" else planted)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(elsewhere / "new" if planted == "file" else elsewhere)
 
-    async def on_deliverable(*arguments: Any) -> None:
-        delivered.append(arguments)
+    async def on_deliverable(context: Any, name: str, text: str) -> None:
+        delivered.append((context, name, text, (workdir / "deliverables" / path).read_text()))
         if failure is not None:
             raise failure
 
@@ -346,13 +353,17 @@ async def test_a_notice_of_a_newer_release_is_delivered_and_removed(failure: Exc
     else:
         with pytest.raises(RuntimeError, match="full"):
             await notify(host, on_deliverable)
-    path = "notices/claustrum-update-v0.2.0.md"
-    [(context, name, text)] = delivered
-    assert (context, name) == ("ctx", path)
-    assert host.written == {f"deliverables/{path}": text}
+    [(context, name, text, held)] = delivered
+    assert (context, name, held) == ("ctx", path, text)
     assert "v0.2.0" in text
     assert "v0.1.2" in text
-    assert host.commands == [f"rm -f '/work dir/deliverables/{path}'"]
+    assert list((workdir / "deliverables/notices").iterdir()) == []
+    assert list(elsewhere.iterdir()) == []
+
+
+async def test_a_notice_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="cannot be written"):
+        await notify(LocalHost.within(str(tmp_path), fresh=True), notify, newer="v" + "9" * 300)
 
 
 async def test_without_a_callback_or_a_newer_release_there_is_no_notice() -> None:
@@ -361,4 +372,4 @@ async def test_without_a_callback_or_a_newer_release_there_is_no_notice() -> Non
     await notify(host, notify, newer=None)
     with pytest.raises(ValueError, match="version"):
         await notify(host, notify, newer="../../x")
-    assert (host.written, host.commands) == ({}, [])
+    assert host.commands == []
