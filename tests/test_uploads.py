@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from optio_host.host import LocalHost as OptioLocalHost
 
 from optio_agents import uploads
+from optio_agents.hosts.files.create_new import create_new
 from optio_agents.hosts.local import LocalHost
 from optio_agents.uploads import materialize, safe_upload_relpath, upload_url_token
 from tests.support.asyncio_steps import Run, cancel_at_every_step
@@ -167,12 +169,26 @@ def test_a_host_of_another_kind_is_asked() -> None:
     assert double.put == [(b"data", "/task/uploads/a.txt")]
 
 
-def test_cancelled_at_any_step_the_file_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_cancelled_at_any_step_the_file_is_whole_or_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tries = count()
     workdir = ""
+    loop: asyncio.AbstractEventLoop
+
+    def write_when_the_loop_waits(*arguments: Any) -> str:
+        """So that the number of steps does not depend on how busy the machine is."""
+        for _ in range(20):  # a step may schedule another one
+            turn = threading.Event()
+            loop.call_soon_threadsafe(turn.set)
+            turn.wait()
+        return create_new(*arguments)
+
+    monkeypatch.setattr("optio_agents.hosts.files.create_new.create_new", write_when_the_loop_waits)
 
     async def program() -> str:
-        nonlocal workdir
+        nonlocal workdir, loop
+        loop = asyncio.get_running_loop()
         host = OptioLocalHost(str(tmp_path / str(next(tries))))
         workdir = host.workdir
         os.makedirs(workdir)
@@ -186,4 +202,5 @@ def test_cancelled_at_any_step_the_file_is_whole_or_not_there(tmp_path: Path) ->
         elif workdir:
             assert held(taskdir) in ({}, {"workdir/uploads/a.txt": b"data"})
 
-    assert cancel_at_every_step(program, check) > 1
+    # Before it begins, on its way to the thread, and while the thread writes.
+    assert cancel_at_every_step(program, check) >= 3

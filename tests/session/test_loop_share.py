@@ -1,13 +1,10 @@
 """No piece of work for one session holds the loop: its neighbours and heartbeats get their turn.
 
-The watchdog measures the CPU time of each step of each task in the loop's thread, so that a busy machine does not
-count. Each log below is 256 KiB of what costs a session most.
+Each log below is 256 KiB of what costs a session most.
 """
 
 from __future__ import annotations
 
-import gc
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,12 +15,8 @@ from optio_agents import HookContext, SessionOptions, get_protocol, run_log_prot
 from optio_agents.hosts.base import WINDOW_LIMIT
 from optio_agents.hosts.local import LocalHost
 from optio_agents.protocol.session import SessionFailed
+from tests.support.loop_share import STEP, StepWatchdog, own_garbage, slowness
 from tests.support.session import RecordingCtx
-
-STEP = 0.02
-"""Seconds that one step may take, on a machine that counts to a million in `UNIT`."""
-
-UNIT = 0.008
 
 DEEP = "[" * 60 + "]" * 60
 EMPTY: dict[str, Any] = {}
@@ -52,32 +45,10 @@ HOSTILE: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class Watchdog(trio.abc.Instrument):
-    """Notes the longest step."""
-
-    def __init__(self) -> None:
-        self.longest = (0.0, "")
-        self._began = float("inf")
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self._began = time.thread_time()
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        self.longest = max(self.longest, (time.thread_time() - self._began, task.name))
-
-
-def unit() -> float:
-    """How much slower than usual this machine is."""
-    begin = time.thread_time()
-    for _ in range(1_000_000):
-        pass
-    return max(1.0, (time.thread_time() - begin) / UNIT)
-
-
 async def longest_step(
     host: LocalHost, text: str, options: dict[str, Any], callback: Callable[..., Awaitable[None]]
 ) -> tuple[float, str]:
-    watchdog = Watchdog()
+    watchdog = StepWatchdog()
 
     async def body(host: LocalHost, hook_ctx: HookContext) -> None:
         with open(f"{host.workdir}/deliverables/good", "wb") as file:
@@ -105,20 +76,16 @@ async def longest_step(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_no_step_of_a_session_holds_the_loop(
-    name: str, tmp_path: Any, request: pytest.FixtureRequest
-) -> None:
+async def test_no_step_of_a_session_holds_the_loop(name: str, tmp_path: Any) -> None:
     async def callback(*args: Any) -> None:
         await trio.lowlevel.checkpoint()
 
-    gc.collect()
-    gc.freeze()  # what the tests of this process have left is not the session's
-    request.addfinalizer(gc.unfreeze)
     text, options = HOSTILE[name]
-    limit = STEP * unit()
-    seconds, task = await longest_step(LocalHost(str(tmp_path / "task")), text, options, callback)
-    if seconds > limit:  # once more: a collection of garbage may have come in between
-        seconds, task = await longest_step(LocalHost(str(tmp_path / "again")), text, options, callback)
+    limit = STEP * slowness()
+    with own_garbage():
+        seconds, task = await longest_step(LocalHost(str(tmp_path / "task")), text, options, callback)
+        if seconds > limit:  # once more: a collection of garbage may have come in between
+            seconds, task = await longest_step(LocalHost(str(tmp_path / "again")), text, options, callback)
     assert seconds < limit, (
         f"a step of {task} took {seconds * 1000:.0f} ms of CPU, at most {limit * 1000:.0f}"
     )

@@ -7,7 +7,6 @@ step of any task of the trial's session, those of user code included: a context 
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +20,7 @@ from actors.testing import run_seeded
 from optio_agents import get_protocol, run_log_protocol_session
 from optio_agents.protocol.session import SessionFailed, SessionOptions, SessionOutcome
 from optio_agents.session.events import Ended, SessionEvent
+from tests.support.descriptors import described_descriptors
 from tests.support.session import MemoryHost, RecordingCtx
 
 Way = Literal["caller", "optio"]
@@ -178,11 +178,14 @@ def tasks() -> list[str]:
 
 @contextmanager
 def same_descriptors() -> Iterator[None]:
-    """Assert that no more descriptors are open after the block than before it; the collector may close others."""
-    before = len(os.listdir("/proc/self/fd"))
+    """Assert that no descriptor is open after the block that was not before it.
+
+    One that the garbage collector closes meanwhile, of an earlier test, does not hide a new one.
+    """
+    before = described_descriptors()
     yield
-    after = len(os.listdir("/proc/self/fd"))
-    assert after <= before, f"{after - before} descriptors are left open"
+    left = described_descriptors() - before
+    assert not left, f"descriptors are left open: {sorted(left)}"
 
 
 @contextmanager
