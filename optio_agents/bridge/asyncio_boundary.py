@@ -1,4 +1,4 @@
-"""The boundary when the user's world is asyncio: user code as asyncio tasks of the loop around us.
+"""The boundary when the user's world is asyncio: user code runs as asyncio tasks of the host loop.
 
 Both worlds share one thread, so each side may wake the other with a plain call: Trio's `reschedule` and
 `CancelScope.cancel` are legal on the host side of a guest run, and `loop.call_soon` is legal in Trio's tasks.
@@ -33,7 +33,7 @@ _left_behind: set[_AsyncioCall[Any]] = set()
 
 
 class HostLoopClosed(Exception):  # noqa: N818
-    """The asyncio loop was closed while a session was alive on it: the owner of the loop's fault."""
+    """The asyncio loop was closed while a session was running on it: the fault of the loop's owner."""
 
     def __init__(self) -> None:
         super().__init__("the asyncio event loop was closed while a session was running on it")
@@ -99,13 +99,13 @@ class AsyncioBoundary(CallsInTurn):
         elif flag.is_set():
             await trio.lowlevel.checkpoint()
         else:
-            # Not user code: it has nothing to clean up, so a cancelled wait need not see its end.
+            # This is not user code and has nothing to clean up, so a cancelled wait need not wait for its end.
             await _AsyncioCall(self, "the wait for the cancellation flag", lambda _: flag.wait()).cross(
                 grace=None
             )
 
     def was_raised_by_loop(self, failure: BaseException) -> bool:
-        """Whether the loop itself has raised all of `failure` to its runner already (Ctrl-C, `SystemExit`).
+        """Whether the loop has already raised everything in `failure` to its runner (Ctrl-C, `SystemExit`).
 
         asyncio does that with a `KeyboardInterrupt` or `SystemExit` of any task, at once.
         """
@@ -119,7 +119,7 @@ class AsyncioBoundary(CallsInTurn):
             call.give_up()
 
     def leave_to_parent(self) -> None:
-        """In a forked child: the results of these copied tasks are not awaited."""
+        """In a forked child: do not await the results of these copied tasks."""
         self.on_late_failure = lambda label, failure: None
         for call in self._calls:
             call.leave_to_parent()
@@ -172,7 +172,8 @@ class _AsyncioCall(Generic[T]):
     ) -> None:
         self._boundary = boundary
         self._label = label
-        # Is given this call: if it held it, they were a cycle, and a batch stayed until garbage is collected.
+        # Takes the call as an argument instead of closing over it: a closure would create a reference cycle that
+        # keeps the batch alive until the next collection.
         self._start = start
         self._loop = boundary._loop
         self._task: asyncio.Task[None] | None = None
@@ -184,14 +185,14 @@ class _AsyncioCall(Generic[T]):
         self._grace: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._abandoned_at: str | None = None
-        # Both are looked at for every call of a batch: as properties they would take a tenth of its time.
+        # Both are read for every call of a batch. As properties they would take a tenth of its time.
         self.is_cancelled = False
         """Whether the Trio side has asked for cancellation."""
         self.is_left_behind = False
         """Whether the caller has stopped waiting for the task."""
 
     async def cross(self, grace: float | None) -> T:
-        """Run to the end. `grace` in seconds; `None` means that a cancelled call is not waited for."""
+        """Run to the end. `grace` in seconds; `None`: do not wait for a cancelled call."""
         await trio.lowlevel.checkpoint_if_cancelled()
         self._grace = grace
         self._coroutine = self._run()
@@ -200,7 +201,7 @@ class _AsyncioCall(Generic[T]):
         await trio.lowlevel.wait_task_rescheduled(self._abort)
         if self._timer is not None:
             self._timer.cancel()
-        # What an exception's traceback refers to must not refer to the exception: see `_take_outcome`.
+        # This frame is in the exception's traceback, so it must not refer to the exception: see `_take_outcome`.
         raise_cancel, self._raise_cancel = self._raise_cancel, None
         if self._abandoned_at is not None:
             if self._grace is not None:
@@ -213,7 +214,7 @@ class _AsyncioCall(Generic[T]):
             if isinstance(outcome, Error) and isinstance(outcome.error, asyncio.CancelledError):
                 if raise_cancel is not None:
                     raise_cancel()
-                # When `asyncio.run` ends it cancels all tasks in one go, in any order: the caller's scope may have
+                # When `asyncio.run` ends it cancels all tasks at once, in any order: the caller's scope may have
                 # been cancelled just after user code was.
                 await trio.lowlevel.checkpoint_if_cancelled()
                 raise StrayCancellation(self._label, outcome.error)
@@ -241,15 +242,15 @@ class _AsyncioCall(Generic[T]):
             task.cancel()
 
     def give_up(self) -> None:
-        """Leave the task behind."""
+        """Abandon the task."""
         if self._waiter is not None and not self._is_settled:
             self.is_left_behind = True
-            # Of the coroutine, not of the task: a task factory may return something that has none.
+            # Take it from the coroutine, not from the task: a task factory may return something without one.
             self._abandoned_at = "its start" if self._task is None else place(self._coroutine)
             if not self._loop.is_closed():
                 _left_behind.add(self)
             elif isinstance(self._task, asyncio.Task):
-                # It is reported here already; asyncio would say once more that it was destroyed.
+                # It is reported here; without this, asyncio would report once more that it was destroyed.
                 self._task._log_destroy_pending = False  # type: ignore[attr-defined]
             self._resume()
 
@@ -271,7 +272,7 @@ class _AsyncioCall(Generic[T]):
             self._boundary.ended(self)
             return trio.lowlevel.Abort.SUCCEEDED
         if self._grace != float("inf"):
-            # Without our context variables: the loop holds a timer, a cancelled one too, until its time has come.
+            # Without our context variables: the loop keeps a timer, even a cancelled one, until it is due.
             self._timer = self._loop.call_later(self._grace, self.give_up, context=Context())
         return trio.lowlevel.Abort.FAILED
 
@@ -280,10 +281,9 @@ class _AsyncioCall(Generic[T]):
 
     @trio.lowlevel.disable_ki_protection
     async def _run(self) -> None:
-        """In the asyncio task. Ctrl-C may interrupt user code at once, whatever handler is installed.
+        """Runs in the asyncio task. Ctrl-C may interrupt user code at once, with any signal handler.
 
-        The outcome is handed over from within the task's last step: waiting for a done callback would take
-        one more turn of the loop.
+        The outcome is passed on within the task's last step: a done callback would take one more turn of the loop.
         """
         try:
             outcome: Outcome[T] = Value(await self._start(self))
@@ -331,7 +331,7 @@ class _AsyncioCall(Generic[T]):
 
 
 def _forget_cancellation() -> None:
-    """User code cancelled the very task that runs it; the request must not hit the next call."""
+    """User code has cancelled the task in which it runs: the request must not cancel the next call."""
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()

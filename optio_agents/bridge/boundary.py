@@ -64,17 +64,18 @@ class Boundary(Protocol):
 
         `on_result(index, outcome)` is called (synchronously, in this thread) as soon as each call has
         ended; a failing call does not stop the later ones. Only an exception that is no `Exception` ends
-        the batch (it is raised, and reported for no index). `calls` is asked for the next arguments when the
-        call before has ended and been reported, and no sooner.
+        the batch (it is raised, and reported for no index). The next arguments are taken from `calls` only after
+        the previous call has ended and been reported.
 
-        `on_answer(index, value)`, if given, is called in place of `on_result` for a call that has returned a
-        value, and nothing for one that has returned `None`: most calls of a large batch have nothing to say, and
-        an `Outcome` costs as much as such a call.
+        `on_answer(index, value)`, if given, is called instead of `on_result` for a call that has returned a value.
+        For one that has returned `None`, neither is called: most calls of a large batch return nothing, and an
+        `Outcome` costs as much as such a call.
         """
 
     def plain(self, function: Callable[P, T]) -> Callable[P, T]:
-        """An ordinary function of the user's, for Trio code to call: what it asks sniffio about its world is answered
-        truly. A task that it starts, eagerly too, is one of the user's world.
+        """Wrap an ordinary function of the user for Trio code to call.
+
+        Inside it, sniffio reports the user's world, and a task that it starts, even eagerly, belongs to that world.
         """
 
     async def wait_flag(self, flag: Any) -> None:
@@ -96,7 +97,7 @@ class StrayCancellation(Exception):  # noqa: N818
 
 
 class Abandoned(Exception):  # noqa: N818
-    """User code was left behind. `label` and `where` name it, `why` says what it did."""
+    """User code was abandoned. `label` and `where` name it, `why` says what it did."""
 
     def __init__(self, label: str, where: str, why: str = "ignored its cancellation") -> None:
         super().__init__(f"{label} {why} and was left behind at {where}")

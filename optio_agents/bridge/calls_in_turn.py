@@ -46,7 +46,7 @@ class CallsInTurn(ABC):
         async def in_turn(call: Crossing) -> None:
             for index, args in enumerate(calls):
                 if call.is_cancelled:
-                    # A call that swallowed its cancellation does not earn the next one.
+                    # After a call that suppressed its cancellation, make no further one.
                     await self._refuse(index)
                 result: Outcome[T]
                 try:
@@ -83,7 +83,7 @@ class CallsInTurn(ABC):
 
     @abstractmethod
     def _was_asked_for(self, call: Any) -> bool:
-        """Whether a cancellation that came out of user code is the caller's; if not, it is forgotten."""
+        """Whether a cancellation raised by user code is the caller's. If not, it is cleared."""
 
     @abstractmethod
     def _enter(self) -> None:

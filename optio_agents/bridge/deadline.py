@@ -14,7 +14,7 @@ async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
     """Cancel the block after `seconds`.
 
     Raises:
-        TimeoutError: with the text `<what> within <seconds> s`. One that the block raises by itself passes unchanged.
+        TimeoutError: with the text `<what> within <seconds> s`. One that the block itself raises passes unchanged.
     """
     if trio.lowlevel.in_trio_task():
         with trio.move_on_after(seconds) as scope:

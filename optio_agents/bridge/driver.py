@@ -3,16 +3,16 @@
 `trio.lowlevel.start_guest_run` works with any host loop: when Trio has nothing to run, it waits for I/O in
 a worker thread, which then wakes the host. An asyncio loop on Linux needs no such thread, because Trio's
 epoll descriptor is itself something that the loop can watch. Measured on two cores, a call into asyncio and
-back takes 17 µs this way instead of 80, and a process full of sessions has no thread at all, which matters to
-those that fork.
+back takes 17 µs this way instead of 80. A process with many sessions has no such thread, which matters to
+programs that fork.
 
-The price is that this file steps the generator behind Trio's guest mode by itself: `GuestState`, its
-`unrolled_run_gen`, the runner's `io_manager` with its `_force_wakeup`, and `guest_tick_scheduled` are private
-to Trio, and so is the thread-local `GLOBAL_RUN_CONTEXT`, by which a run is moved to the thread that runs the loop now.
-No other module of the package uses what is private. `probe` tries all of it in a small run; where that fails,
-`public_driver` takes over (see `driver_choice`). Everything around it is the public guest mode. `Event.set`,
-`CancelScope.cancel` and changed deadlines, which only the loop's own thread may use, wake us by a plain call (see
-`_WakeUp`); `TrioToken.run_sync_soon` writes to a socket that Trio's epoll watches, and so wakes us from any thread.
+The price is that this file itself steps the generator of Trio's guest mode. `GuestState`, its `unrolled_run_gen`, the
+runner's `io_manager` with its `_force_wakeup`, and `guest_tick_scheduled` are private to Trio. So is the thread-local
+`GLOBAL_RUN_CONTEXT`, by which a run is moved to the thread that runs the loop at present. No other module of the
+package uses private parts of Trio. `probe` tries all of them in a small run. If that fails, `public_driver` is used
+instead (see `driver_choice`). The rest is Trio's public guest mode. `Event.set`, `CancelScope.cancel` and changed
+deadlines, which only the loop's own thread may use, wake us by a plain call (see `_WakeUp`).
+`TrioToken.run_sync_soon` writes to a socket that Trio's epoll watches, and so wakes us from any thread.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class SteppingDriver:
             raise self._refusal
 
     def _adopt(self, first_step: Any) -> None:
-        """Take over where Trio would have had its first step made by its own driver."""
+        """Take over from Trio's own driver before it makes the first step."""
         self._state = first_step.__self__
         assert isinstance(self._state, GuestState)
         self._context = GLOBAL_RUN_CONTEXT.__dict__
@@ -138,7 +138,7 @@ class SteppingDriver:
         self._context.clear()
         self._context, self._thread = here, threading.get_ident()
         if threading.current_thread() is not threading.main_thread():
-            # Only the main thread may put signal handlers back. Trio's for Ctrl-C stays there.
+            # Only the main thread may restore signal handlers. Trio's handler for Ctrl-C stays installed.
             self._state.runner.ki_manager.handler = None
 
     def trio_has_events(self) -> None:
@@ -150,7 +150,7 @@ class SteppingDriver:
             self._run_burst()
 
     def trio_has_work(self) -> None:
-        """Something was made runnable from outside of Trio, in the loop's thread."""
+        """A task was made runnable from outside of Trio, in the loop's thread."""
         if not self._is_due and not self._loop.is_closed():
             self._step_soon()
 
@@ -208,7 +208,7 @@ class SteppingDriver:
                     if not self._events:
                         break
                 if time.monotonic() > until:
-                    # Once in a burst is often enough to look for events while there is something to run.
+                    # While there is something to run, checking for events once in a burst is enough.
                     self._events = self._events or runner.io_manager.get_events(0)
                     self._step_soon()
                     return
@@ -219,11 +219,11 @@ class SteppingDriver:
             raise
         runner.guest_tick_scheduled = False
         if timeout < NEVER:
-            # Without the context around us: the loop holds a timer, a cancelled one too, until its time has come.
+            # Without our context variables: the loop keeps a timer, even a cancelled one, until it is due.
             self._timer = self._loop.call_later(timeout, self._run_burst, context=Context())
 
     def _step(self) -> float | None:
-        """Let Trio run what is runnable; return how many seconds it can wait then, `None` when it has ended."""
+        """Let Trio run what is runnable. Return the seconds that it can wait then; `None` when it has ended."""
         assert self._state is not None
         events, self._events = self._events, []
         outside, sniffio_library.name = sniffio_library.name, "trio"
@@ -251,10 +251,10 @@ class SteppingDriver:
 
 
 class _WakeUp:
-    """Replaces the pair of sockets by which Trio wakes itself up from waiting for events.
+    """Replaces the pair of sockets by which Trio wakes itself up while it waits for events.
 
-    Through them a wake-up is a write, a loop that sees Trio's epoll readable, a poll and two reads: a call into asyncio
-    and back takes 32 µs with them. Here the loop itself waits and is called directly: 17 µs.
+    With the sockets, a wake-up takes a write, a turn of the loop that finds Trio's epoll readable, a poll and two
+    reads: a call into asyncio and back takes 32 µs. Here the loop itself waits and is called directly: 17 µs.
     """
 
     def __init__(self, has_work: Callable[[], None], sockets: Any) -> None:
@@ -262,7 +262,7 @@ class _WakeUp:
         self._sockets = sockets
 
     def wakeup_thread_and_signal_safe(self) -> None:
-        """Called by Trio whenever a guest run has got something to do; in spite of its name, in the loop's thread."""
+        """Called by Trio when a guest run gets something to do. Despite its name, always in the loop's thread."""
         self._has_work()
 
     def close(self) -> None:
@@ -271,7 +271,7 @@ class _WakeUp:
 
 
 def take_run_from_thread() -> object:
-    """Make this thread one that runs no Trio; return what it has run. For a forked child: the run is its parent's."""
+    """Detach Trio's run from this thread and return it. For a forked child, in which the run belongs to the parent."""
     context = GLOBAL_RUN_CONTEXT.__dict__
     taken = dict(context)
     context.clear()
@@ -280,9 +280,9 @@ def take_run_from_thread() -> object:
 
 
 def probe() -> None:
-    """Raise an exception unless this Trio can be driven as this module does it.
+    """Raise an exception unless this version of Trio can be driven as this module does it.
 
-    Tries that in a thread of its own, so that no half of a Trio run is left in this one.
+    Tries that in a thread of its own, so that a failure leaves no half-finished Trio run in this one.
     """
     results: list[Outcome[None]] = []
     thread = threading.Thread(target=lambda: results.append(capture(_try_small_run)), name="probe of Trio")
@@ -307,7 +307,7 @@ def _try_small_run() -> None:
     finally:
         event.set()
         while trio.lowlevel.in_trio_run() and not ends:
-            step()  # in the public way, so that nothing is left of a run that we cannot step
+            step()  # end it by the public way, because we cannot step it
             if not ends:
                 step = steps.get(timeout=1)
 

@@ -1,4 +1,4 @@
-"""Chooses the driver: the fast one if it knows Trio's private parts, else the one on the public guest mode."""
+"""Chooses the driver: the fast one if Trio's private parts are as it expects, else the one on the public guest mode."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _logger = logging.getLogger("optio_agents.bridge")
 
 
 class Driver(Protocol):
-    """What makes the steps of one Trio run that is the guest of an asyncio loop, in the thread that runs the loop."""
+    """Makes the steps of one Trio run that is the guest of an asyncio loop, in the thread that runs the loop."""
 
     is_over: bool
     """Whether Trio has ended."""
@@ -41,7 +41,7 @@ class Driver(Protocol):
         """Call this before Trio is used from the loop's side: another thread may run the loop by now.
 
         Raises:
-            RuntimeError: Trio cannot go on in this thread. The run is over then, with this error.
+            RuntimeError: Trio cannot continue in this thread. The run has ended then, with this error.
         """
 
     def is_of_this_thread(self) -> bool:
@@ -80,10 +80,10 @@ def _stepping_or_public(is_required: bool) -> type[Driver]:
 
 
 def forget_run_of_this_thread() -> object | None:
-    """Make this thread, in a forked child, one that runs no Trio.
+    """In a forked child, detach the parent's Trio run from this thread.
 
     Returns:
-        The parent's run; `None` if it cannot be forgotten.
+        The parent's run; `None` if it cannot be detached.
     """
     if os.environ.get(VARIABLE) == "public":
         return None

@@ -18,10 +18,11 @@ T = TypeVar("T")
 
 
 def is_called_from_asyncio() -> bool:
-    """Whether a coroutine that makes a step now makes it for asyncio, though Trio may run around it.
+    """Whether the present step of a coroutine is made by asyncio, possibly within a step of Trio.
 
-    It may: `asyncio.run` in a function that a Trio task has called, and a task that an asyncio caller's callback starts
-    eagerly, are steps of asyncio within a step of Trio. sniffio knows the second kind, see `AsyncioBoundary.call_now`.
+    asyncio makes a step within a step of Trio in two cases: `asyncio.run` in a function that a Trio task has called,
+    and a task that an asyncio caller's callback starts eagerly. sniffio knows the second case, see
+    `AsyncioBoundary.plain`.
     """
     try:
         is_in_task = asyncio.current_task() is not None
@@ -36,7 +37,7 @@ async def run_in_trio(main: Callable[[Boundary], Awaitable[T]]) -> T:
     Awaited under Trio it calls `main` directly. Awaited under asyncio, `main` runs as a session of its own
     in the Trio guest that all sessions of this loop share. Cancelling the awaiting asyncio task cancels
     `main` and waits for its end; then the cancellation is raised, unless `main` failed in another way
-    meanwhile. The context variables of the caller are seen by `main` and by the user code that it calls.
+    meanwhile. `main` and the user code that it calls see the context variables of the caller.
 
     Raises:
         RuntimeError: under asyncio, when something else already runs Trio in this thread.

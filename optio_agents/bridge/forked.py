@@ -1,9 +1,9 @@
 """A process that was forked while sessions ran (multiprocessing, a pre-forking server, a callback that forks).
 
 It has a copy of everything: of the event loop, of Trio's run, of the tasks that end an agent and remove its directory.
-None of that is its own. The copies must not be run, nor be cleaned up when the process ends, or the parent's agent is
-killed and its files are removed. So they are kept as they are until the process is gone, and this thread is made free
-for sessions, and a Trio run, of the process's own.
+All of that belongs to the parent. The copies must neither run nor be cleaned up when the process ends; otherwise the
+parent's agent would be killed and its files removed. So they stay unchanged until the process ends. The thread is
+detached from the copied Trio run, so that the process can run sessions of its own.
 """
 
 from __future__ import annotations
@@ -33,18 +33,20 @@ _this_thread = _OfThisThread()
 
 
 def stays_with_parent(belongings: Callable[[], list[Any]]) -> None:
-    """Register what a forked child leaves alone: objects with a method `leave_to_parent`, listed before each fork."""
+    """Register objects that a forked child must not touch: before each fork, `belongings` lists them. Each has a method
+    `leave_to_parent`.
+    """
     _belongings.append(belongings)
 
 
 def inherits_trio() -> bool:
-    """Whether this thread still counts as one that runs Trio, because it was forked from one that did."""
+    """Whether this thread still counts as running Trio, because it was forked from one that did."""
     return _this_thread.inherits_trio and trio.lowlevel.in_trio_run()
 
 
 @contextmanager
 def session_of_trio() -> Iterator[None]:
-    """A session runs under the Trio of this thread, within this block."""
+    """Note that a session runs under this thread's Trio while the block runs."""
     _this_thread.sessions_of_trio += 1
     try:
         yield
@@ -53,7 +55,7 @@ def session_of_trio() -> Iterator[None]:
 
 
 def _before() -> None:
-    # The child has no other thread, and must not clean up after those of its parent.
+    # The child has no other threads, and must not clean up for those of its parent.
     _held[:] = [each for belongings in _belongings for each in belongings()]
 
 

@@ -1,24 +1,22 @@
 """Trio as a guest of a running asyncio loop, shared by all sessions of that loop.
 
-Trio allows one run per thread, so that sessions cannot each bring their own. The guest here begins with the
-first session and ends with the last: every session is a task of its nursery, and every session has an
-asyncio task that awaits it (`run_as_guest`) and that, if it is the last, awaits the end of the guest too.
-asyncio itself waits for awaiting tasks, or cancels them when `asyncio.run` ends, and thereby nothing of
-Trio outlives the loop:
+Trio allows one run per thread, so sessions cannot have a run each. The guest starts with the first session and
+ends with the last. Every session is a task of its nursery, and every session has an asyncio task that awaits it
+(`run_as_guest`). The asyncio task of the last session also awaits the end of the guest. asyncio waits for such
+tasks, or cancels them when `asyncio.run` ends, so Trio's run never outlives the loop:
 
     asyncio task ──joins──→ Guest ──spawns──→ session ──boundary.call──→ asyncio task of user code
         │  cancelled                             ▲
         └──────────── scope.cancel() ────────────┘   (and then waits for the session's end)
 
-Three exits go another way:
+There are three other exits:
 
-* Ctrl-C while Trio's own SIGINT handler is installed (a loop run without `asyncio.run`) is delivered by
-  Trio to the guest's main task, which hands it to the loop: it leaves `run_forever`, as it would have
-  without us.
-* A loop that is closed while sessions live would leave a Trio run that can never go on, and with it a
-  thread in which no `trio.run` is possible. The driver notices; sessions are cancelled then and Trio is driven,
-  without a loop, until it has ended.
-* A Trio internal error ends all sessions with that error.
+* Ctrl-C while Trio's own SIGINT handler is installed (a loop run without `asyncio.run`): Trio delivers it to the
+  guest's main task, which passes it to the loop. It leaves `run_forever`, as it would without us.
+* A loop that is closed while sessions run: the Trio run could not continue, and no other `trio.run` would be possible
+  in the thread. The driver notices that the loop was closed, cancels the sessions, and drives Trio without a loop
+  until it has ended.
+* A Trio internal error: all sessions end with that error.
 """
 
 from __future__ import annotations
@@ -63,7 +61,7 @@ class Guest:
 
     @classmethod
     async def join(cls, loop: asyncio.AbstractEventLoop) -> Guest:
-        """Return the guest that lives in `loop`; start one if there is none.
+        """Return the guest of `loop`; start one if there is none.
 
         Raises:
             RuntimeError: another loop of this thread, or other code, runs Trio in this thread.
@@ -74,7 +72,7 @@ class Guest:
             if trio.lowlevel.in_trio_run():
                 raise RuntimeError(_why_trio_runs_here())
             guest = cls(loop)
-            # In a context of its own: what the first session's caller has set is not kept for those after it.
+            # In a context of its own: later sessions must not see what the first session's caller has set.
             Context().run(guest._driver.start, guest._main)
             _guests[id(loop)] = guest
         else:
@@ -85,12 +83,12 @@ class Guest:
         """Call this before Trio is used from the loop's side: another thread may run the loop by now.
 
         Raises:
-            RuntimeError: Trio cannot go on in this thread.
+            RuntimeError: Trio cannot continue in this thread.
         """
         self._driver.enter()
 
     def leave_to_parent(self) -> None:
-        """In a forked child: this copy never makes a step."""
+        """In a forked child: never step this copy."""
         self._driver.is_over = self.is_closing = True
         _guests.pop(id(self.loop), None)
         for session in self._sessions:
@@ -113,7 +111,7 @@ class Guest:
                 self._last_session_ended.set()
 
     async def wait_over(self) -> None:
-        """Wait until Trio has ended and left no trace in this thread."""
+        """Wait until Trio has ended and is detached from this thread."""
         while not self.is_over:
             await asyncio.shield(self._over)
 
@@ -148,7 +146,7 @@ class Guest:
         failure = _failure_of(outcome)
         is_exit_request = isinstance(failure, (KeyboardInterrupt, SystemExit))
         if is_exit_request and not self.loop.is_closed():
-            # Before any session's task is woken: it leaves the loop once.
+            # Do this before any session's task is woken: it leaves the loop once.
             self.loop.call_soon(_raise, failure)
         for session in tuple(self._sessions):
             if is_exit_request:
@@ -158,7 +156,7 @@ class Guest:
             self._over.set_result(None)
 
     def _loop_was_closed(self) -> None:
-        """End without a loop, in the thread that has closed it."""
+        """End Trio without a loop, in the thread that has closed it."""
         _guests.pop(id(self.loop), None)
         try:
             self.enter()
@@ -166,7 +164,7 @@ class Guest:
             return
         for session in tuple(self._sessions):
             session.host_loop_closed()
-        # Another loop may run around us, and closed ours from one of its tasks: no step of Trio belongs to that.
+        # Our loop may have been closed by a task of another loop: that task must not run as part of Trio's steps.
         around = asyncio._get_running_loop()
         asyncio._set_running_loop(None)
         try:
@@ -179,7 +177,7 @@ stays_with_parent(lambda: list(_guests.values()))
 
 
 class GuestTask(Generic[T]):
-    """One `main` in the guest, and what the asyncio task that awaits it needs."""
+    """One `main` in the guest, and its connection to the asyncio task that awaits it."""
 
     def __init__(self, guest: Guest, main: Callable[[Boundary], Awaitable[T]]) -> None:
         self.context = copy_context()
@@ -207,24 +205,24 @@ class GuestTask(Generic[T]):
         del outcome  # the traceback of a failure refers to this frame
 
     def finish(self, outcome: Outcome[T]) -> None:
-        """Set the outcome, wake the awaiting task."""
+        """Set the outcome and wake the awaiting task."""
         self.outcome = outcome
         self._guest.leave(self)
         if isinstance(outcome, Error) and self.boundary.was_raised_by_loop(outcome.error):
-            # Whoever runs the loop again, to end what is left, goes first: else the awaiting task would raise Ctrl-C
-            # once more out of it.
+            # Let code that runs the loop again, to end the remaining tasks, go first. Otherwise the awaiting task would
+            # raise Ctrl-C out of the loop once more.
             if not self._guest.loop.is_closed():
                 self._guest.loop.call_soon(self._wake)
         else:
             self._wake()
 
     def cancel(self) -> None:
-        """Cancel what runs in the guest."""
+        """Cancel the session."""
         self._guest.enter()
         self._scope.cancel(reason="the asyncio task that awaits the session was cancelled")
 
     def host_loop_closed(self) -> None:
-        """End without a loop: nothing of the user's asyncio code will run any more."""
+        """End without a loop: the user's asyncio code will not run any more."""
         self._scope.cancel(reason=str(HostLoopClosed()))
         self.boundary.give_up()
 
@@ -241,10 +239,10 @@ class GuestTask(Generic[T]):
             self._wake()  # the loop of another thread has no thread in this process
 
     async def wait(self) -> T:
-        """Return or raise what `main` does, once all of it has ended.
+        """Wait until all of `main` has ended; return or raise what it does.
 
-        A cancellation of this wait cancels the session, and is raised when it has ended; a second one changes
-        nothing about that. A failure of the session's own cleanup takes precedence over the cancellation.
+        A cancellation of this wait cancels the session, and is raised when the session has ended. A second one has no
+        effect. A failure of the session's own cleanup takes precedence over the cancellation.
         """
         cancelled: asyncio.CancelledError | None = None
         while not self._is_settled():
@@ -308,7 +306,7 @@ def _why_trio_runs_here() -> str:
 
 
 def _failure_of(trio_run: Outcome[Any]) -> BaseException:
-    """What sessions that live longer than Trio itself have to hear."""
+    """The error for sessions that still run when Trio itself has ended."""
     if not isinstance(trio_run, Error):
         return trio.TrioInternalError("Trio ended before the session did")
     cause = trio_run.error.__cause__

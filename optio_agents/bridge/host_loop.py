@@ -1,7 +1,7 @@
 """The asyncio loop that hosts the current Trio run.
 
 Trio code that waits for a descriptor may let the loop watch it. A callback of the loop runs two turns earlier than a
-task of the guest, because the loop watches the descriptor itself instead of Trio's.
+task of the guest, because the loop watches the descriptor directly, not Trio's epoll descriptor.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def set_host_loop(loop: asyncio.AbstractEventLoop, enter: Callable[[], None]) ->
 
 
 def forget_host_loop() -> None:
-    """Called by the guest at its end: what Trio has kept of a run is freed by the garbage collector alone."""
+    """Called by the guest at its end, because what Trio keeps of a run is freed only by the garbage collector."""
     _host.set(None)
 
 
@@ -38,7 +38,7 @@ def read_by_host_loop(descriptor: int, on_readable: Callable[[], object]) -> Loo
     """Have the loop call `on_readable`, which may use Trio, while `descriptor` is readable.
 
     Returns:
-        `None` under plain Trio, when the loop was closed (`Guest` then goes on without one), and when it refuses.
+        `None` under plain Trio, if the loop was closed (`Guest` then continues without one), or if the loop refuses.
     """
     host = _host.get()
     if host is None or host.loop.is_closed():
@@ -48,7 +48,7 @@ def read_by_host_loop(descriptor: int, on_readable: Callable[[], object]) -> Loo
         try:
             host.enter()
         except RuntimeError:
-            reader.close()  # the guest has said so to its sessions
+            reader.close()  # the guest has informed its sessions
         else:
             on_readable()
 

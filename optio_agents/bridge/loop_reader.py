@@ -1,13 +1,13 @@
 """A descriptor of ours that an asyncio loop watches, safe from what other code does to the loop.
 
-A loop knows descriptors by number, and numbers are used again. Two slips of other code therefore hit us: a reader that
-was left in the loop after its socket was closed, so that the loop believes it watches our number already and does not,
-and a reader that is removed after its socket was closed, so that ours is removed. `LoopReader` clears the number before
-it begins, and begins again when its reader was removed by others.
+A loop knows descriptors by number, and numbers are reused. Two mistakes of other code therefore affect us. A reader
+that stays in the loop after its socket was closed makes the loop assume that it watches our number already. A reader
+that is removed after its socket was closed removes ours. `LoopReader` clears the number before it begins, and begins
+again when other code has removed its reader.
 
-It also says when the loop was closed, for which asyncio has no hook: the loop then drops its callbacks, and that is how
-both cases are noticed. A process forked from this one notices nothing: its copy of the loop shares the kernel's watches
-with the parent's, so that nothing may be removed there.
+It also reports that the loop was closed, for which asyncio has no hook. In both cases the loop drops its callbacks, and
+that is how they are noticed. A forked process must not react: its copy of the loop shares the kernel's watches with the
+parent's, so that it must not remove any.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LoopReader:
 
     Raises:
         OSError: the loop cannot watch the descriptor.
-        RuntimeError: the loop has a transport of this number, whose socket was closed by others.
+        RuntimeError: the loop has a transport with this number, whose socket was closed by other code.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class LoopReader:
             self._forget_owner()
             on_closed()
         else:
-            # In the loop's next turn: it is in the middle of removing the reader.
+            # Do it in the loop's next turn: the loop is just removing the reader.
             self._loop.call_soon_threadsafe(self._next_token().add_again)
 
     def add_again(self, token: _HeldByLoop) -> None:
-        """Others have removed our reader."""
+        """Add our reader again: other code has removed it."""
         if not self._is_open or token.number != self._held:
             return
         try:
@@ -84,9 +84,9 @@ class LoopReader:
             self._loop.call_later(RETRY, self._next_token().add_again, context=Context())
 
     def _add(self) -> None:
-        # The descriptor is ours alone: what the loop has under its number is left of a closed one.
+        # The descriptor is ours alone: a reader that the loop has for its number belongs to a closed one.
         for remove in (self._loop.remove_writer, self._loop.remove_reader):
-            with suppress(OSError):  # the kernel knows nothing of it any more
+            with suppress(OSError):  # the kernel does not watch it any more
                 remove(self.descriptor)
         try:
             Context().run(self._loop.add_reader, self.descriptor, self._next_token().readable)
@@ -103,7 +103,7 @@ class LoopReader:
 
 
 class _HeldByLoop:
-    """What the loop alone refers to: it is destroyed when the loop drops it."""
+    """An object to which only the loop refers: it is destroyed when the loop drops it."""
 
     def __init__(self, reader: LoopReader, number: int) -> None:
         self._reader = reader

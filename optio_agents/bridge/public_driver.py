@@ -1,8 +1,8 @@
-"""Drives a Trio guest run by nothing but Trio's public guest mode.
+"""Drives a Trio guest run only by Trio's public guest mode.
 
-The twin of `driver`, for a Trio whose inner parts that one does not know. While Trio has nothing to run, a thread of
-its own waits for I/O; the rest is the same. What it cannot do is said where it is asked for: a run cannot be moved to
-another thread, and one that does not end in time stays in its thread.
+The alternative to `driver`, for a version of Trio whose private parts differ from what `driver` expects. While Trio has
+nothing to run, a thread of Trio waits for I/O; the rest is the same. Two things are not possible, and raise an error: a
+run cannot be moved to another thread, and a run that does not end in time stays in its thread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class PublicDriver:
     """One guest run: a `Driver`. Trio hands over its steps as functions, one at a time.
 
     Each waits in a queue of ours, not in the loop, so that none is lost when the loop is closed. A thread wakes the
-    loop by a descriptor of ours, because the loop's own pipe is cut when a forked process closes its copy of the loop.
+    loop by a descriptor of ours, because the loop's own pipe stops working when a forked process closes its copy of
+    the loop.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class PublicDriver:
             os.close(self._bell)
 
     def _stop(self, result: Outcome[Any]) -> None:
-        """Make no more steps. Trio's thread may ring yet, if the run has not ended."""
+        """Make no more steps. If the run has not ended, Trio's thread may still wake the loop."""
         self.is_over = True
         if self._reader is not None:
             self._reader.close()

@@ -18,9 +18,8 @@ _PLUMBING = tuple(
 def place(awaitable: object) -> str:
     """Name the innermost frame of user code in a chain of awaits: `name (file.py:12)`.
 
-    Follows coroutines, generators and async generators from the outermost to the innermost one that has a
-    frame; frames of the two event loops and of this package's boundary are passed over unless there is
-    nothing else.
+    Follows coroutines, generators and async generators from the outermost to the innermost one that has a frame.
+    Frames of the two event loops and of this package's boundary are skipped unless there are no others.
     """
     best = innermost = None
     while awaitable is not None:

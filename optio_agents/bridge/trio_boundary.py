@@ -1,4 +1,4 @@
-"""The boundary when the user's world is Trio too: user code as tasks that no nursery has to wait for."""
+"""The boundary when the user's world is Trio, too: user code runs as tasks for which no nursery must wait."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class _TrioCall(Generic[T]):
             del outcome
 
     async def _run(self) -> None:
-        """Never raises anything but the cancellation of the whole run: a system task must not."""
+        """Raises only the cancellation of the whole run: a system task must not raise anything else."""
         try:
             with self.scope:
                 self._outcome = Value(await _unprotected(self._start, self))
@@ -126,7 +126,7 @@ class _TrioCall(Generic[T]):
 
 @trio.lowlevel.disable_ki_protection
 async def _unprotected(start: Callable[[_TrioCall[T]], Awaitable[T]], call: _TrioCall[T]) -> T:
-    """Let Ctrl-C reach user code at once: system tasks are protected from it otherwise."""
+    """Let Ctrl-C reach user code at once; by default, system tasks are protected from it."""
     return await start(call)
 
 

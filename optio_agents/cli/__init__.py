@@ -8,7 +8,7 @@ worker/       the command `worker`                                       prompt 
 check         what each line of a log means                              completion  for bash, zsh and fish
 runs, show, replay    earlier runs                                       runs_directory  where they are kept
 
-Nothing here imports more than the command at hand needs: `--help` must not pay for an event loop.
+Nothing here imports more than the chosen command needs: `--help` must not pay for an event loop.
 """
 
 from optio_agents.cli.main import main

@@ -1,4 +1,4 @@
-"""An argument parser whose errors name the remedy: the option that was meant, and where `--` belongs."""
+"""An argument parser whose errors say what to do: which option was probably meant, and where `--` belongs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optio_agents.cli.stderr import write_stderr
 
 
 class CommandParser(argparse.ArgumentParser):
-    """`argparse`, with hints. Abbreviated options are refused: a script must not change its meaning later."""
+    """`argparse` with hints. Abbreviated options are refused, because a script must not change its meaning later."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)
@@ -49,16 +49,16 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean --deliverables?`, or nothing if no known word is near."""
+    """`; did you mean --deliverables?`, or an empty text if no known word is similar."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def check_web() -> None:
-    """Check that what `--web` needs is installed.
+    """Check that the packages for `--web` are installed.
 
     Raises:
-        UsageError: it is not.
+        UsageError: they are not.
     """
     from optio_agents.web.extra import require_web
 

@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def checked_lines(log: Path, features: ProtocolFeatures) -> Iterator[CheckedLine]:
-    """Each line of `log` that is not blank, with its meaning; `-` is stdin. Memory is bounded by a line.
+    """Each line of `log` that is not blank, with its meaning; `-` is stdin. Holds one line in memory.
 
     Raises:
         UsageError: the log cannot be read.
@@ -122,7 +122,7 @@ def checked_lines(log: Path, features: ProtocolFeatures) -> Iterator[CheckedLine
 
 
 def _log_of(name: Path) -> Path:
-    """The log that was named: a file, or an earlier run."""
+    """The path of the log `name`: a file, or an earlier run."""
     if str(name) == "-" or name.exists() or len(name.parts) != 1:
         return name
     from optio_agents.cli.runs_directory import LOG, find_run
@@ -130,7 +130,7 @@ def _log_of(name: Path) -> Path:
     try:
         return find_run(str(name)).directory / LOG
     except UsageError:
-        return name  # The error about the file says more to most users.
+        return name  # The error about the file is more helpful to most users.
 
 
 def slips_of(log: Path, features: ProtocolFeatures, limit: int = 20) -> list[str]:
@@ -141,7 +141,7 @@ def slips_of(log: Path, features: ProtocolFeatures, limit: int = 20) -> list[str
     try:
         return list(islice(found, limit))
     except UsageError:
-        return []  # It cannot be read: the run has said so already.
+        return []  # It cannot be read: the run has reported that already.
 
 
 def _hint(line: str, event: LogEvent, workdir: str, features: ProtocolFeatures) -> str | None:

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _name_the_files(parser: argparse.ArgumentParser, file: object, directory: object) -> None:
-    """Let each argument that is a path be completed as one."""
+    """Let the shell complete file names for each argument that is a path."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for each in action.choices.values():

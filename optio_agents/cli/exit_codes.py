@@ -6,7 +6,7 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """What the command line's exit code says. Part of its interface: scripts branch on these."""
+    """The meanings of the exit codes. Part of the interface: scripts branch on them."""
 
     DONE = 0
     """The agent said DONE and all before it is settled."""
@@ -37,7 +37,7 @@ class CommandFailure(Exception):  # noqa: N818 - a base for what is reported to 
 
 
 class UsageError(CommandFailure):
-    """Something that the user gave cannot be used (a missing command, an unreadable directory)."""
+    """An argument or a setting of the user cannot be used (a missing command, an unreadable directory)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ExitCode.USAGE, message)

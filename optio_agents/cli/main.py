@@ -43,17 +43,17 @@ _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class Command(Protocol):
-    """What a command's module offers. It may import little: it is loaded for `--help`, too."""
+    """The interface of a command's module. It must import little, because it is loaded for `--help`, too."""
 
     def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser], /) -> object:
         """Add the command's own parser."""
 
     def run(self, args: argparse.Namespace, /) -> int:
-        """Do it; return the exit code."""
+        """Run the command; return the exit code."""
 
 
 class _Version(argparse.Action):
-    """`--version`, looked up only when it is asked for (importlib.metadata is slow to import)."""
+    """`--version`, looked up only when it is used (importlib.metadata is slow to import)."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
@@ -95,7 +95,7 @@ def build_parser(names: Sequence[str], environment: Mapping[str, str] | None = N
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the arguments of the program; exits with 2, and says what was meant, if they cannot be used."""
+    """Parse the arguments of the program. If they cannot be used, print a hint and exit with 2."""
     named = arguments[0] if arguments and arguments[0] in COMMANDS else None
     if named is None and arguments and not arguments[0].startswith("-"):
         hint = did_you_mean(arguments[0], COMMANDS) or f"; the commands are {', '.join(COMMANDS)}"
@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _lacks_descriptors(error: BaseException | None) -> bool:
-    """Whether no more files could be opened: the system's limit, whatever failed over it."""
+    """Whether the error comes from the system's limit on open files."""
     if isinstance(error, BaseExceptionGroup):
         return any(_lacks_descriptors(each) for each in error.exceptions)
     if isinstance(error, OSError):
@@ -160,7 +160,7 @@ def _lacks_descriptors(error: BaseException | None) -> bool:
 
 
 def _fill_closed_streams() -> None:
-    """Started with a standard stream closed (`>&-`), the next file opened would take its place: prevent that."""
+    """If we were started with a closed standard stream (`>&-`), open it, so that no other file gets its number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -170,6 +170,6 @@ def _fill_closed_streams() -> None:
 
 
 def _show_what_cannot_be_encoded() -> None:
-    """An agent writes any character; on a terminal or pipe that is not UTF-8, a `?` stands for it, no failure."""
+    """An agent may write any character. On a terminal or pipe that is not UTF-8, print a `?` instead of failing."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""`optio-agents replay ID`: an earlier run, shown again at its own pace."""
+"""`optio-agents replay ID`: show an earlier run again, at its original speed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The evidence of past runs: one directory per run, under the user's state directory.
+"""The records of past runs: one directory per run, under the user's state directory.
 
-`$XDG_STATE_HOME/optio-agents/runs/<id>/` (by default `~/.local/state/...`) holds `run.json` (what was run and how it
+`$XDG_STATE_HOME/optio-agents/runs/<id>/` (by default `~/.local/state/...`) contains `run.json` (the command and how it
 ended), `events.jsonl` (every event, with the line that was shown), `output.log` (the agent's own output) and
-`optio.log` (a copy of the log). Old runs are removed by age and by total size when a new one begins.
+`optio.log` (a copy of the log). When a new run begins, old ones are removed by age and by total size.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 
 def runs_directory() -> Path:
-    """Where the runs are kept."""
+    """The directory of all runs."""
     state = os.environ.get("XDG_STATE_HOME", "")
     base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
     return base / "optio-agents" / "runs"
@@ -56,7 +56,7 @@ def new_run(root: Path, now: float) -> Path:
 
 
 def prune(root: Path, now: float) -> None:
-    """Remove runs that are too old, and the oldest ones while all together are too large."""
+    """Remove runs that are too old, and the oldest ones while the total size is too large."""
     total = 0
     for directory in sorted(_directories(root), reverse=True):
         try:
@@ -75,7 +75,7 @@ class PastRun:
     Attributes:
         id: its name, which begins with the local time of its start.
         directory: where its files are.
-        manifest: what `run.json` says; empty if it cannot be read.
+        manifest: the content of `run.json`; empty if it cannot be read.
     """
 
     id: str
@@ -84,11 +84,11 @@ class PastRun:
 
     @property
     def result(self) -> str:
-        """How it ended, in a word; `unfinished` if that was never written."""
+        """How it ended, in one word; `unfinished` if that was never written."""
         return str(self.manifest.get("result", "unfinished"))
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Its events, in order; a torn last line is left out."""
+        """Its events, in order; an incomplete last line is left out."""
         with suppress(FileNotFoundError), open(self.directory / EVENTS, "rb") as file:
             for line in file:
                 with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""`optio-agents show ID`: an earlier run, told event by event."""
+"""`optio-agents show ID`: print an earlier run, event by event."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the story."""
+    """Print the run."""
     past = find_run(args.id)
     manifest = past.manifest
     print(f"run {past.id}: {display_text(' '.join(map(str, manifest.get('command', []))), LINE_LIMIT)}")

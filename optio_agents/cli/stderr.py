@@ -7,7 +7,7 @@ import sys
 
 
 def write_stderr(*lines: str) -> None:
-    """Write `lines` to stderr. A stderr that cannot be written changes no exit code."""
+    """Write `lines` to stderr. If stderr cannot be written, ignore that: it must not change the exit code."""
     try:
         for line in lines:
             print(line, file=sys.stderr)
@@ -17,7 +17,7 @@ def write_stderr(*lines: str) -> None:
 
 
 def discard_stdout() -> None:
-    """Let the interpreter flush what is left of stdout to nowhere: the reader has gone, or the disk is full."""
+    """Redirect the rest of stdout to /dev/null at the interpreter's exit: the reader has gone, or the disk is full."""
     _discard(sys.stdout.fileno())
 
 

@@ -1,19 +1,19 @@
 """Seeds: logged-in agent homes, kept encrypted in MongoDB and shared among sessions.
 
-Log in to an agent once and capture its credentials as a seed; later sessions start from it, and a pool gives each
-session a seed of its own for as long as it holds the lease.
+Log in to an agent once and capture its credentials as a seed. Later sessions start from it. A pool gives each session
+a seed of its own while the session holds the lease.
 
 ```
 manifest.py     which paths of a home make up a seed
 documents.py    a seed's document: insert, load, list, delete, metadata, status, pool
 leases.py       who may use a pooled seed, on the server's clock
 capture.py, plant.py, refresh.py, purge.py    what sessions do with seeds
-home.py         packing and planting on the host, without following what an agent may have planted
+home.py         packing and planting on the host, without following links that an agent may have made
 archive.py      tar archives: composed, filtered, merged; plain functions over files
 parts.py        encryption in parts, sans-IO: what is stored can be read and written in constant memory
 blobs.py        a seed's archive in GridFS
 writes.py       compare and swap of a seed's blob, and a record of blobs in flight, so that a crash leaves no orphan
-threads.py      blocking work in threads, and work that ends before its canceller goes on
+threads.py      blocking work in threads, and work that a cancellation waits for
 ```
 
 Everything here runs on asyncio, as motor does. The database must be MongoDB 4.2 or later.

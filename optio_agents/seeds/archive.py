@@ -1,7 +1,7 @@
 """A seed's archive: gzipped tar files, composed, filtered and merged.
 
-Plain blocking functions over binary files, for a thread. What they read was written by a host on which an agent worked,
-so nothing in it is believed: only regular files, directories and links that stay within the home pass, in normal form.
+Plain blocking functions over binary files, for a thread. Their input was written by a host on which an agent worked, so
+it is not trusted: only regular files, directories and links that stay within the home pass, in normal form.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Check = Callable[[], None]
 
 
 def compose(packs: Iterable[tuple[str, IO[bytes]]], target: IO[bytes], check: Check) -> None:
-    """Write one archive from several: pairs of the directory that a pack was made in, and the pack."""
+    """Write one archive from several packs. Each item is the directory in which a pack was made, and the pack."""
     with _writing(target) as output:
         for directory, pack in packs:
             for member, content in members(pack, check):
@@ -58,7 +58,7 @@ def select(source: IO[bytes], target: IO[bytes], keep: Callable[[str], bool], ch
 
 
 def merge(base: IO[bytes], overlay: IO[bytes], target: IO[bytes], check: Check) -> None:
-    """Write `base` with the members of `overlay` in place of those of the same names."""
+    """Write `base`, with its members replaced by the members of `overlay` that have the same names."""
     replaced: dict[str, bool] = {}
     for member, _ in members(overlay, check):
         replaced[member.name] = member.isdir()
@@ -105,14 +105,14 @@ def members(source: IO[bytes], check: Check) -> Iterator[tuple[tarfile.TarInfo, 
                     )
                 if (clean := _clean(member)) is not None:
                     yield clean, archive.extractfile(member) if member.isreg() else None
-            if unpacked.read(_PADDING + 1)[_PADDING:]:  # reading to the end checks the checksum
+            if unpacked.read(_PADDING + 1)[_PADDING:]:  # reading to the end verifies the checksum
                 raise SeedArchiveError("the seed's archive has something after its end")
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise SeedArchiveError(f"the seed's archive cannot be read: {error}") from error
 
 
 def _clean(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """The member with a name in normal form and no owner; `None` for what has no place in a seed."""
+    """The member with a name in normal form and no owner; `None` if it may not be in a seed."""
     name = posixpath.normpath(member.name)
     if name == ".":
         return None
@@ -149,20 +149,20 @@ def _writing(target: IO[bytes]) -> Iterator[tarfile.TarFile]:
 
 
 class _Forgetful(list[Any]):
-    """The list of members that a `TarFile` which writes never reads."""
+    """An empty list of members: a `TarFile` that writes never reads it, and it would grow with the archive."""
 
     def append(self, _: Any) -> None:
-        """Forget it."""
+        """Do nothing."""
 
 
 class _Checked(io.RawIOBase):
-    """A file whose reader is asked to stop between blocks."""
+    """A file whose reader can be stopped between blocks."""
 
     def __init__(self, file: IO[bytes], check: Check) -> None:
         self._file = file
         self._check = check
 
     def read(self, size: int = -1) -> bytes:
-        """Read, unless asked to stop."""
+        """Read a block, after `check` (which raises to stop the reader)."""
         self._check()
         return self._file.read(size)

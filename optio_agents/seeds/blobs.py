@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 async def write_blob(
     db: Any, blob_id: ObjectId, archive: IO[bytes], *, encrypt: Cipher | None, metadata: dict[str, Any]
 ) -> None:
-    """Store an archive, encrypted, as the blob `blob_id`. On any failure nothing is left of it."""
+    """Store an archive, encrypted, as the blob `blob_id`. A failure leaves no part of it."""
     sealer, stored = Sealer(encrypt), _Upload(db, blob_id, metadata)
     try:
         while data := await in_thread(lambda _: archive.read(PART)):
@@ -53,7 +53,7 @@ async def read_blob(db: Any, blob_id: ObjectId, target: IO[bytes], *, decrypt: C
     Raises:
         gridfs.errors.NoFile: there is no such blob.
         SeedArchiveError: it is damaged.
-        Exception: whatever `decrypt` raises.
+        Exception: an error of `decrypt`.
     """
     opener = Opener(decrypt)
     stream: Any = await AsyncIOMotorGridFSBucket(db).open_download_stream(blob_id)
@@ -64,9 +64,9 @@ async def read_blob(db: Any, blob_id: ObjectId, target: IO[bytes], *, decrypt: C
 
 
 async def delete_blob(db: Any, blob_id: ObjectId) -> bool:
-    """Delete a blob, or what was written of it. Returns whether it is gone; why not is logged.
+    """Delete a blob, also a partly written one. Returns whether it is gone; a failure is logged.
 
-    Deleting is tried a few times: a blob that stays is a copy of somebody's credentials.
+    Deleting is retried a few times, because a remaining blob is a copy of a user's credentials.
     """
     pause = DELETE_PAUSE
     for attempt in range(DELETE_ATTEMPTS):
@@ -87,7 +87,7 @@ async def delete_blob(db: Any, blob_id: ObjectId) -> bool:
 class _Upload:
     """Writes one file of GridFS (the driver's specification of its documents, with the default chunk size).
 
-    The driver's own writer holds back 48 MB of chunks, which takes 100 MB for each upload, before it sends any of them.
+    The driver's own writer collects 48 MB of chunks before it sends any of them, which takes 100 MB for each upload.
     """
 
     def __init__(self, db: Any, blob_id: ObjectId, metadata: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ class _Upload:
         self._count = 0
 
     async def write(self, data: bytes) -> None:
-        """Store what makes whole chunks."""
+        """Add data; store the complete chunks."""
         self._held += data
         whole = len(self._held) - len(self._held) % DEFAULT_CHUNK_SIZE
         await self._store(whole)

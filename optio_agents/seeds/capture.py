@@ -19,7 +19,7 @@ from optio_agents.seeds.writes import recorded_blob, store_recorded
 async def capture_seed(
     ctx: Any, host: Any, *, manifest: SeedManifest, suffix: str, encrypt: Cipher | None
 ) -> str:
-    """Store what `manifest` names of the home on `host` as a new seed.
+    """Store the files of the home on `host` that `manifest` names as a new seed.
 
     Paths that do not exist are left out. Symlinks are stored as such, and those that lead out of the home are left out.
 
@@ -36,7 +36,7 @@ async def capture_seed(
 
     Raises:
         SeedArchiveError: the home is missing, a symlink leads out of it, or it is too large.
-        Exception: whatever `encrypt` or the database raises; nothing is left of the seed then.
+        Exception: an error of `encrypt` or the database. No part of the seed remains then.
     """
     async with spool() as packed:
         await pack_home(host, manifest, packed)
@@ -53,7 +53,7 @@ async def capture_seed(
 
 
 async def pack_home(host: Any, manifest: SeedManifest, target: IO[bytes]) -> None:
-    """Write the archive of what `manifest` names of the home on `host`."""
+    """Write the archive of the files of the home on `host` that `manifest` names."""
     async with AsyncExitStack() as stack:
         packs = [await stack.enter_async_context(spool()) for _ in manifest.paths]
         directories = await SeedHome(host, manifest).pack(packs)
@@ -70,5 +70,5 @@ async def pack_home(host: Any, manifest: SeedManifest, target: IO[bytes]) -> Non
 
 
 def blob_metadata(ctx: Any) -> dict[str, Any]:
-    """What optio-core's own blobs carry, so that tools which list them find seeds, too."""
+    """The metadata of optio-core's own blobs, so that tools that list those find seeds, too."""
     return {"processId": str(ctx._process_oid), "prefix": ctx._prefix, "name": NAME}

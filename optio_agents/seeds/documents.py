@@ -11,7 +11,7 @@ lastRefreshedAt, lastVerifiedAt     written by agent packages
 ```
 
 The collection's name is `prefix + suffix`: the prefix of the optio instance, the suffix of the agent package.
-An id that is malformed or unknown changes nothing; that is logged, because it is a mistake of the caller's.
+A malformed or unknown id has no effect and is logged, because it is an error of the caller.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def seeds_of(db: Any, prefix: str, suffix: str) -> Any:
 
 
 def object_id(seed_id: str) -> ObjectId | None:
-    """The id as the database has it; `None` if it is malformed."""
+    """The id as an `ObjectId`; `None` if it is malformed."""
     try:
         return ObjectId(seed_id)
     except (InvalidId, TypeError):
@@ -70,7 +70,7 @@ async def existing_seed(db: Any, prefix: str, suffix: str, seed_id: str) -> dict
 
 
 def unknown(seed_id: str) -> KeyError:
-    """What is raised for an unknown seed."""
+    """The exception for an unknown seed."""
     return KeyError(f"unknown seed_id: {seed_id!r}")
 
 
@@ -88,7 +88,7 @@ async def list_seeds(db: Any, *, prefix: str, suffix: str) -> list[dict[str, Any
 
 
 async def mark_seed_status(db: Any, *, prefix: str, suffix: str, seed_id: str, status: str) -> None:
-    """Say whether the seed's credentials still work. A dead seed is never leased.
+    """Set whether the seed's credentials still work. A dead seed is never leased.
 
     Raises:
         ValueError: `status` is neither `"alive"` nor `"dead"`.
@@ -107,11 +107,11 @@ async def assign_to_pool(db: Any, *, prefix: str, suffix: str, seed_id: str, poo
 async def declare_metadata(
     db: Any, *, prefix: str, suffix: str, seed_id: str, metadata: dict[str, Any]
 ) -> None:
-    """Set these keys of the seed's metadata; keys that are not named stay as they are.
+    """Set the given keys of the seed's metadata; other keys stay unchanged.
 
     Raises:
-        ValueError: a key is empty, begins with `$` or holds a NUL.
-        TypeError: a key is no string.
+        ValueError: a key is empty, begins with `$` or contains a NUL.
+        TypeError: a key is not a string.
     """
     for key in metadata:
         if not isinstance(key, str):
@@ -152,7 +152,7 @@ async def list_pool(db: Any, *, prefix: str, suffix: str, poolKey: str) -> list[
 
 
 async def index_pools(db: Any, prefix: str, suffix: str) -> None:
-    """Make the index that leasing uses. Once for each collection and worker; it stays where it is there already."""
+    """Make the index that leasing uses, unless it exists. Runs once for each collection and worker."""
     name = (db.name, prefix + suffix)
     if name not in _indexed:
         _indexed.add(name)

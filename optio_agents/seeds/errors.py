@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LeaseLost(Exception):  # noqa: N818 - named for what happened
-    """Another holder has the seed's lease: stop using the seed. What it holds now was left as it is."""
+    """Another holder has the seed's lease: stop using the seed. The stored archive was not changed."""
 
 
 class SeedArchiveError(RuntimeError):
@@ -12,4 +12,4 @@ class SeedArchiveError(RuntimeError):
 
 
 class SeedChanged(Exception):  # noqa: N818
-    """Somebody else replaced the seed's blob meanwhile; the caller merges again. Never leaves this package."""
+    """Another writer replaced the seed's blob meanwhile: the caller merges again. Never leaves this package."""

@@ -1,11 +1,10 @@
-r"""A home on a host: packing what belongs to a seed, and planting it.
+r"""A home on a host: packing the files of a seed, and planting them.
 
-The home is the agent's, and what is planted there may be hostile: a symlink in place of a directory would make the host
-read or write elsewhere, outside of the agent's sandbox. So a script never uses a path that leads through the home. It
-enters the home directory by directory, and after each set of steps compares where it is (`pwd -P`) with where it
-wanted to be; from there it names plain directory entries only. What lies there in the meantime is in a directory of
-our own beside the workdir, with mode 0700, which the agent's sandbox does not include and which a snapshot of the
-workdir does not contain.
+The agent controls the home, so its content may be hostile: a symlink in place of a directory would make the host read
+or write elsewhere, outside of the agent's sandbox. So a script never uses a path that leads through the home. It enters
+the home directory by directory, and after each set of steps compares the current directory (`pwd -P`) with the expected
+one. From there it uses plain directory entries only. Temporary files are in a directory of our own next to the workdir,
+with mode 0700. The agent's sandbox does not include it, and a snapshot of the workdir does not contain it.
 
 Works on every host with `run_command`, `put_file_to_host`, `/bin/sh`, `tar`, `cp`, `dd` and `base64`.
 """
@@ -69,7 +68,7 @@ class SeedHome:
             packs: One file for each of `manifest.paths`; those of missing paths stay empty.
 
         Returns:
-            For each of them the directory in the home that the names in it are relative to.
+            For each pack, the directory in the home to which the names in it are relative.
 
         Raises:
             SeedArchiveError: the home is missing, a symlink is in the way, or tar failed.
@@ -83,11 +82,11 @@ class SeedHome:
         return directories
 
     async def plant(self, archive: IO[bytes], present: Iterable[str]) -> None:
-        """Put the members of an archive over what is in the home.
+        """Write the members of an archive into the home, over existing files.
 
         Args:
             archive: A gzipped tar whose members are all covered by the manifest.
-            present: Those of `manifest.paths` that it has members of.
+            present: The `manifest.paths` for which it has members.
 
         Raises:
             SeedArchiveError: a symlink is in the way, or tar or cp failed.
@@ -140,7 +139,7 @@ class SeedHome:
 
 
 class _Stage:
-    """A directory of our own on the host, beside the workdir."""
+    """A directory of our own on the host, next to the workdir."""
 
     def __init__(self, host: Any, parent: str, name: str) -> None:
         self._host = host
@@ -161,7 +160,7 @@ class _Stage:
         return str(result.stdout)
 
     async def fetch(self, name: str, size: int, target: IO[bytes]) -> None:
-        """Bring a file from the stage, in pieces, whole."""
+        """Copy a whole file from the stage, in pieces."""
         fetched = 0
         while fetched < size:
             skip = fetched // BLOCK
@@ -177,7 +176,7 @@ class _Stage:
             fetched += received
 
     async def put(self, name: str, source: IO[bytes]) -> None:
-        """Send a file to the stage, from its start."""
+        """Copy a whole file to the stage."""
 
         async def blocks() -> AsyncIterator[bytes]:
             await in_thread(lambda _: source.seek(0))
@@ -187,7 +186,7 @@ class _Stage:
         await self._host.put_file_to_host(blocks(), posixpath.join(self._path, name))
 
     async def remove(self) -> None:
-        """Delete the stage and all that is in it."""
+        """Delete the stage and everything in it."""
         await self._host.run_command(f"rm -rf -- {shlex.quote(self._path)}")
 
     async def _command(self, command: str) -> Any:
@@ -196,6 +195,6 @@ class _Stage:
 
 
 def _entered(components: Sequence[str]) -> str:
-    """A shell command that goes into a directory beneath `$base`; false if it is missing."""
+    """A shell command that enters a directory beneath `$base`; false if it is missing."""
     there = "".join(f"/{each}" for each in components)
     return " ".join(["enter", shlex.quote(there), *(shlex.quote(each) for each in components)])

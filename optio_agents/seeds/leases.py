@@ -24,10 +24,10 @@ _held: ContextVar[Holders | None] = ContextVar("seeds leased by this task", defa
 
 
 async def acquire(db: Any, *, prefix: str, suffix: str, poolKey: str, holder: str) -> str | None:  # noqa: N803 - published
-    """Lease a free seed of the pool `poolKey` that is not dead: the one that was not used for the longest time.
+    """Lease a free seed of the pool `poolKey` that is not dead: the one that was unused for the longest time.
 
-    The calling task, and tasks that it starts later, are then known to hold this lease: `refresh_seed` and
-    `overwrite_seed_member` called in them refuse to write once another holder has it.
+    The lease is noted for the calling task, and for tasks that it starts later: `refresh_seed` and
+    `overwrite_seed_member` called in them refuse to write when another holder has the lease.
 
     Returns:
         The seed's id; `None` when no seed is free.
@@ -55,7 +55,7 @@ async def acquire(db: Any, *, prefix: str, suffix: str, poolKey: str, holder: st
 
 
 async def renew_lease(db: Any, *, prefix: str, suffix: str, seed_id: str, holder: str) -> bool:
-    """Make the lease last `LEASE_TTL_SECONDS` from now, also when it expired and is still free.
+    """Extend the lease to `LEASE_TTL_SECONDS` from now, also if it expired and is still free.
 
     Returns:
         `False` if the lease is lost: the holder must stop using the seed.
@@ -70,7 +70,7 @@ async def renew_lease(db: Any, *, prefix: str, suffix: str, seed_id: str, holder
 
 
 async def release(db: Any, *, prefix: str, suffix: str, seed_id: str, holder: str) -> None:
-    """Give the seed back. A lease that another holder has by now stays as it is."""
+    """Release the seed. A lease that another holder has by now is not changed."""
     oid = object_id(seed_id)
     if oid is not None:
         await seeds_of(db, prefix, suffix).update_one(
@@ -79,7 +79,7 @@ async def release(db: Any, *, prefix: str, suffix: str, seed_id: str, holder: st
 
 
 async def reap_expired_leases(db: Any, *, prefix: str, suffix: str) -> int:
-    """Clear leases that have expired; returns how many. Nothing depends on it: `acquire` takes expired ones, too."""
+    """Clear expired leases; returns their number. This is optional: `acquire` takes expired ones, too."""
     done = await seeds_of(db, prefix, suffix).update_many(
         {"lease.holder": {"$exists": True}, "$expr": {"$lte": ["$lease.expiresAt", "$$NOW"]}},
         {"$set": {"lease": None}},
@@ -88,9 +88,9 @@ async def reap_expired_leases(db: Any, *, prefix: str, suffix: str) -> int:
 
 
 def may_write(holder: str | None) -> dict[str, Any]:
-    """The condition on a seed's document under which `holder` may replace its archive; `None` always may.
+    """The condition on a seed's document under which `holder` may replace its archive. `None` always may.
 
-    It has the lease, expired or not, or gave it back and nobody else has leased the seed since.
+    The holder has the lease, expired or not, or has released it and no other holder has leased the seed since.
     """
     if holder is None:
         return {}
@@ -108,7 +108,7 @@ def check_lease(document: dict[str, Any], holder: str | None) -> None:
 
 
 def held_by_this_task(db: Any, prefix: str, suffix: str, seed_id: str) -> str | None:
-    """The holder as which this task, or one that started it, acquired the seed last; `None` if it did not."""
+    """The holder name with which this task, or one that started it, last acquired the seed; `None` if it did not."""
     return (_held.get() or {}).get(_key(db, prefix, suffix, seed_id))
 
 

@@ -18,7 +18,7 @@ class SeedManifest:
         consume_transform: Awaited with the host after planting, to adapt what was planted (absolute paths, say).
 
     Raises:
-        ValueError: a path is absolute, empty, or has `..` or a NUL in it.
+        ValueError: a path is absolute, empty, or contains `..` or a NUL.
     """
 
     home_subdir: str
@@ -27,7 +27,7 @@ class SeedManifest:
     consume_transform: Callable[[Any], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse paths that lead out of the workdir, here, where the mistake is."""
+        """Refuse paths that lead out of the workdir, where they are declared."""
         include: object = self.include
         if isinstance(include, str):
             raise ValueError("include is a list of paths, not one string")  # noqa: TRY004 - all of these are ValueErrors
@@ -56,7 +56,7 @@ def path_of(path: str, what: str) -> str:
     """`path` without empty and `.` components.
 
     Raises:
-        ValueError: it is absolute, or has `..` or a NUL in it.
+        ValueError: it is absolute, or contains `..` or a NUL.
     """
     return "/".join(_components(path, what))
 

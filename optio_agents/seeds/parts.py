@@ -1,6 +1,6 @@
 """How a seed's archive is encrypted, sans-IO.
 
-An agent package brings `encrypt` and `decrypt`, functions from bytes to bytes. An archive of up to `PART` bytes is
+An agent package provides `encrypt` and `decrypt`, functions from bytes to bytes. An archive of up to `PART` bytes is
 stored as `encrypt(archive)`, which every release can read. A larger one is cut into parts, so that neither writing nor
 reading needs more memory than a few parts:
 
@@ -33,7 +33,7 @@ _HEADER = struct.Struct(">16sQB")
 
 
 class Sealer:
-    """Turns the bytes of an archive into what is stored. `encrypt=None` stores them as they are."""
+    """Turns the bytes of an archive into the stored form. `encrypt=None` stores them unchanged."""
 
     def __init__(self, encrypt: Cipher | None) -> None:
         self._encrypt = encrypt
@@ -42,12 +42,12 @@ class Sealer:
         self._index = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next bytes of the archive; yields what can be stored already."""
+        """Take the next bytes of the archive; yields what can be stored so far."""
         if self._encrypt is None:
             yield data
             return
         self._held += data
-        while len(self._held) > PART:  # the last part is known as such by `finish` only
+        while len(self._held) > PART:  # only `finish` knows which part is the last
             yield self._part(is_last=False)
 
     def finish(self) -> Iterator[bytes]:
@@ -70,11 +70,11 @@ class Sealer:
 
 
 class Opener:
-    """Turns what is stored back into the bytes of the archive. `decrypt=None` takes them as they are.
+    """Turns the stored form back into the bytes of the archive. `decrypt=None` takes them unchanged.
 
     Raises, from either method:
         SeedArchiveError: a part is missing, foreign or out of order.
-        Exception: whatever `decrypt` raises.
+        Exception: an error of `decrypt`.
     """
 
     def __init__(self, decrypt: Cipher | None) -> None:
@@ -86,7 +86,7 @@ class Opener:
         self._had_last = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next stored bytes; yields what can be read already."""
+        """Take the next stored bytes; yields what can be read so far."""
         if self._decrypt is None:
             yield data
             return
@@ -99,7 +99,7 @@ class Opener:
             yield part
 
     def finish(self) -> Iterator[bytes]:
-        """Everything stored was fed; yields the rest."""
+        """All stored bytes were fed; yields the rest."""
         if self._decrypt is None:
             return
         if not self._is_in_parts:

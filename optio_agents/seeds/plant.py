@@ -25,15 +25,16 @@ async def plant_seed(
     suffix: str,
     decrypt: Cipher | None,
 ) -> None:
-    """Put a seed into the home on `host`, over what is there, and await `manifest.consume_transform(host)`.
+    """Write a seed into the home on `host`, over existing files, and await `manifest.consume_transform(host)`.
 
-    Members that `manifest` does not name are left out; nothing is deleted. What is in the place of a member is
-    replaced, never written through.
+    Members that `manifest` does not name are left out; no file is deleted. An existing file with the name of a member
+    is replaced, never written through.
 
     Raises:
         KeyError: there is no such seed.
-        SeedArchiveError: the archive is damaged, or something in the home is in the way (a symlink to a directory).
-        Exception: whatever `decrypt` or the transform raises.
+        SeedArchiveError: the archive is damaged, or the home contains something that must not be replaced (a symlink to
+            a directory).
+        Exception: an error of `decrypt` or the transform.
     """
     document = await existing_seed(db, prefix, suffix, seed_id)
     async with spool() as stored, spool() as chosen:

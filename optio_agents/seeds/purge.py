@@ -13,12 +13,12 @@ from optio_agents.seeds.writes import record_write, settle_write, sweep_blobs
 
 
 async def purge_seed(db: Any, *, prefix: str, suffix: str, seed_id: str) -> None:
-    """Delete a seed and its archive. A refresh that is in progress fails with `KeyError` and leaves nothing.
+    """Delete a seed and its archive. A refresh in progress fails with `KeyError` and stores nothing.
 
     Raises:
         KeyError: there is no such seed.
-        SeedArchiveError: the seed is gone, but its archive could not be deleted yet. The text has the blob's id; it is
-            on record, and deleted by a later write.
+        SeedArchiveError: the seed is gone, but its archive could not be deleted yet. The text has the blob's id. The
+            blob is recorded, and a later write deletes it.
     """
     await sweep_blobs(db, prefix=prefix, suffix=suffix)
     document = await seeds.load_seed(db, prefix=prefix, suffix=suffix, seed_id=seed_id)
@@ -28,7 +28,7 @@ async def purge_seed(db: Any, *, prefix: str, suffix: str, seed_id: str) -> None
 
 
 async def _purge(db: Any, prefix: str, suffix: str, seed_id: str, blob_id: Any) -> None:
-    """On record first: a worker that dies in here leaves no credentials that are not listed anywhere."""
+    """Record the blob first: if the worker dies in here, no credentials remain without a record."""
     if blob_id is not None:
         await record_write(db, prefix, suffix, blob_id)
     deleted = await seeds.delete_seed(db, prefix=prefix, suffix=suffix, seed_id=seed_id)

@@ -1,7 +1,8 @@
 """Keeping a seed's credentials current.
 
 Agents renew their tokens while they work. A refresh merges the present ones into the stored archive, and swaps the
-archive only if nobody else has replaced it meanwhile; then it merges again, into the new one. No update is lost.
+archive only if no other writer has replaced it meanwhile. Otherwise it merges again, into the new archive. No update is
+lost.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ async def refresh_seed(
     decrypt: Cipher | None,
     holder: str | None = None,
 ) -> None:
-    """Replace the seed's files by those that the home on `host` has now; files that the home lacks are kept.
+    """Replace the seed's files by the present ones in the home on `host`. Files that the home lacks are kept.
 
     Args:
         ctx, host, manifest, suffix, encrypt, decrypt: See `capture_seed` and `plant_seed`.
         seed_id: The seed. It keeps its id.
-        holder: Whose lease has to hold. By default the one that this task, or a task that started it, has acquired;
-            without any, the lease is not looked at.
+        holder: Whose lease must be valid. By default that of this task, or of a task that started it. If neither has
+            one, the lease is not checked.
 
     Raises:
         KeyError: there is no such seed (any more).
@@ -76,7 +77,7 @@ async def overwrite_seed_member(
 
     Args:
         member_path: The file, relative to the home.
-        content: What it holds from now on.
+        content: Its new content.
         holder: See `refresh_seed`, also for what is raised.
     """
     name = path_of(member_path, "member_path")
@@ -121,7 +122,7 @@ class _Swap:
         self._metadata = metadata
 
     async def merge(self, overlay: IO[bytes]) -> None:
-        """Merge `overlay` into whatever archive the seed has at the moment of the swap."""
+        """Merge `overlay` into the archive that the seed has at the time of the swap."""
         for _ in range(ATTEMPTS):
             document = await existing_seed(self._db, self._prefix, self._suffix, self._seed_id)
             check_lease(document, self._holder)
@@ -163,7 +164,7 @@ class _Swap:
                 await to_its_end(update, grace=CLEANUP_GRACE)
 
     async def _unless_changed(self, base_id: ObjectId, read: Callable[[], Awaitable[None]]) -> None:
-        """Read the base. One that is gone because it was replaced is no fault of the database's."""
+        """Read the base. If it is gone because it was replaced, that is no database error."""
         try:
             await read()
         except (NoFile, CorruptGridFile) as error:

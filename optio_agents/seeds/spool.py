@@ -1,4 +1,4 @@
-"""Archives on their way: in memory while small, else in a file without a name that no other user can open."""
+"""Temporary archives: in memory while small, otherwise in an unnamed file that no other user can open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IN_MEMORY = 4 * 1024 * 1024
 
 @asynccontextmanager
 async def spool() -> AsyncIterator[IO[bytes]]:
-    """A temporary file, gone after the block."""
+    """A temporary file that is deleted at the end of the block."""
     file = cast("IO[bytes]", SpooledTemporaryFile(max_size=IN_MEMORY))  # noqa: SIM115 - closed in a thread, below
     try:
         yield file

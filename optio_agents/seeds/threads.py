@@ -1,4 +1,4 @@
-"""Blocking work in threads, and asynchronous work that ends before whoever cancelled it goes on."""
+"""Blocking work in threads, and asynchronous work whose end a cancellation waits for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMAND_GRACE = 5.0
 
 
 class Stopped(Exception):  # noqa: N818
-    """The work's caller was cancelled."""
+    """Raised in the work when its caller was cancelled."""
 
 
 class StopFlag:
@@ -27,7 +27,7 @@ class StopFlag:
         self._stop = Event()
 
     def set(self) -> None:
-        """The caller was cancelled."""
+        """Note that the caller was cancelled."""
         self._stop.set()
 
     def check(self) -> None:
@@ -54,7 +54,7 @@ async def in_thread(work: Callable[[StopFlag], T]) -> T:
 
 
 async def to_its_end(awaitable: Awaitable[T], *, grace: float) -> T:
-    """Await something that must not be left behind half done.
+    """Await something that must not be abandoned half-way.
 
     Cancelling this waits up to `grace` seconds for the end, then cancels what was awaited and waits for that.
     """
@@ -73,7 +73,7 @@ async def to_its_end(awaitable: Awaitable[T], *, grace: float) -> T:
 
 
 async def _ended(running: asyncio.Future[T]) -> None:
-    """Wait for the end of `running`, also if cancelled again meanwhile: its end is bounded, and near."""
+    """Wait for the end of `running`, also if cancelled again meanwhile: that takes a limited, short time."""
     while not running.done():
         try:
             await asyncio.wait([running])

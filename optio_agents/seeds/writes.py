@@ -1,16 +1,16 @@
-"""Replacing a seed's blob: compare and swap, and a record of every blob that is on its way.
+"""Replacing a seed's blob: compare and swap, and a record of every blob that is being written.
 
 A refresh stores the new blob, points the document to it, and deletes the old blob. Before the first of these it writes
 a record of both blobs to the collection `<prefix><suffix>_writes`, which is removed after the last one:
 
     recorded ──new blob stored──→ stored ──document changed──→ swapped ──old blob deleted──→ record removed
-        └──────────────┴─failure, or somebody else was faster─→ new blob deleted ──────────────┘
+        └──────────────┴─failure, or another writer was faster─→ new blob deleted ─────────────┘
 
-Motor works in threads: a cancelled coroutine of its own goes on there. Each step is therefore awaited to its end, or
+Motor works in threads, in which a cancelled coroutine continues. Each step is therefore awaited to its end; otherwise
 the cleanup could overtake it.
 
-A worker that dies in between leaves its record. The next write finds it, once it is older than any write may last, and
-deletes whichever of the blobs no document points to. Credentials are never left in a blob that is not listed anywhere.
+A worker that dies in between leaves its record. A later write finds the record when it is older than any write may
+take, and deletes the blobs to which no document points. So credentials never remain in a blob without a record.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _logger = logging.getLogger(__name__)
 async def update_seed_blob(db: Any, *, prefix: str, suffix: str, seed_id: str, new_blob_id: ObjectId) -> None:
     """Point the seed to another blob.
 
-    A blob that `replacing_blob` has recorded is taken only if the seed still has the blob that it is to replace, and
-    if its lease is still with the holder of the record.
+    A blob from `recorded_blob` is used only if the seed still has the blob that it replaces, and if the holder in the
+    record still has the lease.
 
     Raises:
-        KeyError: there is no such seed any more (recorded blobs only).
+        KeyError: the seed no longer exists (recorded blobs only).
         LeaseLost: another holder has the lease by now.
     """
     oid = object_id(seed_id)
@@ -72,10 +72,10 @@ async def update_seed_blob(db: Any, *, prefix: str, suffix: str, seed_id: str, n
 async def recorded_blob(
     db: Any, prefix: str, suffix: str, *, replaces: ObjectId | None = None, holder: str | None = None
 ) -> AsyncIterator[ObjectId]:
-    """The id for a new blob, recorded as long as the block runs.
+    """The id for a new blob, recorded while the block runs.
 
-    When the block succeeds, `replaces` is deleted; when it fails, the new blob is. If deleting fails, the record stays,
-    and a later write deletes the blob.
+    If the block succeeds, `replaces` is deleted; if it fails, the new blob is. If deleting fails, the record stays, and
+    a later write deletes the blob.
     """
     await sweep_blobs(db, prefix=prefix, suffix=suffix)
     blob_id = ObjectId()
@@ -86,7 +86,7 @@ async def recorded_blob(
         async with asyncio.timeout(WRITE_SECONDS):
             yield blob_id
     finally:
-        # By the documents, not by whether the block raised: its last step may have succeeded, and its answer been lost.
+        # Decide by the documents: if the block raised, its last step may still have succeeded with a lost reply.
         await to_its_end(settle_write(db, prefix, suffix, blob_id, replaces), grace=CLEANUP_GRACE)
 
 
@@ -107,7 +107,7 @@ async def record_write(
     replaces: ObjectId | None = None,
     holder: str | None = None,
 ) -> None:
-    """Put a blob on record that is about to be written, or to be deleted."""
+    """Record a blob that is about to be written, or to be deleted."""
     fields = {"at": "$$NOW", "replaces": replaces, "holder": {"$literal": holder}}
     await _writes_of(db, prefix, suffix).update_one({"_id": blob_id}, [{"$set": fields}], upsert=True)
 
@@ -116,7 +116,7 @@ async def sweep_blobs(db: Any, *, prefix: str, suffix: str, older_than: float = 
     """Delete the blobs that writes older than `older_than` seconds left behind. Every write does this first.
 
     Returns:
-        How many of those writes were settled.
+        The number of those writes that were settled.
     """
     age = {"$subtract": ["$$NOW", "$at"]}
     settled = 0
@@ -129,7 +129,7 @@ async def sweep_blobs(db: Any, *, prefix: str, suffix: str, older_than: float = 
 async def settle_write(
     db: Any, prefix: str, suffix: str, blob_id: ObjectId, replaces: ObjectId | None = None
 ) -> bool:
-    """Delete whichever blob of a write no document points to, and then its record. Returns whether all is done."""
+    """Delete the blobs of a write to which no document points, then its record. Returns whether all that succeeded."""
     blobs = [each for each in (blob_id, replaces) if each is not None]
     used = await seeds_of(db, prefix, suffix).distinct("blobId", {"blobId": {"$in": blobs}})
     gone = [await delete_blob(db, each) for each in blobs if each not in used]

@@ -22,9 +22,9 @@ from optio_agents.todos.saved import SIZE_LIMIT
 
 TODO_FILENAME = ".optio-todo.json"
 SECONDS = 30.0
-"""The longest that reading or writing the file may take."""
+"""Seconds that reading or writing the file may take."""
 
-# In the workdir itself, whatever its path leads to by now: "moved" is said when it was replaced by a symlink.
+# Enter the workdir itself. The command fails if the workdir was replaced by a symlink.
 _ENTER = (
     'cd -P -- {parent} && base=$(pwd -P) && cd -P -- "./"{name} && [ "$(pwd -P)" = "${{base%/}}/"{name} ]'
 )
@@ -39,7 +39,7 @@ async def read_saved(host: Any) -> str | None:
 
     Raises:
         TimeoutError: the host did not answer in time.
-        Exception: whatever the host raises.
+        Exception: an error of the host.
     """
     async with asyncio.timeout(SECONDS):
         try:

@@ -17,10 +17,10 @@ _logger = logging.getLogger(__name__)
 
 
 class TodoTracker:
-    """The list that an agent keeps, as its conversation shows it.
+    """The list that an agent keeps, according to its conversation.
 
     Args:
-        extract: Gives the update in one event of the conversation, `None` if there is none.
+        extract: Returns the update in one event of the conversation, `None` if there is none.
         ctx: The process context: `report_progress`, and `set_widget_todos` where optio-core has it.
 
     Construct it anywhere; rows are published while an asyncio loop runs.
@@ -38,18 +38,18 @@ class TodoTracker:
         self._publisher = Publisher(self._publish, "todo list")
 
     def arm(self, conversation: Any) -> None:
-        """Observe the events of `conversation` from now on, until `disarm`. Armed already, it stays as it is."""
+        """Observe the events of `conversation` from now on, until `disarm`. Does nothing if it is armed already."""
         if self._unsubscribe is None:
             self._unsubscribe = conversation.on_event(self.observe)
 
     def disarm(self) -> None:
-        """Observe nothing any more. Idempotent."""
+        """Stop observing. Idempotent."""
         if self._unsubscribe is not None:
             unsubscribe, self._unsubscribe = self._unsubscribe, None
             unsubscribe()
 
     def observe(self, event: dict[str, Any]) -> None:
-        """Take over what an event says about the list. Never raises: what goes wrong is logged."""
+        """Apply the update in an event, if it has one. Never raises: errors are logged."""
         try:
             update = self.extract(event)
             if update is None:
@@ -69,19 +69,19 @@ class TodoTracker:
         self._publisher.changed()
 
     def begin_replay(self, *, reconcile: bool = False) -> None:
-        """Events of the past follow: no progress is reported until `end_replay`.
+        """Past events follow: no progress is reported until `end_replay`.
 
-        `reconcile`: the list is known already (from `restore`). Only statuses are corrected, and plans ignored.
+        `reconcile`: the list is known already (from `restore`). Only statuses are corrected, and plans are ignored.
         """
         self._is_replaying, self._only_statuses = True, reconcile
 
     def end_replay(self) -> None:
-        """The past is over: report once how far the list is."""
+        """All past events were observed: report the progress of the list once."""
         self._is_replaying = self._only_statuses = False
         self._report(anew=True)
 
     async def use_rebuilt(self, progress: TodoProgress) -> None:
-        """Take over a list that was made of a transcript, show it and report it."""
+        """Use a list that was rebuilt from a transcript: show it and report it."""
         self.progress = progress
         self._may_save = True
         if progress.report() is None:
@@ -93,10 +93,10 @@ class TodoTracker:
         await self._publisher.settle()
 
     async def restore(self, host: Any) -> bool:
-        """Take over the list that `save` left in the workdir, show it and report it.
+        """Use the list that `save` left in the workdir: show it and report it.
 
         Returns:
-            Whether there was one. A file that is missing, unreadable or malformed is none.
+            Whether there was one. A file that is missing, unreadable or malformed does not count.
         """
         self._may_save = True
         try:

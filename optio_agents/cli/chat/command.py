@@ -72,12 +72,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         return trio.run(_main, args)
     except AgentNotStarted as error:
-        # It has the words of a program of which nothing is known: they must not act on the terminal.
+        # The message quotes an unknown program: its text must not act on the terminal.
         raise UsageError(display_text(str(error), WORDS_LIMIT)) from None
 
 
 async def _main(args: argparse.Namespace) -> int:
-    """Chat; SIGTERM and SIGHUP end it, and the agent with it, from its start on."""
+    """Chat until the end. From its start on, SIGTERM and SIGHUP end it together with the agent."""
     import trio
 
     hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
@@ -125,7 +125,7 @@ async def _chat(args: argparse.Namespace) -> int:
 
 @asynccontextmanager
 async def _page(conversation: AgentConversation, workdir: str) -> AsyncIterator[None]:
-    """Serve the page of the conversation while the block runs, and say where, on stderr."""
+    """Serve the page of the conversation while the block runs, and print its address on stderr."""
     from optio_agents.web.feed import ConversationFeed
     from optio_agents.web.view import web_view
 

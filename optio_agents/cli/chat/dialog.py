@@ -1,4 +1,4 @@
-"""What an agent asks, at a terminal: shown whole, answered by a key or a line."""
+"""An agent's requests and questions at a terminal: shown completely, answered by a key or a line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DECLINED = "The user declines to answer."
 
 
 class Dialog:
-    """Asks one thing after another. `show(line, style)` writes a line on the screen; `size` is (columns, rows)."""
+    """Shows one request after another. `show(line, style)` writes a line on the screen; `size` is (columns, rows)."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Dialog:
         return PermissionDecision("deny", interrupt=key == "i")
 
     async def _show_pages(self, lines: list[str]) -> bool:
-        """Show all of it, page by page; `False` if the user denied before the end."""
+        """Show all lines, page by page; `False` if the user denied before the end."""
         *first, last = pages(lines, *self._size())
         for page in first:
             for line in page:
@@ -155,7 +155,7 @@ class Dialog:
 
 
 def chosen(question: AgentQuestion, line: str) -> str | tuple[str, ...]:
-    """What a line that was typed says: the number or the name of a choice, several of them, or a text.
+    """The meaning of a typed line: the number or the name of a choice, several of them, or a text.
 
     Raises:
         ValueError: nothing was typed.

@@ -1,6 +1,6 @@
 """A chat for programs: one JSON object per line in both directions.
 
-In, one command per line; `id` is whatever the program likes and comes back in the answer:
+In: one command per line. The program chooses `id`, which is repeated in the answer:
 
     {"send": TEXT, "id": ...}   {"steer": TEXT, ...}   {"stop_and_send": TEXT, ...}
     {"interrupt": true}
@@ -9,13 +9,13 @@ In, one command per line; `id` is whatever the program likes and comes back in t
     {"answer": N, "answers": {KEY: TEXT or [TEXT, ...]}}   or   {"answer": N, "decline": true, "reason": ...}
     {"close": true}       (as does the end of the input, once everything is answered)
 
-Out, each line with a `kind`:
+Out: one object per line, each with a `kind`:
 
     ready, state, event (with the agent's own `raw`), permission and question (each with its number `n`), settled, sent
-    (how one ended), turn (how one ended, and whose it was: `origin`), receipt, refused (a command that cannot be done,
-    and why), closed
+    (how a message ended), turn (how a turn ended, and who began it: `origin`), receipt, refused (a command that cannot
+    be done, and why), closed
 
-Commands are read even if no one reads the lines; the events then wait.
+Commands are read even if the lines are not; the events then wait.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ SENDING = ("send", "steer", "stop_and_send")
 
 
 class BadCommandError(Exception):
-    """A command that makes no sense. The program's fault; it gets an error, and the chat continues."""
+    """An invalid command. The program's fault; it gets an error, and the chat continues."""
 
 
 class ProgramChat:
-    """One chat. `run` is all of it; it returns the exit code."""
+    """One chat, from the start to the end of `run`, which returns the exit code."""
 
     def __init__(self, conversation: AgentConversation, descriptor: int, output: int) -> None:
         self._conversation = conversation
@@ -64,7 +64,7 @@ class ProgramChat:
         self._ends: trio.Nursery
 
     async def run(self) -> int:
-        """Serve until the input ends and everything is answered, `close`, the agent's end, or that of our reader."""
+        """Serve until the input ends and everything is answered, `close` comes, or the agent or our reader ends."""
         code = ExitCode.INTERRUPTED
         async with trio.open_nursery() as nursery:
 
@@ -87,7 +87,7 @@ class ProgramChat:
         conversation.on_permission_request(self._offer)
         conversation.on_question(self._offer_question)
         async with trio.open_nursery() as nursery:
-            # These end by themselves, when they have told everything there was.
+            # These end when they have printed everything.
             async with trio.open_nursery() as telling:
                 self._ends = telling
                 telling.start_soon(self._events)
@@ -114,14 +114,14 @@ class ProgramChat:
             self._say("state", state=state.value)
 
     async def _offer(self, request: PermissionRequest) -> None:
-        """The permission handler: it tells the program, and waits until the request is settled."""
+        """The permission handler: print the request, and wait until it is settled."""
         more: dict[str, Any] = {}
         if isinstance(request, ToolRequest):
             more = {"scopes": request.scopes, "covers": request.covers, "asker": request.asker}
         await self._wait_settled("permission", request, tool=request.tool_name, input=request.input, **more)
 
     async def _offer_question(self, request: QuestionRequest) -> None:
-        """The question handler: the same."""
+        """The question handler: print the question, and wait until it is settled."""
         questions = [
             {
                 "key": each.key,

@@ -1,4 +1,4 @@
-"""Keys and lines of a terminal, and who gets them: the chat, or the question that is on the screen."""
+"""Keys and lines of a terminal. They go to the chat, or to the question that is on the screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE_LIMIT = 1024 * 1024
 
 @dataclass
 class _Wanted:
-    """What a question waits for: one of `keys`, or (without keys) a line."""
+    """The input that a question waits for: one of `keys`, or (without keys) a line."""
 
     keys: str
     answered: trio.Event = field(default_factory=trio.Event)
@@ -29,9 +29,9 @@ class _Wanted:
 
 
 class Keyboard:
-    """What is typed. One task reads it (`take`); a question asks for a `key` or a `line`, one at a time.
+    """The typed input. One task reads it (`take`). A question asks for a `key` or a `line`, one at a time.
 
-    Before a question, what was typed and not sent yet is thrown away: it was not meant as an answer. A key counts as an
+    Input that was typed but not sent before a question is discarded: it was not meant as an answer. A key counts as an
     answer only if it comes alone.
     """
 
@@ -42,7 +42,7 @@ class Keyboard:
         self._ended = False
 
     def take(self, data: bytes) -> list[str]:
-        """What was read; returns the lines that are for the chat. `b""`: nothing more is typed."""
+        """Handle input that was read; return the lines that are for the chat. `b""` is the end of the input."""
         if not data:
             self._ended = True
             if self._wanted is not None:
@@ -61,13 +61,13 @@ class Keyboard:
         return [line for line in lines if line]
 
     async def key(self, keys: str, prompt: Callable[[], object]) -> str | None:
-        """Show the prompt, and wait for one of `keys`; `None` if nothing more is typed."""
+        """Show the prompt, and wait for one of `keys`; `None` at the end of the input."""
         with self._cbreak():
             prompt()
             return await self._wait(_Wanted(keys))
 
     async def line(self, prompt: Callable[[], object], *, secret: bool = False) -> str | None:
-        """Show the prompt, and wait for a line; `None` if nothing more is typed. With `secret` it is not shown."""
+        """Show the prompt, and wait for a line; `None` at the end of the input. With `secret` it is not shown."""
         with self._no_echo() if secret else nullcontext():
             if os.isatty(self._descriptor):
                 termios.tcflush(self._descriptor, termios.TCIFLUSH)
@@ -87,7 +87,7 @@ class Keyboard:
 
     @contextmanager
     def _cbreak(self) -> Iterator[None]:
-        """Let a terminal hand over each key at once instead of whole lines; anything else is left alone."""
+        """Let a terminal pass on each key at once instead of whole lines. Other descriptors are not changed."""
         if not os.isatty(self._descriptor):
             yield
             return

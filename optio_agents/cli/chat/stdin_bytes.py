@@ -11,16 +11,16 @@ READ_SIZE = 64 * 1024
 
 
 async def read_some(descriptor: int) -> bytes:
-    """Wait for input on `descriptor` and read what is there; `b""` at its end.
+    """Wait for input on `descriptor` and read it; `b""` at its end.
 
-    A terminal, a pipe or a socket is waited for; a regular file, which cannot be, is read in a thread.
+    Terminals, pipes and sockets are waited for. That is not possible for a regular file: it is read in a thread.
     """
     while True:
         try:
             await trio.lowlevel.wait_readable(descriptor)
         except OSError:
             return await trio.to_thread.run_sync(os.read, descriptor, READ_SIZE, abandon_on_cancel=True)
-        # What made it readable may have been thrown away since (a question flushes it): a read would block.
+        # The input may have been discarded since (a question flushes it): a read would block.
         if select.select([descriptor], [], [], 0)[0]:
             break
     try:

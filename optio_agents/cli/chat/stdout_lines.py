@@ -1,4 +1,4 @@
-"""Lines for a program that may read them late, or not at all: writing them never holds up what we read."""
+"""Lines for a program that may read them late, or not at all: writing them never delays our reading."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LineWriter:
         self._pollable = True
 
     def put(self, line: bytes) -> None:
-        """Write it as soon as the reader takes it; past the limit it is dropped, and the reader counts as gone."""
+        """Write it when the reader takes it. Past the limit it is dropped, and the reader counts as gone."""
         if len(self._data) > LIMIT:
             self.gone.set()
             return

@@ -33,7 +33,7 @@ HELD_LIMIT = 1024 * 1024
 
 
 class TerminalChat:
-    """One chat. `run` is all of it; it returns the exit code."""
+    """One chat, from the start to the end of `run`, which returns the exit code."""
 
     def __init__(
         self, conversation: AgentConversation, descriptor: int, console: Console | None = None
@@ -59,7 +59,7 @@ class TerminalChat:
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals, nursery)
             nursery.start_soon(self._read)
-            # These two end by themselves, when they have shown everything there was.
+            # These two end when they have shown everything.
             async with trio.open_nursery() as showing:
                 showing.start_soon(self._show_text)
                 showing.start_soon(self._report_results)
@@ -73,7 +73,7 @@ class TerminalChat:
                 self._note(f"to take this up again: --resume {name}", limit=len(name) + 100)
         return int(self._left)
 
-    # What the agent does.
+    # Events of the agent.
 
     async def _show_text(self) -> None:
         with self._conversation.events() as events:
@@ -92,7 +92,7 @@ class TerminalChat:
             if result.lost_lines:
                 self._note(f"{result.lost_lines} lines of this turn could not be read", "yellow")
 
-    # What the user does.
+    # Input of the user.
 
     async def _read(self) -> None:
         while True:
@@ -155,7 +155,7 @@ class TerminalChat:
         return self._console.width, self._console.height
 
     def _hold(self, asking: bool) -> None:
-        """While a question is on the screen, the agent's text waits: it would push the question away."""
+        """While a question is on the screen, hold the agent's text, which would scroll the question away."""
         self._asking = asking
         if asking:
             self._end_line()
@@ -190,6 +190,6 @@ class TerminalChat:
         self._print(line, style)
 
     def _print(self, text: str, style: str = "", end: str = "\n") -> None:
-        # As a Text: nothing in it is markup or the name of an emoji. A terminal that was hung up shows nothing.
+        # As a Text, because markup and names of emoji must not be replaced. A terminal that was hung up shows nothing.
         with suppress(OSError):
             self._console.print(Text(text, style=style), end=end, soft_wrap=True)

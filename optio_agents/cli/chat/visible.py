@@ -1,7 +1,7 @@
-"""Text of an agent on which a person decides: all of it, each character as what it is.
+"""Text of an agent on which a person decides: complete, with every character visible.
 
-`display_text` makes a text harmless by removing what a terminal would act on. Here nothing may vanish, because what is
-removed would still run. So each character that a terminal does not show as itself is written as `<U+200B>`.
+`display_text` makes a text harmless by removing what a terminal would act on. Here nothing may be removed, because it
+would still be executed. So each character that a terminal does not show as itself is written as `<U+200B>`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ HIDDEN_NOTE = "characters that a terminal does not show are written as <U+....>"
 
 
 def visible_line(text: str) -> str:
-    """One line on which every character can be seen. A text without any that cannot is returned as it is."""
+    """One line on which every character is visible. A text without invisible characters is returned unchanged."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if _is_shown(char) else f"<U+{ord(char):04X}>" for char in text)
 
 
 def visible_lines(text: str) -> list[str]:
-    """The lines of a text; line feeds end them, everything else stays in its line."""
+    """The lines of a text. Only line feeds end a line."""
     return [visible_line(line) for line in text.split("\n")]
 
 
@@ -40,7 +40,7 @@ def _is_shown(char: str) -> bool:
 
 
 def input_lines(given: dict[str, Any]) -> list[str]:
-    """A tool's input, whole: one member per line, texts of several lines behind a bar."""
+    """A tool's complete input: one member per line, texts of several lines after a bar."""
     lines: list[str] = []
     hidden = False
     for key, value in given.items():
@@ -55,7 +55,7 @@ def input_lines(given: dict[str, Any]) -> list[str]:
 
 
 def rows(line: str, width: int) -> int:
-    """How many rows of a terminal a line takes. Wide characters count twice."""
+    """The number of terminal rows that a line takes. Wide characters count twice."""
     cells = sum(1 if char.isascii() else 2 for char in line)
     return max(1, -(-cells // max(1, width)))
 

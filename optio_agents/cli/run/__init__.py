@@ -3,7 +3,7 @@
 command            its arguments                     settings          the checked arguments
 local_run          the Trio program on this machine  local_agent       starts and ends COMMAND
 ssh_run            ... over SSH                      ssh_agent         ... over SSH; ssh_target parses HOST
-conversation_run   an agent that is talked to        agent_settings    ... its checked arguments
+conversation_run   a coding agent (--agent)          agent_settings    ... its checked arguments
 agent_screen       its terminal                      permission_rules  --allow, --yes-to, --deny
 workspace          the workdir and the output file   output_limit      bounds the output file
 agent_input        one message per line to COMMAND   secret_prompt     asks for a password

@@ -49,7 +49,7 @@ class AgentInput:
         line = " ".join(message.splitlines()).encode("utf-8", "replace") + b"\n"
         async with self._lock:
             with trio.move_on_after(0 if self._deaf else self._patience):
-                await self._write(b"")  # what an earlier message still owes
+                await self._write(b"")  # the rest of an earlier message
                 await self._write(line)
                 self._deaf = False
                 return
@@ -57,7 +57,7 @@ class AgentInput:
             raise AgentNotListening("it does not read its input")
 
     async def _write(self, line: bytes) -> None:
-        """Write `line`, after the rest of an earlier one; what is cut off half-way is owed from then on."""
+        """Write `line`, after the rest of an earlier one. If it is cut off half-way, its rest is written next time."""
         left = self._rest + line
         begun = bool(self._rest)
         try:
@@ -80,7 +80,7 @@ class AgentInput:
             self._rest = left if begun else b""
 
     async def close(self) -> None:
-        """Close it: the agent reads the end of its input. Idempotent; a `send` that waits gives up."""
+        """Close it: the agent reads the end of its input. A waiting `send` fails. Idempotent."""
         self.close_reader()
         if self._writer >= 0:
             descriptor, self._writer = self._writer, -1

@@ -1,4 +1,4 @@
-"""The terminal of a run whose agent is talked to: its text, the events of the run, and its questions."""
+"""The terminal of a run with a coding agent: the agent's text, its questions, and the events of the run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HELD_LIMIT = 1024 * 1024
 
 
 class AgentScreen(Output):
-    """Shows a run and its agent line by line, and asks the user what the agent asks."""
+    """Shows a run and its agent line by line, and puts the agent's questions to the user."""
 
     def __init__(self, descriptor: int, console: Console) -> None:
         self._descriptor = descriptor
@@ -38,7 +38,7 @@ class AgentScreen(Output):
         self._held_size = 0
 
     def show(self, event: RunEvent) -> None:
-        """Print the line of `event`; the outcome comes last, wrapped and whole."""
+        """Print the line of `event`. The outcome comes last; it is wrapped and complete."""
         if isinstance(event, RunEnded):
             self._asking = False
             self._release()
@@ -62,7 +62,7 @@ class AgentScreen(Output):
         await self._ended.wait()
 
     async def read(self, conversation: AgentConversation) -> None:
-        """Send each line that is typed to the agent, but for the answers to its questions."""
+        """Send each typed line to the agent, except the answers to its questions."""
         while True:
             data = await read_some(self._descriptor)
             for line in self._keyboard.take(data):
@@ -77,7 +77,7 @@ class AgentScreen(Output):
         return self._console.width, self._console.height
 
     def _hold(self, asking: bool) -> None:
-        """While a question is on the screen, everything else waits: it would push the question away."""
+        """While a question is on the screen, hold everything else, which would scroll the question away."""
         if asking:
             self._end_line()
         self._asking = asking

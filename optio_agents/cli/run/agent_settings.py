@@ -1,4 +1,4 @@
-"""What `run --agent` was asked to do, checked: which agent, its prompt, who decides its permissions."""
+"""The checked settings of `run --agent`: which agent, its prompt, the rules for its permissions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ShowOfAgent: TypeAlias = Literal["text", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """A coding agent that is talked to, instead of a COMMAND."""
+    """A coding agent to talk to, instead of a COMMAND."""
 
     agent: Agent
     prompt: str
@@ -70,7 +70,7 @@ def read_prompt(words: list[str], file: Path | None) -> str:
 
 
 def make_agent(name: str, command: str | None, resume: str | None) -> Agent:
-    """The recipe for the agent `name`.
+    """The agent `name`, as `open_conversation` needs it.
 
     Raises:
         UsageError: `command` is not a command line.
@@ -94,7 +94,7 @@ def read_rules(allow: list[str], once: list[str], deny: list[str]) -> Permission
     """The rules of the command line.
 
     Raises:
-        UsageError: one of them is none.
+        UsageError: one of them is invalid.
     """
     from optio_agents.cli.run.permission_rules import PermissionRule, PermissionRules
 
@@ -106,5 +106,5 @@ def read_rules(allow: list[str], once: list[str], deny: list[str]) -> Permission
 
 
 def is_interactive(prompt_from_stdin: bool) -> bool:
-    """Whether a person can be asked: both sides of the dialogue are a terminal."""
+    """Whether a user can be asked: input and output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty() and not prompt_from_stdin

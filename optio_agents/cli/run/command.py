@@ -1,4 +1,4 @@
-"""`optio-agents run`: its arguments. What they start is imported on use (`local_run`, `ssh_run`, ...)."""
+"""`optio-agents run`: its arguments. The run itself is imported on use (`local_run`, `ssh_run`, ...)."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def settings(args: argparse.Namespace) -> RunSettings:
     """The checked settings.
 
     Raises:
-        UsageError: what was given cannot be used; the message says what and why.
+        UsageError: an argument cannot be used; the message says which and why.
     """
     ssh = ssh_target(args)
     workdir: Path | None
@@ -241,7 +241,7 @@ def ssh_target(args: argparse.Namespace) -> SshSettings | None:
     """The remote host, if there is one.
 
     Raises:
-        UsageError: it cannot be made out; or options that go with it, or do not, contradict that.
+        UsageError: it cannot be parsed, or other options contradict it.
     """
     if args.ssh is None:
         for option in ("identity", "known_hosts", "accept_new_host_key", "orphan_grace"):

@@ -1,4 +1,4 @@
-"""`run --agent`: a coding agent that is talked to, as the body of a session on this machine."""
+"""`run --agent`: a conversation with a coding agent, as the body of a session on this machine."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TEXT_LINE_LIMIT = 4_000
 
 
 def run_coding_agent(settings: RunSettings, agent: AgentSettings) -> int:
-    """Run the agent, show it, save what it delivers; return the exit code."""
+    """Run the agent, show its events, save its deliverables; return the exit code."""
 
     def start(settings: RunSettings, workspace: Workspace, store: DeliverableStore) -> RunEnded:
         async def main() -> RunEnded:
@@ -65,7 +65,7 @@ def full_prompt(settings: RunSettings, task: str) -> str:
 
 
 class ConversationRun(LocalRun):
-    """One run of an agent that is talked to."""
+    """One run of a coding agent."""
 
     def __init__(
         self,
@@ -85,14 +85,14 @@ class ConversationRun(LocalRun):
         self._text = ""
         self._feed: ConversationFeed | None = None
         self._has_feed = trio.Event()
-        # The agent's deliverables may lie in the very directory in which they are saved.
+        # The agent's deliverables directory may be the one in which they are saved.
         self._in_place = os.path.realpath(store.root) == os.path.realpath(workspace.workdir / "deliverables")
 
     def _choose_output(self) -> Output:
         return self._screen or choose_output(self._settings)
 
     async def run(self) -> RunEnded:
-        """Run it all; with a page, that shows the end, too."""
+        """Run everything; a page, if there is one, shows the end, too."""
         if not self._agent_settings.web:
             return await super().run()
         async with running_in_background(self._serve):
@@ -124,7 +124,7 @@ class ConversationRun(LocalRun):
                 await body(host, hook_context)
             self._status = "it stopped working and did not say how it ended"
         except AgentNotStarted as error:
-            # These are the words of a program: they must not act on the terminal.
+            # The message quotes a program: its text must not act on the terminal.
             raise CommandFailure(ExitCode.USAGE, display_text(str(error), REASON_LIMIT)) from None
         except ConversationClosed as error:
             self._status = display_text(str(error), REASON_LIMIT)
@@ -144,7 +144,7 @@ class ConversationRun(LocalRun):
         self._has_feed.set()
 
     async def _serve(self) -> None:
-        """Serve the page once there is a conversation, and say where."""
+        """Serve the page once there is a conversation, and show its address."""
         from optio_agents.web.view import web_view
 
         await self._has_feed.wait()
@@ -171,7 +171,7 @@ class ConversationRun(LocalRun):
                     self._say(event.text)
 
     def _say(self, delta: str) -> None:
-        """Show whole lines: where no terminal is, a piece of a line is of no use."""
+        """Show whole lines: pieces of a line are only useful on a terminal."""
         *lines, self._text = (self._text + delta).split("\n")
         for line in lines:
             self._show_event(AgentSaid(line))
@@ -192,7 +192,7 @@ class ConversationRun(LocalRun):
         if self._screen is not None:
             return await self._screen.dialog.permission(request)
         if self._agent_settings.web:
-            return None  # It stays open for the page.
+            return None  # The question stays open for the page.
         return PermissionDecision(
             "deny", message=f"there is no person to ask; the permissions of this run are: {rules.text}"
         )
@@ -212,7 +212,7 @@ class ConversationRun(LocalRun):
 
 
 class _Sends:
-    """A conversation as a run sees its agent."""
+    """A conversation, with the interface that a run expects of its agent."""
 
     def __init__(self, conversation: AgentConversation) -> None:
         self._conversation = conversation
@@ -221,4 +221,4 @@ class _Sends:
         await self._conversation.send(message)
 
     def hurry(self) -> None:
-        """Nothing: ending a conversation is bounded by `agent_body.CLOSE_SECONDS` already."""
+        """Do nothing: the end of a conversation takes at most `agent_body.CLOSE_SECONDS`."""

@@ -1,8 +1,7 @@
-"""Saving deliverables here: byte for byte, whole or not at all, and never outside the directory.
+"""Saving deliverables on this machine: byte for byte, complete or not at all, and never outside the directory.
 
-The directory may be one in which the agent writes, too, so nothing about it is taken for granted after the
-start: it is opened once, before the agent runs, and everything goes through that descriptor, one path
-component at a time, following no link.
+The agent may also write into the directory, so its paths are not trusted after the start. The directory is opened once,
+before the agent runs. Every access goes through that descriptor, one path component at a time, following no link.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ BATCH = 256
 
 
 class Incoming(Protocol):
-    """What `save` needs of a session's `DeliverableFile`."""
+    """The part of a session's `DeliverableFile` that `save` needs."""
 
     @property
     def path(self) -> str:
@@ -52,29 +51,29 @@ class Incoming(Protocol):
 
 
 class Unsaved(Exception):  # noqa: N818 - named for what happened
-    """A deliverable could not be saved: the trouble is on our side, and the agent is told so."""
+    """A deliverable could not be saved because of an error on our side. The agent gets that reply."""
 
 
 class DeliverableStore:
     """The directory in which deliverables are saved. Used by one task at a time.
 
     Attributes:
-        root: the directory, as it was named.
-        saves: how many times a deliverable was saved.
-        on_replaced: called with the path of a file that was there before this run and has been replaced.
-        unsaved: why a deliverable could not be saved, by its path; forgotten when a later try works.
+        root: the directory, as the user named it.
+        saves: the number of times a deliverable was saved.
+        on_replaced: called with the path of a replaced file that existed before this run.
+        unsaved: why a deliverable could not be saved, by its path; removed when a later attempt succeeds.
     """
 
     def __init__(self, root: Path, *, overwrite_hidden: bool = False) -> None:
-        """Open `root`, making it if it is not there.
+        """Open `root`; make it if it does not exist.
 
         Args:
             root: the directory.
-            overwrite_hidden: whether a file may be replaced whose path has a component that begins with a dot.
+            overwrite_hidden: whether to replace files with a path component that begins with a dot.
 
         Raises:
-            UsageError: it is no directory or cannot be written.
-            CommandFailure: there is no room for it (`ExitCode.IO_ERROR`).
+            UsageError: it is not a directory or cannot be written.
+            CommandFailure: the disk is full (`ExitCode.IO_ERROR`).
         """
         self.root = root
         self.saves = 0
@@ -97,19 +96,19 @@ class DeliverableStore:
             raise UsageError(f"cannot save deliverables in {root}: it must be writable")
 
     def close(self) -> None:
-        """Let go of the directory; remove it again if it was made here and nothing was saved."""
+        """Close the directory; remove it if it was made here and nothing was saved."""
         self._sync()
         os.close(self._descriptor)
         if self._made and not self.saves:
-            with suppress(OSError):  # something else lies in it, or it is gone: not ours to remove
+            with suppress(OSError):  # it contains something else, or is gone: do not remove it
                 self.root.rmdir()
 
     async def save(self, file: Incoming) -> Path:
-        """Save `file` under its own relative path, replacing what was there, and return where it is.
+        """Save `file` under its own relative path, replacing an existing file, and return its path.
 
         Raises:
-            Unsaved: it could not be written here (disk full, a directory in the way, ...).
-            DeliverableRejected: it could not be read from the agent's side.
+            Unsaved: it could not be written (disk full, a directory of that name, ...).
+            DeliverableRejected: it could not be read from the agent's workdir.
         """
         try:
             await self._save(file)
@@ -150,20 +149,20 @@ class DeliverableStore:
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
                 self._note_saved(file.path, earlier, ours)
             except BaseException:
-                with suppress(FileNotFoundError):  # another user of the directory was faster
+                with suppress(FileNotFoundError):  # another process was faster
                     os.unlink(temporary, dir_fd=directory)
                 raise
         finally:
             os.close(directory)
 
     def _sync(self) -> None:
-        """Bring what was saved to the disk: once for many files, as each time costs as much as one."""
+        """Flush the saved files to the disk: once for many files, because each flush costs the same."""
         if self._unsynced:
             self._unsynced = 0
             _sync_file_system(self._descriptor)
 
     def _note_saved(self, path: str, earlier: FileIdentity | None, ours: FileIdentity) -> None:
-        """Tell of a file that was there before this run. Past `REMEMBERED` files of ours, none is told of."""
+        """Report a replaced file that existed before this run. After `REMEMBERED` saved files, report none."""
         if earlier is not None and earlier in self._ours:
             self._ours.remove(earlier)
         elif earlier is not None and len(self._ours) < REMEMBERED:
@@ -172,7 +171,7 @@ class DeliverableStore:
             self._ours.add(ours)
 
     def _open_beneath(self, parents: list[bytes]) -> int:
-        """Open the directory `parents` beneath the root, making what is missing; a link is an error."""
+        """Open the directory `parents` beneath the root; make missing ones. A link is an error."""
         current = os.dup(self._descriptor)
         for name in parents:
             try:
@@ -186,18 +185,18 @@ class DeliverableStore:
 
 
 def _sync_file_system(descriptor: int) -> None:
-    """`syncfs(2)`, which Python has no function for; all file systems where libc has none."""
+    """`syncfs(2)`, for which Python has no function. Without it in libc, sync all file systems."""
     syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
     if syncfs is None or syncfs(descriptor) != 0:
         os.sync()
 
 
 def _components(path: str) -> list[bytes]:
-    """The names in a relative path, in UTF-8 as the agent wrote them, whatever the locale.
+    """The names in a relative path, in UTF-8 as the agent wrote them, independent of the locale.
 
     Raises:
-        OSError: it is absolute, empty or climbs. The session has checked that already; a file that is written
-            on an agent's word is worth a second look.
+        OSError: it is absolute, empty or contains `..`. The session has checked that already. A path that an agent
+            chose is checked a second time.
     """
     parts = list(PurePosixPath(path).parts)
     if not parts or path.startswith("/") or ".." in parts or "\0" in path:

@@ -1,4 +1,4 @@
-"""Keeping the evidence of a run while it runs."""
+"""Recording a run while it runs: its events, its log and the agent's output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOG_LIMIT = 64 * 1024 * 1024
 
 
 class Evidence:
-    """The directory of one run. It never fails a run: a disk that is full only leaves evidence out.
+    """The directory of one run. Errors here never fail the run: on a full disk, the record is incomplete.
 
     Attributes:
         directory: where it is kept; `None` if it could not be made.
@@ -59,13 +59,13 @@ class Evidence:
 
     @property
     def output(self) -> Path | None:
-        """Where the agent's own output is kept, unless the user named a file."""
+        """The file for the agent's own output, unless the user named one."""
         return None if self.directory is None else self.directory / OUTPUT
 
     def note(self, event: RunEvent) -> None:
-        """Keep an event, and the line that is shown for it."""
+        """Record an event, and the line that is shown for it."""
         if isinstance(event, PageServed):
-            return  # Its address holds a secret.
+            return  # Its address contains a secret.
         fields = as_dict(event, self._store)
         if fields is None or self._events is None:
             return
@@ -86,11 +86,11 @@ class Evidence:
             self._events = None
 
     def keep_log(self, log: Path) -> Path | None:
-        """Copy the log of the session; returns where it is kept, `None` if it is not."""
+        """Copy the log of the session; return the path of the copy, `None` if there is none."""
         if self.directory is None:
             return None
         try:
-            # The agent may have put anything in its place.
+            # The agent may have replaced it by anything.
             descriptor = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(descriptor, "rb") as source, open(self.directory / LOG, "xb") as target:
                 if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -108,7 +108,7 @@ class Evidence:
                 self._events = None
 
     def discard(self) -> None:
-        """Keep nothing: the run could not even begin."""
+        """Remove the record: the run could not begin."""
         self.close()
         if self.directory is not None:
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""From how the session ended to the exit code and one line of reason: a pure function."""
+"""The exit code and one line of reason, from how the session ended: a pure function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from optio_agents.session.outcome import Ending, SessionOutcome
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why the run was ended from outside, and the exit code for it."""
+    """The reason for ending the run from outside, and the exit code for it."""
 
     code: ExitCode
     reason: str
@@ -30,10 +30,10 @@ def judge(
 
     Args:
         outcome: the session's.
-        status: how COMMAND exited, if it did by itself (`exit status 3`).
-        stop: why the run was ended from outside, if it was. DONE or ERROR that came first win.
-        unsaved: deliverables that could not be saved here, and why.
-        cause: what made the session fail, if it was an exception.
+        status: how COMMAND exited, if it exited on its own (`exit status 3`).
+        stop: why the run was ended from outside, if it was. An earlier DONE or ERROR takes precedence.
+        unsaved: deliverables that could not be saved, and why.
+        cause: the exception that made the session fail, if there was one.
     """
     said = outcome.message or ""
     match outcome.ending:

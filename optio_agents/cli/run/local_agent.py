@@ -1,7 +1,7 @@
-"""COMMAND as a process with an owner: started, spoken to, waited for, and ended with everything it started.
+"""COMMAND as an owned process: its start, its input, its exit, and the end of all its descendants.
 
-It runs in a session of its own, so that Ctrl-C on the terminal reaches only us; how the agent is ended is
-decided here and in `hosts.processes.owned`.
+It runs in a session of its own, so that Ctrl-C on the terminal reaches only us. This module and
+`hosts.processes.owned` decide how the agent is ended.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ENDING = Deadlines(ask=3, term=3, kill=3)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the agent is waited for."""
+    """How long to wait for the agent."""
 
     send: float = 5.0
     """Seconds for an agent that does not read, until a message counts as not delivered."""
@@ -43,7 +43,7 @@ class Patience:
 
 
 def _start_trouble(error: OSError) -> str:
-    """Why a file that exists and may be executed could not be: the bare error text is misleading."""
+    """Why an executable file could not be started: the text of the OS error alone is misleading."""
     if error.errno == errno.ENOENT:
         return "the interpreter that its first line names does not exist"
     if error.errno == errno.ENOEXEC:
@@ -52,7 +52,7 @@ def _start_trouble(error: OSError) -> str:
 
 
 class LocalAgent:
-    """One run of COMMAND. Made by `start`; `end` must be called, whatever happens.
+    """One run of COMMAND. Made by `start`; `end` must be called in every case.
 
     Its input is a pipe of ours (`AgentInput`); how it ends is described at `OwnedProcess`.
     """
@@ -121,13 +121,13 @@ class LocalAgent:
         await self._input.send(message)
 
     def waits_for_input(self) -> bool:
-        """Whether a process of the agent is reading our pipe now, as far as Linux tells."""
+        """Whether a process of the agent is reading our pipe now, as far as Linux shows it."""
         return self._pipe is not None and any(
             reads_stdin(entry.pid, self._pipe) for entry in self._process.tree.members()
         )
 
     def hurry(self) -> None:
-        """Let an `end` that is going on, or yet to come, kill at once instead of waiting."""
+        """Make an `end` that is running, or yet to come, kill at once instead of waiting."""
         self._process.hurry()
 
     async def end(self, *, farewell: bool = False) -> TreeEnd:
@@ -141,7 +141,7 @@ class LocalAgent:
         async def ask() -> None:
             assert inbox is not None
             if farewell:
-                with suppress(AgentNotListening):  # The end of its input, and then TERM, say the same.
+                with suppress(AgentNotListening):  # The end of its input and then TERM follow anyway.
                     await inbox.send(FAREWELL)
             await inbox.close()
 

@@ -1,4 +1,4 @@
-"""The Trio program behind `optio-agents run`: one session, its agent process, its output, what ends it."""
+"""The Trio program of `optio-agents run`: one session, its agent process, its output, and what ends it."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ STDIN_HINT = (
 
 
 class RunningAgent(Protocol):
-    """What a run needs of its agent from outside the body that owns it."""
+    """What a run needs of its agent outside the body that owns it."""
 
     async def send(self, message: str) -> None:
         """Put one line on its input. Raises `AgentNotListening`."""
 
     def hurry(self) -> None:
-        """Let its ending be quick."""
+        """Make its end quick."""
 
 
 Start: TypeAlias = Callable[[RunSettings, Workspace, DeliverableStore], RunEnded]
@@ -79,14 +79,14 @@ def run_here(settings: RunSettings, workspace: Workspace, store: DeliverableStor
 
 
 def run_agent(settings: RunSettings, start: Start = run_here) -> int:
-    """Run the agent, show it, save what it delivers; return the exit code.
+    """Run the agent, show its events, save its deliverables; return the exit code.
 
     Args:
-        settings: what is asked for.
-        start: how the run is done.
+        settings: the checked settings.
+        start: makes the run.
 
     Raises:
-        CommandFailure: it could not even begin.
+        CommandFailure: the run could not begin.
     """
     workspace = Workspace(settings)
     ended: RunEnded | None = None
@@ -108,7 +108,7 @@ def run_agent(settings: RunSettings, start: Start = run_here) -> int:
 
 
 def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
-    """On stderr, what the output on stdout has not shown: nothing when all went well."""
+    """Print on stderr what the output on stdout has not shown. After a success that is nothing."""
     lines = [] if settings.show is Show.JSON else failure_lines(ended)
     if ended.code is not ExitCode.DONE and not (settings.show is Show.AUTO and sys.stdout.isatty()):
         lines.insert(0, f"optio-agents: {headline(ended)}")
@@ -116,10 +116,10 @@ def _report_failure(ended: RunEnded, settings: RunSettings) -> None:
 
 
 class LocalRun:
-    """One run, from the first signal handler to the last line of output. `run` is its whole life.
+    """One run, from the first signal handler to the last line of output, within `run`.
 
-    The first signal stops the session, which ends the agent in order; a second one hurries that; one that comes
-    when only the output is left gives up on the output.
+    The first signal stops the session, which ends the agent in order. A second one makes that quick. A signal while
+    only output remains to be written drops that output.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class LocalRun:
         return choose_output(self._settings, self._send_typed)
 
     async def run(self) -> RunEnded:
-        """Run it all."""
+        """Run everything."""
         shown = trio.Event()
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals)
@@ -173,14 +173,14 @@ class LocalRun:
         return ended
 
     def stop(self, stop: Stop) -> None:
-        """Let the session end for the reason given. Only the first reason counts."""
+        """End the session for the given reason. Only the first reason counts."""
         if self._stop is None and not self._session_over:
             self._stop = stop
             self._show_event(RunInterrupted(stop.reason))
             self._context.cancellation_flag.set()
 
     def hurry(self) -> None:
-        """Kill the agent instead of waiting for it; once it has ended, give up on the output."""
+        """Kill the agent instead of waiting for it. If it has ended already, drop the remaining output."""
         self._hurried = True
         if self._agent is not None:
             self._agent.hurry()
@@ -188,7 +188,7 @@ class LocalRun:
             self._output_scope.cancel("hurried")
 
     async def _watch_signals(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        # Under nohup, the terminal's end is not to be ours.
+        # Under nohup, the end of the terminal must not end us.
         hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, *hangup)
         with trio.open_signal_receiver(*numbers) as signals:
@@ -209,7 +209,7 @@ class LocalRun:
                 await output.run()
         except OSError as error:
             if isinstance(error, BrokenPipeError):
-                # In a pipeline, Ctrl-C ends our reader, too: then the agent is being ended already.
+                # In a pipeline, Ctrl-C also ends our reader. The agent is being ended already then.
                 self.stop(Stop(ExitCode.INTERRUPTED, f"no program reads our output: {error.strerror}"))
             else:
                 self.stop(Stop(ExitCode.IO_ERROR, f"cannot write our output: {error.strerror}"))
@@ -251,12 +251,12 @@ class LocalRun:
         return self._ended(verdict, outcome)
 
     async def _outcome(self) -> SessionOutcome:
-        """The session itself, on its host."""
+        """Run the session on its host."""
         host = LocalHost.within(str(self._workspace.workdir), fresh=self._workspace.temporary)
         return await self._session_on(host, self._patience.end.total + GRACE_SLACK)
 
     async def _session_on(self, host: object, grace: float) -> SessionOutcome:
-        """Awaited in the world of `host`. `grace`: seconds that the body gets to end its agent."""
+        """Awaited in the event loop of `host`. `grace`: seconds that the body gets to end its agent."""
         features = self._settings.features
         return await run_log_protocol_session(
             host,
@@ -299,7 +299,7 @@ class LocalRun:
         )
 
     def _keep_log(self) -> Path | None:
-        """Where the log is kept; a log on another host is not."""
+        """Record the log, unless it is on another host; return the path of the copy."""
         if self._settings.ssh is not None:
             return None
         return self._workspace.evidence.keep_log(self._workspace.workdir / LOG_NAME)
@@ -311,7 +311,7 @@ class LocalRun:
         ]
 
     async def _body(self, host: object, hook_context: Any) -> None:
-        """The agent's whole life: started, waited for, ended with everything that it started."""
+        """Start the agent, wait for it, and end it with everything that it started."""
         environment: Mapping[str, str] = hook_context.browser_launch_env or {}
         agent = await LocalAgent.start(
             self._settings.command,
@@ -332,7 +332,7 @@ class LocalRun:
             )
 
     async def _watch_stdin(self, agent: LocalAgent) -> None:
-        """Give a hint, once, when the agent waits for input that does not come."""
+        """Show a hint, once, when the agent waits for input that does not come."""
         for _ in range(STDIN_LOOKS):
             await trio.sleep(STDIN_SECONDS)
             if not await trio.to_thread.run_sync(agent.waits_for_input, abandon_on_cancel=True):
@@ -352,7 +352,7 @@ class LocalRun:
         await self._agent.send(message)
 
     async def _send_typed(self, line: str) -> None:
-        """A line that was typed at the live display goes to the agent as it is."""
+        """Send a line that was typed at the live display to the agent, unchanged."""
         try:
             await self._send(line)
         except AgentNotListening:
@@ -364,4 +364,4 @@ class LocalRun:
         await self._store.save(file)
 
     async def _hear(self, hook_context: object, keyword: str, data: object) -> None:
-        """The observer shows it; there is nobody here who would answer."""
+        """Do nothing: the observer shows it, and no program answers it."""

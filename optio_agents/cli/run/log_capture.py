@@ -1,4 +1,4 @@
-"""What our parts log while a run is shown: brought to its output, instead of across the live display."""
+"""Log records during a run: they go to the run's output, because they would disturb the live display."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from optio_agents.session.events import ProblemReported
 
 
 class _Diagnostics(logging.Handler):
-    """Turns log records, from whichever thread, into problems that are shown."""
+    """Turns log records from any thread into problems that are shown."""
 
     def __init__(self, show: Callable[[ProblemReported], None]) -> None:
         super().__init__(logging.WARNING)
@@ -30,7 +30,7 @@ class _Diagnostics(logging.Handler):
 
 @contextmanager
 def shown_diagnostics(show: Callable[[ProblemReported], None]) -> Iterator[None]:
-    """While this is entered (in Trio), what is logged as a warning or worse is given to `show`, in Trio's thread."""
+    """While the block runs (in Trio), pass warnings and errors that are logged to `show`, in Trio's thread."""
     handler = _Diagnostics(show)
     root = logging.getLogger()
     root.addHandler(handler)

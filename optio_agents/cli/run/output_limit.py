@@ -1,8 +1,8 @@
-"""A bound on what is kept of an agent's own output: its beginning and its end.
+"""A limit on the agent's own output that is kept: its beginning and its end.
 
-The agent writes straight into the file, so that nothing here can block it or outlive it. While the run goes on, the
-middle of a file that has grown too long gives its blocks back to the disk (`fallocate(2)`, FALLOC_FL_PUNCH_HOLE); the
-file keeps its length, so that the agent's descriptor stays right. When the run is over, the hole is closed.
+The agent writes directly into the file, so nothing here can block it. During the run, the blocks in the middle of a
+file that has grown too long are freed (`fallocate(2)`, FALLOC_FL_PUNCH_HOLE). The file keeps its length, so the offset
+of the agent's descriptor stays valid. At the end of the run, the hole is removed.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 
 async def free_the_middle(descriptor: int, directory: str) -> None:
-    """Until cancelled, free the middle of the file behind `descriptor`, in `directory`, as it grows.
+    """Until cancelled, free the middle of the file that `descriptor` has open, in `directory`, as it grows.
 
-    Where the file system knows no holes, this says so and returns; the file is shortened by `shorten` alone.
+    If the file system has no holes, this logs that and returns. Then only `shorten` limits the file.
     """
     freed = HEAD_BYTES
     try:
@@ -47,7 +47,7 @@ async def free_the_middle(descriptor: int, directory: str) -> None:
 
 
 async def _growth(descriptor: int, directory: str, size: int) -> int:
-    """Wait until the file has at least `size` bytes; returns how many it has."""
+    """Wait until the file has at least `size` bytes; return its size."""
     parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with open_watch(parent, "") as watch:
@@ -65,7 +65,7 @@ async def _growth(descriptor: int, directory: str, size: int) -> int:
 
 
 def shorten(descriptor: int) -> None:
-    """Leave the middle of a file that is too long out, and say in its place how much that is.
+    """Remove the middle of a file that is too long, and write there how much was removed.
 
     Raises:
         OSError: the file cannot be read or written.
@@ -74,7 +74,7 @@ def shorten(descriptor: int) -> None:
     left_out = size - HEAD_BYTES - END_BYTES
     if left_out < SLACK_BYTES:
         return
-    # The agent's descriptor appends, whatever the offset: a description of our own does not.
+    # The agent's open file appends at any offset. Ours must not, so it is opened separately.
     file = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC)
     try:
         at = HEAD_BYTES + os.pwrite(file, b"\n... %d bytes are left out here ...\n" % left_out, HEAD_BYTES)

@@ -1,8 +1,8 @@
 """Rules that decide an agent's permission requests: `Read`, `mcp__*`, `Bash(git *)`. Values, no I/O.
 
-A rule names a tool, and with parentheses what the tool is asked to do. Both are patterns in which `*` stands for
-anything. A denial beats a permission, and a shell command that could hold a second command matches no pattern: `git *`
-must not let `git status; rm -rf ~` through.
+A rule names a tool, and in parentheses what the tool may do. Both are patterns in which `*` matches anything. A denial
+takes precedence over a permission. A shell command that could contain a second command matches no pattern: `git *` must
+not allow `git status; rm -rf ~`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class PermissionRule:
 
     Attributes:
         tool: a pattern for the name of the tool.
-        subject: a pattern for what it is asked to do (a command line, a path, an address); `None` fits anything.
+        subject: a pattern for what the tool would do (a command line, a path, an address); `None` matches anything.
     """
 
     tool: str
@@ -57,7 +57,7 @@ class PermissionRule:
         return subject is not None and fnmatch.fnmatchcase(subject, self.subject)
 
     def allows(self, request: PermissionRequest) -> bool:
-        """Whether the rule, as a permission, covers all that `request` would do."""
+        """Whether the rule, as a permission, covers everything that `request` would do."""
         if self.subject is None or self.subject == "*":
             return self.fits(request)
         subject = subject_of(request.input)
@@ -77,7 +77,7 @@ class PermissionRules:
     deny: Sequence[PermissionRule] = ()
 
     def decide(self, request: PermissionRequest) -> PermissionDecision | None:
-        """What the rules say; `None` if no rule fits."""
+        """The decision of the rules; `None` if no rule matches."""
         for rule in self.deny:
             if rule.fits(request):
                 return PermissionDecision("deny", message=f"the rule {rule} denies this")
@@ -96,7 +96,7 @@ class PermissionRules:
 
 
 def subject_of(given: dict[str, Any]) -> str | None:
-    """What a tool is asked to do, as far as it is one text; `None` if it cannot be told."""
+    """What a tool would do, if that is one text; `None` if it is unknown."""
     for name in _SUBJECTS:
         value = given.get(name)
         if isinstance(value, str):
@@ -107,5 +107,5 @@ def subject_of(given: dict[str, Any]) -> str | None:
 
 
 def _is_general(rules: Sequence[PermissionRule], request: PermissionRequest) -> bool:
-    """Whether a rule without a subject fits: only then may the agent stop asking about the tool."""
+    """Whether a rule without a subject matches. Only then may the agent stop asking about the tool."""
     return any(rule.subject is None and rule.allows(request) for rule in rules)

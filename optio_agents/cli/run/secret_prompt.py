@@ -14,7 +14,7 @@ _LONGEST_ANSWER = 4096
 
 
 def ask_on_terminal() -> Ask | None:
-    """How to ask the user; `None`: there is no terminal."""
+    """The function that asks the user; `None` if there is no terminal."""
     try:
         os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError:
@@ -24,7 +24,7 @@ def ask_on_terminal() -> Ask | None:
 
 async def _ask(question: str) -> str | None:
     """Ask; `None` when the user gives no answer (an end of input)."""
-    # Our own open file: that it does not block is no concern of the user's other programs.
+    # Open the terminal ourselves: making this file non-blocking must not affect the user's other programs.
     terminal = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         before = termios.tcgetattr(terminal)
@@ -65,5 +65,5 @@ async def _read_line(terminal: int) -> bytes:
 
 
 def _printable(text: str) -> str:
-    """The host chooses a part of the question: no control characters of its own."""
+    """The text without control characters, because the host chooses a part of the question."""
     return "".join(character for character in text if character.isprintable())

@@ -1,6 +1,6 @@
-"""What `run` was asked to do, checked: a COMMAND that exists, directories that can be used.
+"""The checked settings of `run`: a COMMAND that exists, directories that can be used.
 
-Everything that is the user's to fix is found here, before anything is started.
+Errors that the user must fix are found here, before anything is started.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RunSettings:
 
 
 def find_program(name: str, workdir: Path | None) -> str:
-    """The absolute path of the program `name`, looked for as a shell would, from here (then from `workdir`).
+    """The absolute path of the program `name`, found as by a shell, relative to here (then to `workdir`).
 
     The agent runs in another directory, so a relative path must be resolved before it starts.
 
@@ -87,7 +87,7 @@ def find_program(name: str, workdir: Path | None) -> str:
 
 
 def _command_hint(name: str) -> str:
-    """What was probably meant by a COMMAND that does not exist."""
+    """A hint on what was probably meant by a COMMAND that does not exist."""
     if os.path.isfile(name):
         return f"; to run the file in this directory, write {shlex.quote(f'./{name}')}"
     if any(character.isspace() or character in "|&;<>()$`" for character in name):
@@ -99,7 +99,7 @@ def check_workdir(workdir: Path) -> Path:
     """`workdir`, absolute; it is made if it is missing.
 
     Raises:
-        UsageError: it is no directory, cannot be made, read or written; or its `optio.log` is no regular file.
+        UsageError: it is not a directory, or cannot be made, read or written; or its `optio.log` is not a regular file.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -127,9 +127,9 @@ def check_workdir(workdir: Path) -> Path:
 
 
 def relative_files(command: Sequence[str], workdir: Path | None) -> list[str]:
-    """The arguments that name a file here but none in the workdir: most likely meant to be absolute paths.
+    """The arguments that name a file here but none in the workdir: they should probably be absolute paths.
 
-    A hint for a run that failed, no more: an argument may look like a file by accident.
+    Only a hint for a failed run, because an argument may look like a file by accident.
     """
     return [
         argument

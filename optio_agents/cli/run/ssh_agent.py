@@ -1,7 +1,7 @@
-"""COMMAND as a process on a remote host: started, spoken to, waited for, and ended with all it started.
+"""COMMAND as a process on a remote host: its start, its input, its exit, and the end of all its descendants.
 
-The counterpart of `local_agent` for `run --ssh`; everything here is awaited under asyncio. On the host it runs under a
-guard (`hosts.ssh.guarded`), so that it outlives a connection that is lost.
+The counterpart of `local_agent` for `run --ssh`. Everything here is awaited under asyncio. On the host, COMMAND runs
+under a guard (`hosts.ssh.guarded`), so that it survives a lost connection.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class RemoteAgent:
         return agent
 
     async def _copy(self) -> None:
-        """Copy its output until that ends, or is lost with the connection.
+        """Copy its output until the output ends, or is lost with the connection.
 
         Raises:
             CommandFailure: see `wait`.
@@ -82,11 +82,11 @@ class RemoteAgent:
             try:
                 data = await self._process.stdout.read(_PIECE)
             except TROUBLE:
-                return  # there is no status then, which tells it
+                return  # `wait` reports that as a missing status
             if not data:
                 return
             try:
-                # In a thread: the user may have named a pipe that nobody reads.
+                # In a thread, because the user may have named a pipe without a reader.
                 await asyncio.to_thread(write_all, self._output, data)
             except OSError as error:
                 message = f"cannot keep the output: {error.strerror}"
@@ -111,7 +111,7 @@ class RemoteAgent:
             exited.cancel()
 
     async def _output_ends(self) -> None:
-        """Wait for what is still under way, for a moment: a full pipe may hold it up for ever.
+        """Wait a limited time for the rest of the output: a full pipe may block it for ever.
 
         Raises:
             CommandFailure: see `wait`.
@@ -142,11 +142,11 @@ class RemoteAgent:
             raise AgentNotListening("its input is closed") from error
 
     def hurry(self) -> None:
-        """Let an `end` that is going on, or yet to come, ask no more."""
+        """Make an `end` that is running, or yet to come, skip asking."""
         self._hurried.set()
 
     async def end(self, *, farewell: bool) -> str | None:
-        """End COMMAND and everything it started: ask as long as it runs, then TERM, then KILL.
+        """End COMMAND and everything that it started: ask it if it still runs, then TERM, then KILL.
 
         Returns:
             What is known of processes that could not be ended.
@@ -162,14 +162,14 @@ class RemoteAgent:
             return f"the agent may still be running: {str(error) or 'the host does not answer'}"
         finally:
             await self._process.leave()
-            with suppress(CommandFailure):  # `wait` has raised it, or the run is over without it
+            with suppress(CommandFailure):  # `wait` has raised it, or the run has ended without it
                 await self._output_ends()
             if self._copying is not None:
                 self._copying.cancel()
 
     async def _ask(self, farewell: bool) -> None:
         if farewell:
-            with suppress(AgentNotListening):  # the end of its input, and then TERM, say the same
+            with suppress(AgentNotListening):  # the end of its input and then TERM follow anyway
                 await self.send(FAREWELL)
         self._process.stdin.write_eof()
         with suppress(TimeoutError):
@@ -183,7 +183,7 @@ async def bounded(
     hurried: asyncio.Event,
     hurried_seconds: float = HURRIED_SECONDS,
 ) -> T:
-    """Take a step within `seconds`; once `hurried`, within `hurried_seconds` from then on.
+    """Run a step within `seconds`; once `hurried`, within `hurried_seconds` from then on.
 
     Raises:
         TimeoutError: it took longer, and was cancelled.

@@ -3,8 +3,8 @@
     asyncio.run ─→ Trio as its guest: `SshRun.run` (signals, timeout, output)
                       └─ boundary.call ─→ asyncio: connection, session callbacks, agent process
 
-optio-host's `RemoteHost` needs asyncio; all else is what a run on this machine uses. Both worlds share one
-thread, so the callbacks below may touch the run's state and its output directly.
+optio-host's `RemoteHost` needs asyncio. Everything else is shared with a run on this machine. Trio and asyncio share
+one thread, so the callbacks below may use the run's state and its output directly.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from optio_agents.session.outcome import SessionOutcome
 
 
 def run_agent_over_ssh(settings: RunSettings, target: SshSettings) -> int:
-    """Run the agent on `target`, show it, save here what it delivers; return the exit code.
+    """Run the agent on `target`, show its events, save its deliverables here; return the exit code.
 
     Raises:
-        CommandFailure: it could not even begin.
+        CommandFailure: the run could not begin.
     """
     taskdir = f"/tmp/{PREFIX}{secrets.token_hex(12)}"
 
@@ -61,7 +61,7 @@ def run_agent_over_ssh(settings: RunSettings, target: SshSettings) -> int:
 
 
 class SshRun(LocalRun):
-    """One run on a remote host. What is overridden here runs under asyncio, but for `_outcome`."""
+    """One run on a remote host. The overridden methods run under asyncio, except `_outcome`."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class SshRun(LocalRun):
         self._hurried_there = asyncio.Event()
 
     def hurry(self) -> None:
-        """See `LocalRun.hurry`; cleaning up on the host is hurried as well."""
+        """See `LocalRun.hurry`; this also shortens the cleanup on the host."""
         super().hurry()
         self._hurried_there.set()
 
@@ -94,7 +94,7 @@ class SshRun(LocalRun):
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Any]:
-        """Connect, and in the end remove the task's directory and disconnect."""
+        """Connect; at the end remove the task's directory and disconnect."""
         host = TrustedRemoteHost(
             self._target,
             self._taskdir,
@@ -111,7 +111,7 @@ class SshRun(LocalRun):
             await self._boundary.call(self._leave, host, label="the end of the connection")
 
     async def _show(self, output: Output, shown: trio.Event) -> None:
-        # A question about a password must not be drawn over.
+        # Draw nothing over a password prompt.
         await self._connecting_is_over.wait()
         await super()._show(output, shown)
 
@@ -119,7 +119,7 @@ class SshRun(LocalRun):
         """Connect to `host`, unless the run is stopped meanwhile.
 
         Raises:
-            CommandFailure: it could not be, or was not to be.
+            CommandFailure: no connection could be made, or the run was stopped.
         """
         why: str | None = None
         async with trio.open_nursery() as nursery:
@@ -164,7 +164,7 @@ class SshRun(LocalRun):
                 self._survivors = (f"on {self._target}: {left}",)
 
     async def _send(self, message: str) -> None:
-        # It may announce something before we know that it runs.
+        # The agent may announce something before we know that it runs.
         await self._agent_decided.wait()
         await super()._send(message)
 
@@ -193,5 +193,5 @@ class SshRun(LocalRun):
                 f"if the agent still runs there, its guard ends it in {minutes}:{seconds:02d} minutes and removes "
                 "that directory",
             )
-        with suppress(*TROUBLE):  # it is gone, which is what was wanted
+        with suppress(*TROUBLE):  # the connection is closed in any case
             await bounded(host.disconnect(), REMOTE_SECONDS, self._hurried_there, HURRIED_SECONDS / 2)

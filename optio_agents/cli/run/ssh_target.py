@@ -1,4 +1,4 @@
-"""Where `run --ssh` goes: `[USER@]HOST[:PORT]` or `ssh://...`, and a private key, checked before connecting."""
+"""The target of `run --ssh`: `[USER@]HOST[:PORT]` or `ssh://...`, and a private key, checked before connecting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def parse_target(
     A user, port or key that is not given comes from ~/.ssh/config, or is OpenSSH's default.
 
     Raises:
-        UsageError: it is no such text, or the key or the file of known hosts cannot be read.
+        UsageError: it cannot be parsed, or the key or the file of known hosts cannot be read.
     """
     place = text
     if text.startswith(_SCHEME):
@@ -37,7 +37,7 @@ def parse_target(
 
 
 def check_identity(identity: Path | None) -> Path | None:
-    """The private key that was named, absolute.
+    """The absolute path of the given private key.
 
     Raises:
         UsageError: there is none, or it cannot be read.
@@ -52,10 +52,10 @@ def check_identity(identity: Path | None) -> Path | None:
 
 
 def check_host_keys(policy: HostKeyPolicy | None) -> HostKeyPolicy:
-    """The policy.
+    """The checked policy.
 
     Raises:
-        UsageError: its file is not there or cannot be read; with `accept_new` it may be made.
+        UsageError: its file does not exist or cannot be read. With `accept_new` it may be missing.
     """
     if policy is None or policy.known_hosts is None:
         return policy or HostKeyPolicy()

@@ -9,26 +9,26 @@ import trio
 
 
 class TerminalContext:
-    """The least that a session needs of a ctx.
+    """The smallest ctx that a session accepts.
 
-    What the agent asks of a dashboard is shown by the session's observer, so the calls themselves do nothing.
+    The session's observer shows what the agent asks of a dashboard, so the calls themselves do nothing.
 
     Attributes:
-        cancellation_flag: set it to end the session; an event of the world that awaits the session.
+        cancellation_flag: set it to end the session; an event of the loop that awaits the session.
     """
 
     def __init__(self, cancellation_flag: trio.Event | asyncio.Event) -> None:
         self.cancellation_flag = cancellation_flag
 
     def should_continue(self) -> bool:
-        """False after the session was asked to end."""
+        """False after cancellation was requested."""
         return not self.cancellation_flag.is_set()
 
     def report_progress(self, percent: float | None, message: str | None = None) -> None:
         """Shown by the observer."""
 
     async def request_browser_open(self, url: str) -> None:
-        """Shown by the observer: a terminal opens no browser on an agent's word."""
+        """Shown by the observer: no browser is opened for an agent."""
 
     async def need_attention(self, reason: str) -> None:
         """Shown by the observer."""

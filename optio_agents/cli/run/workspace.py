@@ -1,4 +1,4 @@
-"""Where a run happens: its workdir and the file that keeps the agent's own output; and their removal."""
+"""The workdir of a run, the file with the agent's own output, and their removal."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Workspace:
     """The directories and files of one run. `close` removes what is temporary.
 
     Attributes:
-        workdir: where COMMAND runs, absolute.
-        temporary: whether the workdir was made for this run, and goes with it.
-        output: the file that keeps COMMAND's stdout and stderr.
+        workdir: absolute path of the directory in which COMMAND runs.
+        temporary: whether the workdir was made for this run and is removed at its end.
+        output: the file for COMMAND's stdout and stderr.
         bounded: whether only the beginning and the end of a long output are kept; the user's own file stays whole.
         descriptor: `output`, open for appending.
         evidence: what is kept of the run.
@@ -85,7 +85,7 @@ class Workspace:
             data = file.read(TAIL_BYTES)
         lines = [line.rstrip() for line in data.decode("utf-8", "replace").splitlines()]
         if size > TAIL_BYTES:
-            # The first one began before what was read; one that is longer than all of that is shown all the same.
+            # The first line began before the part that was read. It is shown only if it is the only one.
             lines[0] = "" if any(line.strip() for line in lines[1:]) else f"…{lines[0]}"
         shown = [line for line in lines if line.strip()][-TAIL_LINES:]
         return tuple(_abridged(display_text(line, TAIL_BYTES)) for line in shown)
@@ -94,7 +94,7 @@ class Workspace:
         """Remove what is temporary; the output file stays if `keep_output`, or if the user named it.
 
         Returns:
-            The workdir, if it was to be removed and could not be.
+            The workdir, if it could not be removed.
         """
         self._close_output(keep=keep_output)
         self.evidence.close()
@@ -103,7 +103,7 @@ class Workspace:
     def _close_output(self, *, keep: bool) -> None:
         remove = self._own_output and not keep
         if self.bounded and not remove:
-            with suppress(OSError):  # it stays as it is: long, and whole but for what was freed
+            with suppress(OSError):  # the file then stays long, without what was freed already
                 shorten(self.descriptor)
         os.close(self.descriptor)
         if remove:
@@ -111,7 +111,7 @@ class Workspace:
 
 
 def _abridged(line: str) -> str:
-    """A line of at most `TAIL_WIDTH` characters: the reason may be at its beginning or at its end."""
+    """A line of at most `TAIL_WIDTH` characters, cut in the middle: the reason may be at its beginning or its end."""
     if len(line) <= TAIL_WIDTH:
         return line
     half = (TAIL_WIDTH - 3) // 2
@@ -119,7 +119,7 @@ def _abridged(line: str) -> str:
 
 
 def remove_workdir(path: Path) -> bool:
-    """Remove `path` with all that is in it; return whether it is gone (what is another user's may have to stay)."""
+    """Remove `path` with everything in it; return whether it is gone (files of another user may remain)."""
     try:
         remove_tree(path)
     except OSError:

@@ -1,6 +1,6 @@
 """The command `worker`: an optio worker for the tasks of a Python module.
 
-command      its arguments, and its life from the lease to the shutdown
+command      its arguments, and the worker from the lease to the shutdown
 settings     options, environment variables and the file, as checked settings
-definitions  the user's function: found, called, and its faults reported as the user's
+definitions  finds and calls the user's function, and reports its errors as the user's
 """

@@ -91,7 +91,7 @@ async def _work(
 
 
 async def _find_database(url: str) -> None:
-    """Find out quickly whether the database answers, with a client of its own: the worker's one is patient."""
+    """Check quickly whether the database answers. Uses a client with a short timeout; the worker's has a long one."""
     from motor.motor_asyncio import AsyncIOMotorClient
 
     patience = _parsed(url)["options"].get("serverselectiontimeoutms", CONNECT_SECONDS * 1000)
@@ -104,7 +104,7 @@ def _parsed(url: str) -> dict[str, Any]:
     """The parts of the database's URL.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it cannot be parsed.
     """
     from pymongo.errors import PyMongoError
     from pymongo.uri_parser import parse_uri

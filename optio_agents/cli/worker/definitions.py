@@ -1,4 +1,4 @@
-"""The user's function that returns the task definitions: found, called, and its faults reported as the user's own."""
+"""Finds and calls the user's function that returns the task definitions, and reports its errors as the user's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from optio_agents.cli.exit_codes import UsageError
 
 
 def find_function(name: str) -> Callable[..., Any]:
-    """Import `MODULE:FUNCTION`; the current directory counts, as for `python -m`.
+    """Import `MODULE:FUNCTION`; the current directory is searched, as with `python -m`.
 
     Raises:
         UsageError: there is no such module or function, or the module cannot be imported.
@@ -47,7 +47,7 @@ def _import(module: str) -> Any:
 def checked(name: str, function: Callable[..., Any]) -> Callable[[Any, Any], Awaitable[list[Any]]]:
     """Return the function that optio calls for its definitions, for a plain or an async `function`.
 
-    What it returns raises `UsageError` if `function` raises or returns something else than task definitions.
+    The returned function raises `UsageError` if `function` raises or returns something other than task definitions.
     """
     from optio_core.models import TaskFactory, TaskInstance
 
@@ -69,7 +69,7 @@ def checked(name: str, function: Callable[..., Any]) -> Callable[[Any, Any], Awa
 
 
 def told(error: BaseException) -> str:
-    """The traceback of the user's own code: without the frames that lead to it."""
+    """The traceback of the user's own code, without the frames of ours before it."""
     own = _skip_ours(error.__traceback__)
     return "".join(traceback.format_exception(type(error), error, own)).rstrip()
 

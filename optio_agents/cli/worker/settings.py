@@ -1,4 +1,4 @@
-"""The settings of a worker: from options, environment variables or a file, so that no password is on a command line."""
+"""The settings of a worker, from options, environment variables or a file. So no password must be on a command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from optio_agents.cli.exit_codes import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: `--the-name`, `OPTIO_AGENTS_THE_NAME`, or `the_name` in the file; the first that is there counts."""
+    """One setting: `--the-name`, `OPTIO_AGENTS_THE_NAME`, or `the_name` in the file; the first that is set counts."""
 
     name: str
     metavar: str
@@ -84,10 +84,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_settings(args: argparse.Namespace, environment: Mapping[str, str]) -> WorkerSettings:
-    """Put the settings together.
+    """Combine the settings.
 
     Raises:
-        UsageError: one of them is missing or cannot be used; the text says which, and where it comes from.
+        UsageError: one of them is missing or cannot be used; the text says which one and where it comes from.
     """
     path = args.config or environment.get(CONFIG_VARIABLE)
     content = _read_file(Path(path)) if path else {}

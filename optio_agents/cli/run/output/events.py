@@ -1,4 +1,4 @@
-"""What `run` has to show: the session's own events and six of its own. Values, no behaviour."""
+"""The events that `run` shows: the session's events and six of its own. Values, no behaviour."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optio_agents.session.outcome import SessionOutcome
 
 @dataclass(frozen=True, slots=True)
 class AgentStarted:
-    """COMMAND runs."""
+    """COMMAND has started."""
 
     command: tuple[str, ...]
     pid: int | None
@@ -33,28 +33,28 @@ class RunInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class AgentSaid:
-    """A line of the text of an agent that is talked to."""
+    """A line of a coding agent's text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class PageServed:
-    """The page of the conversation can be opened at this address, which holds its secret."""
+    """The page of the conversation is available at this address, which contains its secret."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class FileReplaced:
-    """Saving a deliverable replaced a file that was there before this run."""
+    """Saving a deliverable replaced a file that existed before this run."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The last one: how it all ended."""
+    """The last event: how the run ended."""
 
     code: ExitCode
     reason: str

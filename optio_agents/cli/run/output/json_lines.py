@@ -34,7 +34,7 @@ from optio_agents.session.outcome import DeliverableRecord
 
 
 def as_dict(event: RunEvent, store: Path) -> dict[str, Any] | None:
-    """The fields of `event`; None for what is not shown. `store` is where deliverables are saved."""
+    """The fields of `event`; None if it is not shown. `store` is the directory of saved deliverables."""
     match event:
         case AgentStarted(command, pid, workdir, host):
             return {
@@ -71,13 +71,13 @@ def as_dict(event: RunEvent, store: Path) -> dict[str, Any] | None:
         case RunInterrupted(reason):
             return {"event": "interrupted", "reason": reason}
         case Ended():
-            return None  # RunEnded says the same and more
+            return None  # RunEnded has the same information and more
         case RunEnded():
             return {"event": "ended", **_ended(event, store)}
 
 
 def as_line(event: RunEvent, store: Path, elapsed: float) -> str | None:
-    """One line of ASCII JSON with its newline, or None for what is not shown."""
+    """One line of ASCII JSON with its newline; None if the event is not shown."""
     fields = as_dict(event, store)
     if fields is None:
         return None
@@ -86,7 +86,7 @@ def as_line(event: RunEvent, store: Path, elapsed: float) -> str | None:
 
 
 def dropped_line(count: int, elapsed: float) -> str:
-    """The line that stands for `count` events which a slow reader of our output never got."""
+    """The line that replaces `count` events which were dropped because our output was read too slowly."""
     return json.dumps({"event": "dropped", "count": count, "elapsed": round(elapsed, 3)}) + "\n"
 
 

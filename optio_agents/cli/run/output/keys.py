@@ -1,4 +1,4 @@
-"""The keyboard under the live display: the terminal's mode, and reading it only while it is ours."""
+"""The keyboard of the live display: the terminal's mode, and reading it only while we are in the foreground."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from optio_agents.cli.chat.stdin_bytes import read_some
 
 
 class Keys:
-    """The terminal behind `descriptor`, read key by key and without echo from `take` to `give_back`.
+    """The terminal of `descriptor`, read key by key and without echo from `take` to `give_back`.
 
-    A program in the background that reads its terminal, or changes its mode, is stopped by the kernel: there it is
-    left alone.
+    The kernel stops a background program that reads its terminal or changes its mode. So the terminal is not touched in
+    the background.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -27,7 +27,7 @@ class Keys:
         self._taken = trio.Event()
 
     def take(self) -> None:
-        """Set the mode, if we are in the foreground. What is typed already is kept."""
+        """Set the mode, if we are in the foreground. Input that was already typed is kept."""
         if self._before is None and self._in_foreground():
             with suppress(termios.error):  # it was hung up
                 self._before = termios.tcgetattr(self._descriptor)
@@ -35,7 +35,7 @@ class Keys:
                 self._taken.set()
 
     def give_back(self) -> None:
-        """Restore the mode that was there before. Idempotent; never waits for the terminal."""
+        """Restore the earlier mode. Idempotent; never waits for the terminal."""
         before, self._before = self._before, None
         self._taken = trio.Event()
         if before is not None and self._in_foreground():

@@ -27,7 +27,7 @@ _ASCII = {"good": "+", "bad": "x", "call": "!", "note": "-"}
 
 
 class Display:
-    """The view, drawn again each time the console asks: on a narrow or an ASCII-only terminal, too."""
+    """The view, drawn again whenever the console renders it. Also for a narrow or an ASCII-only terminal."""
 
     def __init__(self, view: RunView) -> None:
         self.view = view
@@ -43,7 +43,7 @@ class Display:
 def render(
     view: RunView, elapsed: float, *, spinner: RenderableType, marks: dict[str, str] | None = None
 ) -> RenderableType:
-    """The display `elapsed` seconds into the run; `spinner` shows that it lives."""
+    """The display at `elapsed` seconds into the run; `spinner` shows that it is running."""
     marks = marks or _MARKS
     parts: list[RenderableType] = []
     if view.ended is None:
@@ -64,7 +64,7 @@ def render(
 
 
 def render_end(ended: RunEnded, *, ascii_only: bool = False) -> Text:
-    """The outcome, wrapped and never cut: the last thing on the screen, below the last frame."""
+    """The outcome, wrapped and never cut. It is printed last, below the last frame."""
     marks = _ASCII if ascii_only else _MARKS
     good = ended.code is ExitCode.DONE
     return _whole(marks["good" if good else "bad"], "", headline(ended), f"bold {_GOOD if good else _BAD}")
@@ -128,5 +128,5 @@ def _line(mark: str, label: str, text: str, style: str) -> Text:
 
 
 def _whole(mark: str, label: str, text: str, style: str) -> Text:
-    """A text that is wrapped, because one that is cut could not be used: an address, a reason, a question."""
+    """A text that is wrapped and not cut, because it must be complete: an address, a reason, a question."""
     return Text.assemble((f"{mark} ", style), (label, style), (text, style), overflow="fold")

@@ -1,4 +1,4 @@
-"""What the live display shows, folded from the events: state without any drawing."""
+"""The state of the live display, computed from the events, without any drawing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RunView:
     """The line that is being typed to the agent; None: the keyboard is not read."""
 
     def apply(self, event: RunEvent) -> None:
-        """Fold one event in."""
+        """Update the state with one event."""
         match event:
             case AgentStarted():
                 pass  # the clock and the spinner show that it runs
@@ -80,11 +80,11 @@ class RunView:
             case RunEnded():
                 self.ended = event
             case MessageSent(delivered=True):
-                pass  # the deliverable's own line says it
+                pass  # the deliverable's own line shows it
             case _:
                 if (line := event_line(event)) is not None:
                     self.notes.append(line)
 
     def copy(self) -> RunView:
-        """A snapshot that stays as it is, to be drawn in another thread."""
+        """An unchanging snapshot, for drawing in another thread."""
         return replace(self, deliverables=self.deliverables.copy(), notes=self.notes.copy())

@@ -1,6 +1,6 @@
 """Each event as plain lines, for logs and pipes: pure functions.
 
-Agents write what they like; every text of theirs goes through `display_text` before a terminal sees it.
+Agents may write anything, so each of their texts goes through `display_text` before it is printed on a terminal.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def size_text(size: int | None) -> str:
 
 
 def verdict(record: DeliverableRecord) -> str:
-    """What became of a deliverable, in a few words."""
+    """The result of a deliverable, in a few words."""
     if record.accepted:
         return f"saved, {size_text(record.size)}"
     if record.failed:
@@ -76,7 +76,7 @@ def verdict(record: DeliverableRecord) -> str:
 
 
 def event_line(event: RunEvent) -> str | None:
-    """One line without its newline; None for what plain output does not show."""
+    """One line without its newline; None for an event that plain output does not show."""
     match event:
         case AgentStarted(command, pid, _, host):
             where = f" (on {readable(host)})" if host is not None else "" if pid is None else f" (pid {pid})"
@@ -97,7 +97,7 @@ def event_line(event: RunEvent) -> str | None:
         case CallerMessage(keyword, data):
             return f"caller message {readable(keyword)}: {readable(data)}"
         case MessageSent(text, True) if text.startswith("deliverable "):
-            return None  # the deliverable's own line says it
+            return None  # the deliverable's own line shows it
         case MessageSent(text, delivered):
             return f"to the agent: {readable(text)}" + ("" if delivered else " (not delivered)")
         case LineHinted(line, hint):
@@ -139,7 +139,7 @@ def headline(ended: RunEnded) -> str:
 
 
 def failure_lines(ended: RunEnded) -> list[str]:
-    """What helps with a run that did not end well: what was not saved, the agent's last output, hints."""
+    """Help for a run that did not end well: unsaved deliverables, the agent's last output, hints."""
     lines = [f"not saved: {readable(path)}: {readable(why)}" for path, why in ended.unsaved.items()]
     if ended.code is ExitCode.DONE:
         return lines

@@ -1,4 +1,4 @@
-"""The line that is typed under the live display, from bytes of the keyboard: no input, no output."""
+"""The line that is typed at the live display, from bytes of the keyboard: no input, no output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TypedLine:
         self._rest = ""
 
     def feed(self, data: bytes) -> list[str]:
-        """Take what was read from the keyboard; returns the lines that were completed, without empty ones."""
+        """Handle input from the keyboard; return the completed lines, without empty ones."""
         lines = []
         text = self._rest + self._decoder.decode(data)
         cut = _UNFINISHED.search(text)

@@ -1,4 +1,4 @@
-"""What the page of a conversation shows of the run around it: pure functions."""
+"""What the page of a conversation shows about its run: pure functions."""
 
 from __future__ import annotations
 

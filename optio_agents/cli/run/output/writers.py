@@ -1,7 +1,7 @@
-"""Moving events to the user: one writer task, so that a terminal that stands still holds nothing up.
+"""Writing events for the user: one writer task, so that a blocked terminal does not block the session.
 
-`show` never blocks: it is called from the middle of a session. What a slow reader cannot take is dropped and
-counted, never piled up in memory; the last event, how the run ended, is always written.
+`show` never blocks, because the session calls it. Events that a slow reader does not take in time are dropped and
+counted, so memory is bounded. The last event, how the run ended, is always written.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class Output(ABC):
 
     @abstractmethod
     def show(self, event: RunEvent) -> None:
-        """Take note of `event`; never blocks."""
+        """Queue `event`; never blocks."""
 
     @abstractmethod
     async def run(self) -> None:
-        """Write what `show` was given, until `RunEnded` has been.
+        """Write the queued events, up to `RunEnded`.
 
         Raises:
-            BrokenPipeError: nobody reads it any more.
+            BrokenPipeError: the reader has gone.
         """
 
 
@@ -67,7 +67,7 @@ class QuietOutput(Output):
     """Shows nothing."""
 
     def show(self, event: RunEvent) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def run(self) -> None:
         """Return at once."""
@@ -78,10 +78,10 @@ class LineOutput(Output):
     """One line per event.
 
     Args:
-        line: from a event (and the seconds since the run began) to its line; None leaves it out.
-        dropped: the line that stands for a number of events that were dropped.
+        line: makes the line for an event (and the seconds since the run began); None leaves it out.
+        dropped: makes the line that replaces a number of dropped events.
         write: writes a text; may block, called in a thread.
-        limit: how many characters wait at the most.
+        limit: the most characters that wait.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class LineOutput(Output):
         self._more.set()
 
     async def run(self) -> None:
-        """Write the lines as they come, all that wait in one piece."""
+        """Write the lines as they arrive, all waiting ones at once."""
         while True:
             await self._more.wait()
             self._more = trio.Event()
@@ -140,8 +140,8 @@ class LiveOutput(Output):
     Args:
         view: what is shown.
         display: draws it.
-        console: where.
-        send: gets each line that is typed; it must not raise. None: nothing is read.
+        console: where it is drawn.
+        send: called with each typed line; it must not raise. None: no input is read.
         keys: the keyboard.
     """
 
@@ -165,7 +165,7 @@ class LiveOutput(Output):
         self._bell = False
 
     def show(self, event: RunEvent) -> None:
-        """Fold it into the view; the next frame shows it."""
+        """Update the view; the next frame shows it."""
         self._view.apply(event)
         self._bell = self._bell or isinstance(event, AttentionAsked)
         if isinstance(event, RunEnded):
@@ -173,7 +173,7 @@ class LiveOutput(Output):
             self._wake.set()
 
     async def run(self) -> None:
-        """Draw a frame every `FRAME_SECONDS`, and a last one that stays."""
+        """Draw a frame every `FRAME_SECONDS`, and a last one that remains on the screen."""
         async with running_in_background(self._watch_stop), running_in_background(self._read_keys):
             await self._draw_all()
 
@@ -216,7 +216,7 @@ class LiveOutput(Output):
                 await trio.to_thread.run_sync(live.stop, abandon_on_cancel=True)
 
     async def _watch_stop(self) -> None:
-        """Ctrl-Z: the terminal gets its cursor and its mode back before we stop."""
+        """On Ctrl-Z, restore the terminal's cursor and mode before we stop."""
         if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
             return
         with trio.open_signal_receiver(signal.SIGTSTP, signal.SIGCONT) as signals:
@@ -256,14 +256,14 @@ class LiveOutput(Output):
             self._console.print(render_end(ended, ascii_only=self._console.options.ascii_only))
 
     async def _draw(self, draw: Callable[[], None]) -> None:
-        """Call `draw` in a thread, on a snapshot: the terminal may stand still, the session goes on."""
+        """Call `draw` in a thread, on a snapshot: the terminal may block while the session continues."""
         self._display.view = self._view.copy()
         self._display.elapsed = trio.current_time() - self._began
         await trio.to_thread.run_sync(draw, abandon_on_cancel=True)
 
 
 def _stop_until_continued() -> None:
-    """What SIGTSTP does by default; returns after SIGCONT (at once where no shell could continue us)."""
+    """Do what SIGTSTP does by default; return after SIGCONT (at once if no shell could continue us)."""
     ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     try:
         signal.raise_signal(signal.SIGTSTP)
@@ -291,7 +291,7 @@ class _RawStdout(io.RawIOBase):
 
 
 def write_all(data: memoryview) -> None:
-    """Write `data` to stdout past Python's buffer: a thread stuck in that one keeps Python from exiting."""
+    """Write `data` to stdout without Python's buffer: a thread blocked in that would keep Python from exiting."""
     while data:
         data = data[os.write(sys.stdout.fileno(), data) :]
 
@@ -305,7 +305,7 @@ def open_console() -> Console:
     """A rich console on stdout."""
     from rich.console import Console
 
-    # Some tools export COLUMNS=0, which rich would take for the width.
+    # Some tools export COLUMNS=0, which rich would use as the width.
     width = None if os.environ.get("COLUMNS", "").strip() != "0" else shutil.get_terminal_size().columns
     return Console(
         width=width,
@@ -316,7 +316,7 @@ def open_console() -> Console:
 
 
 def choose_output(settings: RunSettings, send: Send | None = None) -> Output:
-    """The output that `settings` ask for, on this process's stdout; `send` gets what is typed at a live display."""
+    """The output that `settings` choose, on this process's stdout; `send` gets lines typed at a live display."""
     if settings.show is Show.QUIET:
         return QuietOutput()
     if settings.show is Show.JSON:
@@ -334,7 +334,7 @@ def choose_output(settings: RunSettings, send: Send | None = None) -> Output:
 
 
 def json_formatter(store: Path) -> Callable[[RunEvent, float], str | None]:
-    """The formatter for JSON output; `store` is where deliverables are saved."""
+    """The formatter for JSON output; `store` is the directory of saved deliverables."""
     return lambda event, elapsed: as_line(event, store, elapsed)
 
 
@@ -348,7 +348,7 @@ def plain_line(event: RunEvent, elapsed: float) -> str | None:
 
 
 def plain_dropped(count: int, elapsed: float) -> str:
-    """What stands for `count` lines that were dropped."""
+    """The text that replaces `count` dropped lines."""
     del elapsed
     return f"... {count} lines left out: the reader is slow\n"
 
