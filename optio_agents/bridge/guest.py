@@ -22,6 +22,7 @@ There are three other exits:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from typing import Any, Generic, TypeVar
@@ -35,6 +36,8 @@ from optio_agents.bridge.boundary import Boundary
 from optio_agents.bridge.driver_choice import driver_class
 from optio_agents.bridge.forked import inherits_trio, stays_with_parent
 from optio_agents.bridge.host_loop import forget_host_loop, set_host_loop
+
+_logger = logging.getLogger("optio_agents.bridge")
 
 T = TypeVar("T")
 
@@ -160,7 +163,8 @@ class Guest:
         _guests.pop(id(self.loop), None)
         try:
             self.enter()
-        except RuntimeError:
+        except RuntimeError as refusal:
+            _logger.error("the sessions of a closed event loop are given up: %s", refusal)  # noqa: TRY400 - one line
             return
         for session in tuple(self._sessions):
             session.host_loop_closed()

@@ -143,7 +143,9 @@ def test_whatever_comes_first_in_the_other_thread(
     session.task.exception()
 
 
-def test_a_loop_that_another_thread_closes(loop: asyncio.AbstractEventLoop, trio_driver: str) -> None:
+def test_a_loop_that_another_thread_closes(
+    loop: asyncio.AbstractEventLoop, trio_driver: str, caplog: pytest.LogCaptureFixture
+) -> None:
     session = Session()
     thread = threading.Thread(target=lambda: loop.run_until_complete(session.begin()), name="first")
     thread.start()
@@ -152,6 +154,9 @@ def test_a_loop_that_another_thread_closes(loop: asyncio.AbstractEventLoop, trio
     forget(session.task)
     if trio_driver == "stepping":
         assert session.cleaned_up == [threading.current_thread().name]
+        assert not caplog.records
+    else:
+        assert "given up: this event loop was begun in another thread" in caplog.text
     assert not trio.lowlevel.in_trio_run()
     trio.run(trio.lowlevel.checkpoint)
 

@@ -146,7 +146,10 @@ def test_a_loop_that_is_closed(
     make_host: HostFactory, make_loop: LoopFactory, where: str, tmp_path: Path
 ) -> None:
     if where == "another thread" and os.environ.get("OPTIO_AGENTS_TRIO_DRIVER") == "public":
-        pytest.skip("what the public guest mode of Trio cannot do")
+        pytest.skip(
+            "Trio's public guest mode cannot go on in another thread: the session is given up, and its descriptors "
+            "stay open (tests/bridge/test_moved_loops.py has what is said then)"
+        )
     program = Program(make_host(str(tmp_path)), "")
     loop = make_loop()
     tasks: list[Any] = []
