@@ -235,7 +235,7 @@ def remote_log(generator: Random) -> None:
     except LogLost:
         pass
     assert reader._framer.held <= 2**64
-    assert all(len(window.data) <= WINDOW_LIMIT for window in reader._windows)
+    assert all(len(window.data) <= WINDOW_LIMIT for window in reader._windows.ready)
 
 
 def listener(generator: Random) -> None:

@@ -22,9 +22,8 @@ The rules, in the order in which they are applied:
 6. After `finish`, everything is read that was there by then. What is appended later is read for
    `OVERTIME` seconds only: a process that the agent left behind may continue to write for ever.
 
-Nothing is opened through a symlink, nothing but a regular file is read, and opening never blocks. Reads are
-made inline, without a thread: a log that is followed was written just now and is in the page cache, where a
-read of 256 KiB takes about 20 µs.
+How files are opened is in `log_file`. Reads are made inline, without a thread: a log that is followed was written just
+now and is in the page cache, where a read of 256 KiB takes about 20 µs.
 """
 
 from __future__ import annotations
@@ -32,14 +31,10 @@ from __future__ import annotations
 import errno
 import math
 import os
-import stat
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import Enum, auto
 from functools import partial
-from struct import Struct
 
 import trio
 
@@ -47,6 +42,16 @@ from optio_agents.hosts.base import LOG_START, WINDOW_LIMIT, LogLost, LogPositio
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.log.framer import Frame, Framer
 from optio_agents.hosts.log.inotify import Watch, open_watch
+from optio_agents.hosts.log.log_file import (
+    CONTEXT,
+    bytes_before,
+    check_position,
+    identity,
+    open_at_position,
+    open_log_file,
+    read_piece,
+)
+from optio_agents.hosts.log.windows import WindowBuilder
 
 QUIET = 2.0
 """Seconds for which an unterminated last line must not have changed before `settled` is asked about it."""
@@ -63,15 +68,10 @@ OVERTIME = 2.0
 REPLACEMENTS = 16
 """How many files that take the log's name one after another after `finish` are still read."""
 
-CONTEXT = 1024
-"""Bytes before the offset that must still be the same for the file to be the same log."""
-
 _FIRST_READ = 32 * 1024
 """Bytes asked for where little is expected: a buffer this small costs no system call of its own, which counts when
 an agent writes a line at a time.
 """
-
-_IDENTITY = Struct("<QQ")  # device and inode; a position's fingerprint is this, and the context of its offset
 
 
 class _Step(Enum):
@@ -93,7 +93,6 @@ class LocalLogReader:
         settled: Callable[[bytes], bool],
     ) -> None:
         self._directory = directory
-        self._name = name
         self._path = os.path.join(directory.path, name)
         self._watch = watch
         self._settled = settled
@@ -108,15 +107,13 @@ class LocalLogReader:
         self._rest: int | None = None  # once finishing: how much of the file has to be read
         self._rest_is_final = False
         self._replaced = 0  # how often another file took the name after `finish`
-        self._offset = 0  # just past the last line handed out
         self._at = 0  # where the next read begins; past the offset only while a line is being skipped
         self._context = b""  # the bytes before `_at`, at most CONTEXT
-        self._anchor = b""  # the bytes before `_offset`
+        self._anchor = b""  # the bytes before the last line end handed out
         self._seen = 0  # the end of what was read of this file
         self._size = _FIRST_READ  # how much the next read asks for
         self._framer = Framer()
-        self._ready: deque[Window] = deque()
-        self._lost = 0
+        self._windows = WindowBuilder(0)
         self._ended = False  # the last window said that the log still grows
         self._finishing = False
         self._quiet = (b"", 0, 0.0)  # the unterminated line, the file's end with it, since when
@@ -126,21 +123,21 @@ class LocalLogReader:
         """See `hosts.base.LogReader.read`. A cancelled call has taken nothing that was not offered."""
         await trio.lowlevel.checkpoint()  # let the task that got the last window run first
         while True:
-            if self._ready:
-                return self._ready.popleft()
+            if self._windows.ready:
+                return self._windows.ready.popleft()
             if self._ended:
                 return None
             if self._finishing and self._is_overtime():
                 return self._last_word(growing=True)
             self._watch.clear()
             step = self._step()
-            if self._ready:
+            if self._windows.ready:
                 continue
             if step is _Step.AGAIN:
                 await trio.lowlevel.checkpoint()
             elif self._finishing and not self._suspected[0]:
                 self._flush()
-                if not self._ready:
+                if not self._windows.ready:
                     return self._last_word()
             else:
                 await self._wait(None if take is None else partial(self._offer, take))
@@ -200,14 +197,14 @@ class LocalLogReader:
         except OSError:
             return False
         lines = chunk[len(context) :]
-        if not (chunk.startswith(context) and self._framer.passes(lines)) or self._lost:
+        if not (chunk.startswith(context) and self._framer.passes(lines)) or self._windows.lost:
             return False
-        offset, context = self._offset + len(lines), chunk[-CONTEXT:]
+        offset, context = self._windows.offset + len(lines), chunk[-CONTEXT:]
         if len(chunk) == _FIRST_READ or not take(
             Window(lines, LogPosition(offset, self._identity + context))
         ):
             return False
-        self._offset = self._at = self._seen = offset
+        self._windows.offset = self._at = self._seen = offset
         self._context = self._anchor = context
         self._note_modification()
         return True
@@ -219,11 +216,11 @@ class LocalLogReader:
                 return _Step.IDLE
             assert self._file is not None
             self._framer.unread()
-            chunk = _read(self._file, self._size, self._at - len(self._context))
+            chunk = read_piece(self._file, self._size, self._at - len(self._context))
             if not chunk.startswith(self._context):
                 self._go_back()
                 return _Step.AGAIN
-            if self._frame(chunk) or self._ready:
+            if self._frame(chunk) or self._windows.ready:
                 return _Step.AGAIN
             return self._look_up_name(self._file)
         except OSError as error:
@@ -234,7 +231,7 @@ class LocalLogReader:
         base = self._at - len(self._context)
         end = base + len(chunk)
         if end < self._seen:
-            self._lost += self._seen - end  # the torn last line has become shorter
+            self._windows.lost += self._seen - end  # the torn last line has become shorter
         full = len(chunk) == self._size
         if end != self._seen:
             self._seen = end
@@ -242,7 +239,7 @@ class LocalLogReader:
             if not full:
                 self._note_modification()
         for frame in self._framer.feed(chunk, len(self._context)):
-            end = self._offset + frame.size - base
+            end = self._windows.offset + frame.size - base
             self._hand_out(frame, bytes(chunk[max(0, end - CONTEXT) : end]))
         # An unterminated tail is read again together with what will follow it, unless it is being skipped.
         if self._framer.skipping:
@@ -251,18 +248,14 @@ class LocalLogReader:
             if full:
                 self._skip_hole()
         else:
-            self._at, self._context = self._offset, self._anchor
+            self._at, self._context = self._windows.offset, self._anchor
         self._size = WINDOW_LIMIT if full else _FIRST_READ
         return full
 
     def _hand_out(self, frame: Frame, context: bytes) -> None:
         """Make a window of a frame; `context` is the bytes before its end."""
-        self._offset += frame.size
         self._anchor = context
-        if frame.data:
-            end = LogPosition(self._offset, self._identity + context)
-            self._ready.append(Window(frame.data, end, frame.cut, self._lost))
-            self._lost = 0
+        self._windows.add(frame, self._identity + context)
 
     def _flush(self) -> None:
         """Hand out the unterminated last line, if there is one."""
@@ -271,7 +264,7 @@ class LocalLogReader:
         frame = self._framer.flush()
         if frame is not None:
             self._hand_out(frame, self._context)
-            self._at = self._offset
+            self._at = self._windows.offset
 
     def _skip_hole(self) -> None:
         """Continue after a hole that begins at the reading position, in the middle of a line that is too long."""
@@ -285,17 +278,12 @@ class LocalLogReader:
         if after > self._seen:
             self._framer.skip(after - self._seen)
             self._at = self._seen = after
-            self._context = _bytes_before(self._file, after)
+            self._context = bytes_before(self._file, after)
 
     def _last_word(self, *, growing: bool = False) -> Window | None:
-        """The end, or before it a window without lines that reports bytes lost since the last one."""
-        if not (self._lost or growing) or self._ended:
-            return None
+        """See `WindowBuilder.last_word`."""
         self._ended = growing
-        lost, self._lost = self._lost, 0
-        return Window(
-            b"", LogPosition(self._offset, self._identity + self._context), lost=lost, growing=growing
-        )
+        return self._windows.last_word(self._identity + self._context, growing=growing)
 
     def _is_overtime(self) -> bool:
         """After `finish`: whether everything that counts has been read while the log still grows."""
@@ -325,7 +313,7 @@ class LocalLogReader:
             self._missing = True
             self._directory.check()
             return _Step.IDLE
-        if _identity(status) == self._identity:
+        if identity(status) == self._identity:
             self._superseded = self._missing = False
             return self._look_for_rewriting(status)
         if not self._superseded:
@@ -345,7 +333,7 @@ class LocalLogReader:
 
     def _look_for_rewriting(self, status: os.stat_result) -> _Step:
         """Whether the log that was read to its end was written again with the same bytes."""
-        if status.st_size != self._seen or self._seen != self._offset or not self._offset:
+        if status.st_size != self._seen or self._seen != self._windows.offset or not self._windows.offset:
             self._suspected = (0, 0.0)
             return _Step.IDLE
         if self._written_at is None:
@@ -369,20 +357,11 @@ class LocalLogReader:
         """Open the file that has the name now and find the place in it; return False while there is none."""
         position = self._resume_at
         with self._directory.open() as directory:
-            file = self._open_name(self._name, directory)
-            if position is not None and (file is None or not self._is_file_of(file, position)):
-                # The reader before us was in another file. It may still be here under another name (rotated).
-                renamed = self._find_renamed(directory, position)
-                if renamed is None:
-                    if file is None:
-                        self._missing = True
-                        return False
-                    if os.fstat(file).st_size <= position.offset or not self._stands_in(file, position):
-                        position = None
-                else:
-                    if file is not None:
-                        os.close(file)
-                    file = renamed
+            if position is None:
+                file = open_log_file(self._path, directory)
+            else:
+                file, continues = open_at_position(self._path, directory, position)
+                position = position if continues else None
         self._missing = file is None
         if file is None:
             return False
@@ -391,108 +370,33 @@ class LocalLogReader:
         self._watch.name_lost = False  # that was an earlier file
         status = os.fstat(file)
         self._file = file
-        self._identity = _identity(status)
+        self._identity = identity(status)
         self._superseded = False
         self._written_at = self._rest = None
         self._watch.follow(file)
         if position is not None:
-            self._set_place(position.offset, _bytes_before(file, position.offset))
+            self._set_place(position.offset, bytes_before(file, position.offset))
         return True
-
-    def _open_name(self, name: str, directory: int) -> int | None:
-        """Open a regular file without following a symlink or blocking; `None` if it is missing."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        try:
-            file = os.open(name, flags, dir_fd=directory)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise LogLost(f"{self._path} is a symbolic link") from error
-            raise
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            os.close(file)
-            raise LogLost(f"{self._path} is not a regular file")
-        return file
-
-    def _find_renamed(self, directory: int, position: LogPosition) -> int | None:
-        """Look in the directory for the inode that a position was taken in."""
-        device, inode = _IDENTITY.unpack_from(position.fingerprint)
-        with os.scandir(directory) as entries:
-            names = [
-                entry.name
-                for entry in entries
-                if entry.inode() == inode and entry.is_file(follow_symlinks=False)
-            ]
-        for name in names:
-            file = self._open_name(name, directory)
-            if file is None:
-                continue
-            if os.fstat(file).st_dev == device and self._stands_in(file, position):
-                return file
-            os.close(file)
-        return None
-
-    def _is_file_of(self, file: int, position: LogPosition) -> bool:
-        """Whether a position was taken in this inode, and the bytes before it are unchanged."""
-        return position.fingerprint.startswith(_identity(os.fstat(file))) and self._stands_in(file, position)
-
-    @staticmethod
-    def _stands_in(file: int, position: LogPosition) -> bool:
-        """Whether the bytes before a position are the same as when it was taken."""
-        return _bytes_before(file, position.offset) == position.fingerprint[_IDENTITY.size :]
 
     def _go_back(self) -> None:
         """What was read last is gone: go back to the offset, or to 0 if the bytes before the offset changed."""
-        self._lost += self._seen - self._offset
+        self._windows.lost += self._seen - self._windows.offset
         if self._framer.skipping:
-            self._set_place(self._offset, self._anchor)
+            self._set_place(self._windows.offset, self._anchor)
         else:
             self._set_place(0, b"")
 
     def _begin_again(self) -> None:
         """This is another log, whatever its bytes: nothing of it has been handled."""
-        self._lost += self._seen - self._offset
+        self._windows.lost += self._seen - self._windows.offset
         self._set_place(0, b"")
 
     def _set_place(self, offset: int, context: bytes) -> None:
-        self._offset = self._at = self._seen = offset
+        self._windows.offset = self._at = self._seen = offset
         self._context = self._anchor = context
         self._framer = Framer(context)
         self._written_at = None
         self._suspected = (0, 0.0)
-
-
-class _Scratch(threading.local):
-    """The buffer for large pieces, one for each thread.
-
-    A new 256 KiB object for each piece, in addition to the window made of it, would exceed what the allocator keeps.
-    It would return the memory to the kernel and get it back page by page, which costs as much as the read.
-    """
-
-    def __init__(self) -> None:
-        self.buffer = bytearray(WINDOW_LIMIT)
-
-
-_scratch = _Scratch()
-
-
-def _read(file: int, size: int, offset: int) -> bytes | bytearray:
-    """Read up to `size` bytes. The result is valid until the next read of this thread."""
-    if size < WINDOW_LIMIT:
-        return os.pread(file, size, offset)
-    count = os.preadv(file, [_scratch.buffer], offset)
-    return _scratch.buffer if count == WINDOW_LIMIT else bytes(_scratch.buffer[:count])
-
-
-def _bytes_before(file: int, offset: int) -> bytes:
-    """The context of an offset (fewer bytes if the file ends before it)."""
-    size = min(CONTEXT, offset)
-    return os.pread(file, size, offset - size)
-
-
-def _identity(status: os.stat_result) -> bytes:
-    return _IDENTITY.pack(status.st_dev, status.st_ino)
 
 
 @contextmanager
@@ -511,8 +415,7 @@ def open_log_reader(
     Raises:
         LogLost: the directory cannot be opened, or the position is not one of ours.
     """
-    if position.offset and len(position.fingerprint) <= _IDENTITY.size:
-        raise LogLost(f"{position} was not made by a reader of local files")
+    check_position(position)
     with ExitStack() as stack:
         try:
             with directory.open() as descriptor:

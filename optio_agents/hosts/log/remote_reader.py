@@ -7,7 +7,6 @@ continues where the last one stopped, if the bytes before that offset are unchan
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from hashlib import blake2b
 from struct import Struct
@@ -16,9 +15,10 @@ from typing import Protocol
 import trio
 
 from optio_agents.hosts.base import LogLost, LogPosition, Take, Window
-from optio_agents.hosts.log.framer import Frame, Framer
+from optio_agents.hosts.log.framer import Framer
 from optio_agents.hosts.log.local_reader import QUIET
 from optio_agents.hosts.log.remote_follower import CONTEXT, PIECE
+from optio_agents.hosts.log.windows import WindowBuilder
 
 _FINGERPRINT = Struct(">H8sB")  # number of bytes that the digest covers, the digest, the last byte
 _RECORD = Struct(">cI")
@@ -59,14 +59,12 @@ class RemoteLogReader:
     def __init__(self, channel: Channel, position: LogPosition, settled: Callable[[bytes], bool]) -> None:
         self._channel = channel
         self._settled = settled
-        self._offset = position.offset  # just past the last line handed out
         self._received = position.offset  # just past the last byte received
         self._before = b""  # up to CONTEXT bytes before `_received`
         self._framer = Framer(_last_byte(position))
-        self._windows: deque[Window] = deque()
+        self._windows = WindowBuilder(position.offset)
         self._input = bytearray()
         self._mode = b""
-        self._lost = 0
         self._finishing = False
         self._finish_asked = False
         self._refused = b""  # the unterminated line that `settled` said no to
@@ -76,10 +74,10 @@ class RemoteLogReader:
         """See `hosts.base.LogReader.read`."""
         await trio.lowlevel.checkpoint()
         while True:
-            if self._windows:
-                return self._windows.popleft()
+            if self._windows.ready:
+                return self._windows.ready.popleft()
             if self._ended:
-                return self._last_word()
+                return self._windows.last_word(_fingerprint(self._before))
             if self._finishing and self._mode == PLAIN:
                 await self._read_plain_rest()
             else:
@@ -142,8 +140,8 @@ class RemoteLogReader:
         if kind == b"D":
             self._frame(payload)
         elif kind == b"R":
-            self._lost += self._framer.held
-            self._offset = self._received = 0
+            self._windows.lost += self._framer.held
+            self._windows.offset = self._received = 0
             self._before = b""
             self._framer = Framer()
         elif kind == b"H":
@@ -157,8 +155,8 @@ class RemoteLogReader:
         held = self._before + data
         base = self._received - len(self._before)
         for frame in self._framer.feed(data):
-            end = self._offset + frame.size - base
-            self._hand_out(frame, held[max(0, end - CONTEXT) : end])
+            end = self._windows.offset + frame.size - base
+            self._windows.add(frame, _fingerprint(held[max(0, end - CONTEXT) : end]))
         self._received += len(data)
         self._before = held[-CONTEXT:]
 
@@ -174,33 +172,20 @@ class RemoteLogReader:
     def _flush(self) -> None:
         frame = self._framer.flush()
         if frame is not None:
-            self._hand_out(frame, self._before)
-
-    def _hand_out(self, frame: Frame, context: bytes) -> None:
-        self._offset += frame.size
-        if frame.data:
-            self._windows.append(Window(frame.data, self._position(context), frame.cut, self._lost))
-            self._lost = 0
+            self._windows.add(frame, _fingerprint(self._before))
 
     def _end(self) -> None:
         self._flush()
         self._ended = True
 
-    def _last_word(self) -> Window | None:
-        """The end, or before it a window without lines that reports bytes lost since the last one."""
-        if not self._lost:
-            return None
-        lost, self._lost = self._lost, 0
-        return Window(b"", self._position(self._before), lost=lost)
-
-    def _position(self, context: bytes) -> LogPosition:
-        last = context[-1] if context else 0
-        return LogPosition(self._offset, _FINGERPRINT.pack(len(context), _digest(context), last))
-
     def _pass_finish_on(self) -> None:
         if self._finishing and self._mode == FRAMED and not self._finish_asked:
             self._finish_asked = True
             self._channel.nothing_more_will_be_written()
+
+
+def _fingerprint(context: bytes) -> bytes:
+    return _FINGERPRINT.pack(len(context), _digest(context), context[-1] if context else 0)
 
 
 def start_arguments(position: LogPosition) -> tuple[str, str, str]:

@@ -17,7 +17,8 @@ import trio
 from optio_agents.hosts.base import LINE_LIMIT, LOG_START, WINDOW_LIMIT, LogLost, LogPosition, Window
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.log.framer import CUT_MARK
-from optio_agents.hosts.log.local_reader import CONTEXT, MISSING, OVERTIME, QUIET, SETTLE, open_log_reader
+from optio_agents.hosts.log.local_reader import MISSING, OVERTIME, QUIET, SETTLE, open_log_reader
+from optio_agents.hosts.log.log_file import CONTEXT
 from optio_agents.protocol.paths import LOG_NAME
 from tests.support.following import Follower, following
 

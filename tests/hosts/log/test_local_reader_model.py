@@ -22,7 +22,7 @@ from hypothesis import given, settings, strategies as st
 
 from optio_agents.hosts.base import LINE_LIMIT
 from optio_agents.hosts.log.framer import CUT_MARK
-from optio_agents.hosts.log.local_reader import CONTEXT
+from optio_agents.hosts.log.log_file import CONTEXT
 from tests.support.following import Follower, following
 
 END = re.compile(rb"\r\n|\r|\n")
