@@ -1,19 +1,19 @@
-"""Talk to a coding agent: one conversation, whatever the agent.
+"""Talk to a coding agent: one interface for conversations with all agents.
 
 ```
 surface.py      what task packages import: the protocol, permission values, ConversationClosed
-values.py       events, states, turn results, receipts: what a conversation tells
-requests.py     what an agent asks of its owner: tool requests, questions and their answers; sendable.py checks texts
-codecs/         one file per language of a backend, over base.py, which says what a codec is
+values.py       events, states, turn results, receipts: the values that a conversation returns
+requests.py     an agent's requests to its owner: tool requests, questions and their answers; sendable.py checks texts
+codecs/         one file per backend protocol, over base.py, which defines a codec
 turns/          the turn rules that all backends share, sans-IO
 views/          typed views over the raw events: text, tool uses, usage, errors, ...
-actor_state.py  the actor: what one conversation owns, and its tasks; commands.py are its messages
-outbox.py, subscribers.py, request_dispatch.py, states.py, promises.py    what the actor is made of
+actor_state.py  the actor: the state of one conversation, and its tasks; commands.py are its messages
+outbox.py, subscribers.py, request_dispatch.py, states.py, promises.py    the parts of the actor
 transport.py, process.py    bytes to a process tree, and its end
-client.py       the conversation as its owner holds it, over intake.py (its mailbox) and listeners.py (its handlers)
+client.py       the owner's interface to the conversation, over intake.py (its mailbox) and listeners.py (its handlers)
 opening.py      the block that owns it
 agents.py       how each agent is started
-agent_body.py   an agent that is talked to and writes optio.log, as the body of a session
+agent_body.py   an agent with a conversation and an optio.log, as the body of a session
 from_asyncio.py, stream_transport.py    the same for asyncio programs, and over the streams of an optio task's agent
 ```
 """

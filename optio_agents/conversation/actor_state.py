@@ -1,4 +1,4 @@
-"""The actor of a conversation: what it owns, what each message of its mailbox does, and the tasks beside it.
+"""The actor of a conversation: its state, the effect of each message of its mailbox, and its other tasks.
 
 ```
  agent ──stdout──> listen ──Heard──> converse (the actor: Core) ──> subscribers, waiters, request dispatcher
@@ -7,8 +7,8 @@
    └──ended by── end_when_asked <── Core.ending
 ```
 
-The turn rules decide (`turns/`); `Core` carries out, and never waits: bytes to the outbox, events to the subscribers,
-ends to those who wait for them. `listen` waits for subscribers that are behind.
+The turn rules decide (`turns/`). `Core` carries out their effects and never waits: it passes bytes to the outbox,
+events to the subscribers, and ends to their waiters. `listen` waits for slow subscribers.
 """
 
 from __future__ import annotations
@@ -84,24 +84,24 @@ class Core:
 
     @property
     def waiting(self) -> int:
-        """How many sends have not ended."""
+        """The number of sends that have not ended."""
         return len(self._sents)
 
     def accept(self, sent: Sent) -> None:
-        """It is on its way to the actor: from here on it ends exactly once."""
+        """Register a send that was put into the mailbox: from now on it ends exactly once."""
         self._sents[sent.number] = sent
 
     def forget(self, sent: Sent) -> None:
-        """It did not get into the mailbox."""
+        """Remove a send that did not get into the mailbox."""
         self._sents.pop(sent.number, None)
 
     def start(self, timers: Timers[Any]) -> None:
-        """Begin: the first words to the agent, the deadline for its answer."""
+        """Begin: send the first bytes to the agent, and start the deadline for its answer."""
         timers.start("start", self.options.start_seconds, commands.StartExpired())
         self._perform(self.turns.start(), timers)
 
     def handle(self, message: commands.Command, timers: Timers[Any]) -> None:
-        """Do what one message says."""
+        """Handle one message."""
         turns = self.turns
         match message:
             case commands.Heard(data):
@@ -147,7 +147,7 @@ class Core:
                 self.abandon(how, timers)
 
     def abandon(self, how: str, timers: Timers[Any] | None = None) -> None:
-        """The agent is gone, or nobody looks after it any more: everything that is open ends now. Idempotent."""
+        """The agent is gone, or its tasks were cancelled: end everything that is open. Idempotent."""
         if not self.turn_state.over:
             self._perform(self.turns.gone(how), timers)
         self.events.end()
@@ -156,7 +156,7 @@ class Core:
         self.over.settle(how)
 
     def unhandled(self, message: commands.Command) -> None:
-        """A message that the actor did not come to: whoever waits for it learns that it was not done."""
+        """Settle a message that the actor did not handle: its waiter learns that it was not done."""
         reason = self.turn_state.closed or "the conversation has ended"
         match message:
             case commands.Send(sent) | commands.Steer(sent):
@@ -178,7 +178,7 @@ class Core:
         self.events.publish([Event({"type": f"x-optio-{kind}", **fields}, self.turn_state.turn)])
 
     async def room(self) -> None:
-        """Wait for subscribers that are behind and move."""
+        """Wait for subscribers that are behind, as long as they make progress."""
         await self.events.room()
         await self.results.room()
 
@@ -238,7 +238,7 @@ class Core:
 
 
 async def converse(me: actors.Me[commands.Command], core: Core) -> None:
-    """The actor: one message at a time, none of which it waits for. It finishes when the agent is gone."""
+    """The actor: it handles one message at a time and never waits in between. It ends when the agent is gone."""
     core.start(me.timers)
     me.ready()
     async for message in me:
@@ -248,22 +248,22 @@ async def converse(me: actors.Me[commands.Command], core: Core) -> None:
 
 
 async def listen(transport: Transport, core: Core, ref: actors.Ref[commands.Command]) -> None:
-    """Bring what the agent prints to the actor, as fast as the subscribers take it; in the end, that it is gone."""
+    """Pass the agent's output to the actor, as fast as the subscribers take it, and finally that the agent is gone."""
     with suppress(actors.ActorStopped):
         while data := await transport.receive():
             await ref.tell(commands.Heard(data))
             await core.room()
         await ref.tell(commands.Heard(b""))
-        # Without its output it is of no use, whether or not it has exited.
+        # Without its output it cannot be used, whether or not it has exited.
         await transport.end(ask=True)
         await ref.tell(commands.Gone(await transport.wait()))
 
 
 async def end_when_asked(transport: Transport, core: Core, ref: actors.Ref[commands.Command]) -> None:
-    """End the agent when the conversation says so, and make sure that the actor learns it is gone."""
+    """End the agent when the conversation requests it, and tell the actor that it is gone."""
     request = await core.ending.wait()
     if request.ask:
-        # The interrupt that was written just now may still be honoured; then the turn ends as interrupted.
+        # The agent may still obey the interrupt that was just written; then the turn ends as interrupted.
         with trio.move_on_after(core.options.stop_seconds):
             await core.outbox.flushed()
             await core.running.wait_value(False)

@@ -1,8 +1,7 @@
-"""Both channels of one agent: it is talked to, and it writes to `optio.log`.
+"""An agent with two channels: a conversation, and `optio.log`.
 
-`AgentBody` is the body of a session whose agent is a conversation. What the session has to say to the agent
-(replies to its deliverables) goes through the conversation; the agent's DONE ends the conversation in
-order.
+`AgentBody` is the body of a session whose agent is a conversation. The session's messages to the agent (replies to its
+deliverables) go through the conversation. The agent's DONE ends the conversation in order.
 """
 
 from __future__ import annotations
@@ -48,15 +47,15 @@ class AgentBody:
     Args:
         agent: The agent; it works in the session's workdir.
         prompt: Its first message: the protocol's documentation and the task.
-        on_permission_request: Who decides its permission requests. Without one they wait for ever.
-        on_question: Who answers what the agent asks its user. Without one its questions are declined.
+        on_permission_request: Decides its permission requests. Without it they wait for ever.
+        on_question: Answers its questions to the user. Without it they are declined.
         home, environment, options: As for `open_conversation`.
-        idle_seconds: How long the agent may be idle (nothing running, nothing queued) before it is reminded
-            that the session goes on. Long enough for the log to be read and a deliverable to be answered.
-        background_seconds: How long an idle agent is waited for that has left work running in the background (a
-            build, a subagent), before it is reminded like any other. The wait is said in the progress.
+        idle_seconds: How long the agent may be idle (nothing running, nothing queued) before it gets a reminder
+            that the session continues. Long enough for reading the log and answering a deliverable.
+        background_seconds: How long to wait before the reminder if an idle agent has left work running in the
+            background (a build, a subagent). The progress reports this wait.
         on_open: Called with the conversation once it is open, in the Trio world, to follow its events.
-        reminders: How many times; after them the body returns, which is a failure unless the log says DONE.
+        reminders: The number of reminders. After them the body returns, which is a failure unless the log has DONE.
     """
 
     agent: Agent
@@ -72,11 +71,11 @@ class AgentBody:
     on_open: Callable[[AgentConversation], object] | None = None
 
     async def __call__(self, host: Any, hook_context: HookContext) -> None:
-        """Run the agent until the session ends it, it ends, or it idles in spite of the reminders.
+        """Run the agent until the session ends it, it ends, or it stays idle despite the reminders.
 
         Raises:
             AgentNotStarted: it could not be started.
-            ConversationClosed: it ended by itself.
+            ConversationClosed: it ended on its own.
         """
 
         async def within_trio(boundary: Boundary) -> None:
@@ -120,7 +119,7 @@ class AgentBody:
             raise ConversationClosed(f"{conversation.name} ended before the session did: {ended}")
 
     async def _attend(self, conversation: AgentConversation, say: Say, attending: trio.CancelScope) -> None:
-        """See the agent through its turns; cancels `attending` when it has ended or idles in spite of everything."""
+        """Remind an idle agent; cancel `attending` when it has ended or stays idle despite all reminders."""
         with suppress(ConversationClosed):
             await conversation.send(self.prompt)
             for reminders_left in reversed(range(self.reminders + 1)):
@@ -144,7 +143,7 @@ class AgentBody:
                 ):
                     raise ConversationClosed
                 if conversation.background:
-                    # The limit runs from the first time that it is idle beside open work.
+                    # The limit counts from the first time that it is idle while work is open.
                     patience.deadline = min(patience.deadline, trio.current_time() + self.background_seconds)
                     await say(f"waiting for the agent's background work: {_names(conversation.background)}")
                     await _first(conversation.wait_background_done, lambda: _busy(conversation))
@@ -167,7 +166,7 @@ def _names(tasks: tuple[BackgroundTask, ...]) -> str:
 
 
 async def _first(*functions: Callable[[], Awaitable[object]]) -> None:
-    """Await them all until one of them returns."""
+    """Run all of them until one returns."""
     async with trio.open_nursery() as nursery:
 
         async def one(function: Callable[[], Awaitable[object]]) -> None:
@@ -179,9 +178,9 @@ async def _first(*functions: Callable[[], Awaitable[object]]) -> None:
 
 
 async def _in_order(life: Callable[[trio.Event], Awaitable[None]]) -> None:
-    """Run `life` so that a cancellation reaches it as an event first, with time to end the agent in order.
+    """Run `life` so that it gets a cancellation as an event first, with time to end the agent in order.
 
-    A cancellation would otherwise stop the conversation's own tasks, which an orderly end is made of.
+    A direct cancellation would stop the conversation's own tasks, which an orderly end needs.
     """
     over, ended = trio.Event(), trio.Event()
     shielded = trio.CancelScope(shield=True)
@@ -210,7 +209,7 @@ async def _in_order(life: Callable[[trio.Event], Awaitable[None]]) -> None:
 
 
 async def deliver(conversation: AgentConversation | AsyncioConversation, message: str) -> None:
-    """Say `message` as early as the backend allows: an agent waits for its replies before it says DONE.
+    """Send `message` as early as the backend allows: an agent waits for its replies before it writes DONE.
 
     Raises:
         ConversationClosed, SendQueueFull: as for `send`.
@@ -220,7 +219,7 @@ async def deliver(conversation: AgentConversation | AsyncioConversation, message
 
 
 def _sender(conversation: AgentConversation) -> Any:
-    """The session's way to the agent, from whichever world the session is called in."""
+    """The session's `agent_sender`, for sessions under Trio and asyncio."""
 
     async def sender(message: str) -> None:
         await run_in_trio(lambda boundary: deliver(conversation, message))

@@ -1,6 +1,6 @@
-"""How to start each agent: its command line, its environment, its language.
+"""How to start each agent: its command line, its environment, its codec.
 
-A backend that speaks a language we know is one function here; one that speaks another is one codec more
+A backend with a known protocol needs one function here. A backend with another protocol also needs a codec
 (`docs/conversation.md`).
 """
 
@@ -18,9 +18,9 @@ from optio_agents.conversation.codecs.codex import CodexCodec
 
 @dataclass(frozen=True)
 class Agent:
-    """A recipe for a conversation: what to run, and how to talk to it.
+    """What to run for a conversation, and the codec to talk to it.
 
-    `codec` is called with the working directory. `environment` is added to what the process gets anyway.
+    `codec` is called with the working directory. `environment` is added to the environment of the process.
     """
 
     name: str
@@ -45,7 +45,7 @@ def claude(
 ) -> Agent:
     """Claude Code. `resume` is the `session` of an earlier conversation in the same directory and HOME.
 
-    `partial`: text comes as it is written (many small events) rather than block by block.
+    `partial`: text arrives while it is written (many small events), not block by block.
     """
     options = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
     options += ["--permission-prompt-tool", "stdio"]
@@ -63,9 +63,9 @@ def claude(
 
 
 def replaying(agent: Agent) -> Agent:
-    """The same agent; if it is Claude Code, each message that it takes up is an event, too.
+    """The same agent. With Claude Code, each message that it begins to handle becomes an event, too.
 
-    Such an event has the type `user` and `isReplay`. Viewers of a conversation to which others write need them.
+    Such an event has the type `user` and `isReplay`. A viewer needs them if several clients write to the conversation.
     """
     if agent.name != "claude" or REPLAY_FLAG in agent.command:
         return agent
@@ -109,8 +109,8 @@ def acp(
 ) -> Agent:
     """Any agent that speaks the Agent Client Protocol over its stdio.
 
-    `replays_late`: when it resumes a session, it replays its messages after it says that it has loaded them (which the
-    protocol forbids), and then lists its commands.
+    `replays_late`: when it resumes a session, it replays the messages after the response that it has loaded them (which
+    the protocol forbids), and then lists its commands.
     """
 
     def recipe(session: str | None) -> Agent:
@@ -129,9 +129,9 @@ def gemini(
     model: str | None = None,
     arguments: Sequence[str] = (),
 ) -> Agent:
-    """Gemini CLI. `resume` works from the next clock minute on: it names its chat files by the minute."""
+    """Gemini CLI. `resume` works only in a later clock minute, because it names its chat files by the minute."""
     options = ["--acp", *(["-m", model] if model else []), *arguments]
-    # Without it, the CLI runs as a child of a launcher, which passes no signal on.
+    # Without it, the CLI runs as a child of a launcher that does not pass on signals.
     environment = {"GEMINI_CLI_NO_RELAUNCH": "true"}
     return acp("gemini", (*command, *options), resume=resume, environment=environment, replays_late=True)
 

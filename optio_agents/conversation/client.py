@@ -1,4 +1,4 @@
-"""A conversation, as its owner holds it."""
+"""A conversation: the interface for its owner."""
 
 from __future__ import annotations
 
@@ -50,9 +50,8 @@ from optio_agents.conversation.values import (
 class AgentConversation:
     """A dialogue with one running agent; `open_conversation` makes one and owns its tasks and processes.
 
-    Three verbs send: `send` queues, `steer` reaches the turn that runs, `stop_and_send` stops it first. All
-    of them return at once with a `Sent`, whose `wait` tells what became of it; `ask` is `send` and the
-    turn's result.
+    Three methods send: `send` queues, `steer` adds to the running turn, `stop_and_send` stops that turn first. All of
+    them return at once with a `Sent`, whose `wait` returns how it ended. `ask` sends and returns the turn's result.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class AgentConversation:
     async def send(self, text: str, *, uuid: str | None = None) -> Sent:
         """Queue `text`: it is sent when everything before it was answered. Returns as soon as it is accepted.
 
-        `uuid` is ignored: what comes of a message is told by the `Sent`.
+        `uuid` is ignored: the `Sent` shows how a message ended.
 
         Raises:
             TypeError, ValueError: it is no text, or has a lone surrogate, which no agent can read.
@@ -89,7 +88,7 @@ class AgentConversation:
         return await self._intake.accept(sent, commands.Send(sent))
 
     async def steer(self, text: str) -> Sent:
-        """Add `text` to the turn that runs, if the agent can take it there; else it is sent next.
+        """Add `text` to the running turn if the agent can take it there. Otherwise it is sent next.
 
         Raises:
             Unsupported: this backend cannot be steered.
@@ -101,7 +100,7 @@ class AgentConversation:
         return await self._intake.accept(sent, commands.Steer(sent))
 
     async def stop_and_send(self, text: str) -> Sent:
-        """Interrupt the turn that runs, and send `text` before everything that waits.
+        """Interrupt the running turn, and send `text` before everything that waits.
 
         Raises:
             Unsupported: this backend cannot be interrupted.
@@ -113,15 +112,15 @@ class AgentConversation:
         return await self._intake.accept(sent, commands.StopAndSend(sent, self._intake.new_interrupt()))
 
     async def ask(self, text: str) -> TurnResult:
-        """Send `text` and wait for the end of its turn (look at its `status`: a failed turn is no exception).
+        """Send `text` and wait for the end of its turn. Check the result's `status`: a failed turn raises nothing.
 
-        Cancelling this takes the text back if it still waits, and interrupts its turn if that runs.
+        Cancelling this withdraws the text if it still waits, and interrupts its turn if that is running.
 
         Raises:
             ConversationClosed: it ended before the turn did.
             SendRejected: the agent refused it.
             TypeError, ValueError, SendQueueFull: as for `send`.
-            ConversationError: called by a handler of a request; the turn that it waits for waits for that handler.
+            ConversationError: called by a handler of a request: its turn would wait for that handler.
         """
         if self._dispatcher.is_handling_here:
             raise ConversationError(
@@ -141,7 +140,7 @@ class AgentConversation:
         return end.turn
 
     async def withdraw(self, sent: Sent) -> bool:
-        """Take back something that still waits. Returns whether it did: then the agent never sees it."""
+        """Withdraw a message that still waits. Returns whether it did; the agent never gets it then."""
         done: Promise[bool] = Promise()
         await self._intake.tell(commands.Withdraw(sent, done))
         return await done.wait()
@@ -149,13 +148,13 @@ class AgentConversation:
     # Stopping.
 
     async def interrupt(self, seconds: float | None = None) -> InterruptReceipt:
-        """Stop the turn that runs. What is queued stays queued and runs next.
+        """Stop the running turn. Queued messages stay queued and run next.
 
-        Returns when the turn has ended, or when it has not within `seconds` (the option's by default): then
-        the receipt says UNANSWERED, and the agent's processes are being ended.
+        Returns when the turn has ended. If it has not ended within `seconds` (the option's by default), the receipt is
+        UNANSWERED, and the agent's processes are ended.
 
         Raises:
-            ConversationClosed: it has ended, or ends before the receipt is there.
+            ConversationClosed: it has ended, or ends before the receipt.
         """
         interrupt = self._intake.new_interrupt(seconds)
         await self._intake.tell(commands.Interrupt(interrupt))
@@ -165,10 +164,9 @@ class AgentConversation:
         return receipt
 
     async def close(self) -> ClosingReport:
-        """End the conversation and the agent, and hand back what was never sent. Idempotent and bounded in time.
+        """End the conversation and the agent, and return what was never sent. Idempotent and bounded in time.
 
-        A turn that runs is interrupted; then the agent's input is closed, then its processes get TERM, then
-        KILL.
+        A running turn is interrupted. Then the agent's input is closed, then its processes get TERM, then KILL.
         """
         try:
             await self._intake.tell(commands.Close())
@@ -193,10 +191,10 @@ class AgentConversation:
         return self.closed_reason or how
 
     async def set_control(self, control_id: str, value: str | bool) -> None:
-        """None of the backends has a selector that can be set while it runs, so every id is unknown."""
+        """Do nothing: no backend has a selector that can be set while it runs, so every id is unknown."""
         await trio.lowlevel.checkpoint()
 
-    # Looking at it.
+    # State.
 
     @property
     def state(self) -> ConversationState:
@@ -215,7 +213,7 @@ class AgentConversation:
         return state
 
     def states(self) -> AsyncIterator[ConversationState]:
-        """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is skipped."""
+        """The state now, and then after each change, up to CLOSED. A state that was very short may be skipped."""
         return self.core.state.follow()
 
     @property
@@ -225,7 +223,7 @@ class AgentConversation:
 
     @property
     def session(self) -> str | None:
-        """The name under which a later conversation can resume this one, once the backend has told it."""
+        """The id with which a later conversation can resume this one; `None` until the backend has sent it."""
         return self.core.turn_state.session
 
     @property
@@ -234,7 +232,7 @@ class AgentConversation:
         return self.core.turn_state.queued
 
     async def settled(self) -> None:
-        """Wait until everything that was told to the conversation so far has reached it (its queue shows it)."""
+        """Wait until the conversation has handled all earlier commands (they then show in `queued`)."""
         done: Promise[bool] = Promise()
         await self._intake.tell(commands.StateProbe(done))
         await done.wait()
@@ -260,7 +258,7 @@ class AgentConversation:
         return self._listeners.events()
 
     def results(self) -> Subscription[TurnResult]:
-        """A subscription to the turns that end from now on, also those that the agent begins by itself."""
+        """A subscription to the results of turns that end from now on, also of turns that the agent itself began."""
         return self._listeners.results()
 
     def on_event(self, handler: EventHandler) -> Unsubscribe:
@@ -272,25 +270,25 @@ class AgentConversation:
         return self._listeners.on_message(handler)
 
     async def handlers_done(self) -> None:
-        """Wait until the handlers have been called with everything there was (after the end)."""
+        """Wait until the handlers have been called with all items (after the end)."""
         await self._listeners.done()
 
-    # What the agent asks.
+    # Requests of the agent.
 
     def on_permission_request(self, handler: PermissionHandler) -> Unsubscribe:
-        """Let `handler` decide permission requests (`ToolRequest`s), also those that wait already. The newest wins.
+        """Let `handler` decide permission requests (`ToolRequest`s), also waiting ones. The newest handler wins.
 
-        It returns a `PermissionDecision`, or `None` to leave the request open (`decide` then). Raising
-        denies. It is cancelled when the request is settled otherwise, or a newer handler comes, which is asked
-        then; unsubscribed, it still decides what it has been asked.
+        It returns a `PermissionDecision`, or `None` to leave the request open for `decide`. An exception denies. It is
+        cancelled when the request is settled in another way, or when a newer handler is set, which gets the request
+        then. After it is unsubscribed, it still decides the requests that it already has.
         """
         return self._listeners.on_permission_request(handler)
 
     def on_question(self, handler: QuestionHandler) -> Unsubscribe:
-        """Let `handler` answer what the agent asks its user (`QuestionRequest`s). The newest wins.
+        """Let `handler` answer the agent's questions to its user (`QuestionRequest`s). The newest handler wins.
 
-        It returns a `QuestionAnswer`, or `None` to leave the question open (`answer` then). Raising declines. Without a
-        handler questions are declined at once. Cancelled and unsubscribed as for `on_permission_request`.
+        It returns a `QuestionAnswer`, or `None` to leave the question open for `answer`. An exception declines. Without
+        a handler, questions are declined at once. It is cancelled and unsubscribed as in `on_permission_request`.
         """
         return self._listeners.on_question(handler)
 

@@ -10,33 +10,33 @@ from optio_agents.conversation.surface import PermissionDecision
 
 
 class Send(NamedTuple):
-    """Queue it."""
+    """Queue a message."""
 
     sent: Sent
 
 
 class Steer(NamedTuple):
-    """Add it to the running turn."""
+    """Add a message to the running turn."""
 
     sent: Sent
 
 
 class StopAndSend(NamedTuple):
-    """Interrupt the running turn, and send it next."""
+    """Interrupt the running turn, and send a message next."""
 
     sent: Sent
     interrupt: PendingInterrupt
 
 
 class Withdraw(NamedTuple):
-    """Take it back if it still waits; `done` says whether it did."""
+    """Withdraw a message if it still waits; `done` gets whether it did."""
 
     sent: Sent
     done: Promise[bool]
 
 
 class GiveUp(NamedTuple):
-    """Take it back if it still waits; interrupt its turn if that runs."""
+    """Withdraw a message if it still waits; interrupt its turn if that is running."""
 
     sent: Sent
     interrupt: PendingInterrupt
@@ -67,7 +67,7 @@ class AnswerRequest(NamedTuple):
 
 
 class StateProbe(NamedTuple):
-    """Everything before this has been handled."""
+    """Settle `done`: all earlier messages have been handled."""
 
     done: Promise[bool]
 
@@ -77,7 +77,7 @@ class Close(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """The agent printed this; `b""`: it prints no more."""
+    """Output of the agent; `b""` is its end."""
 
     data: bytes
 

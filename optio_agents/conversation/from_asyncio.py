@@ -81,11 +81,11 @@ class AsyncioSubscription(AsyncIterator[T], Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """How many items this subscriber lost because it did not take them."""
+        """The number of items that were dropped because this subscriber did not take them."""
         return self._inner.dropped
 
     async def batch(self) -> list[T] | None:
-        """Everything that is there, at least one item; `None` at the end. Faster than one at a time."""
+        """All available items, at least one; `None` at the end. Faster than one at a time."""
         if self._batch:
             taken = list(self._batch)
             self._batch.clear()
@@ -122,8 +122,8 @@ class AsyncioSubscription(AsyncIterator[T], Generic[T]):
 class AsyncioConversation:
     """An `AgentConversation` whose coroutines are awaited under asyncio; handlers may be asyncio coroutines.
 
-    The methods do what those of the same names do there. `end_of` is `Sent.wait`. All coroutines raise
-    `RuntimeError` in any event loop but the one that has opened the conversation.
+    The methods do the same as those of `AgentConversation`. `end_of` is `Sent.wait`. All coroutines raise
+    `RuntimeError` in any event loop except the one that has opened the conversation.
     """
 
     def __init__(self, inner: AgentConversation) -> None:
@@ -159,7 +159,7 @@ class AsyncioConversation:
         return await self._within_trio(lambda: self._inner.ask(text))
 
     async def end_of(self, sent: Sent) -> SendEnd:
-        """Wait for the end of something that was sent."""
+        """Wait for the end of a sent message."""
         return await self._within_trio(sent.wait)
 
     async def withdraw(self, sent: Sent) -> bool:
@@ -302,14 +302,14 @@ async def open_asyncio_conversation(
 
 @asynccontextmanager
 async def converse_from_asyncio(opening: Opening) -> AsyncGenerator[AsyncioConversation]:
-    """Own whatever conversation `opening` opens, for the length of an asyncio block."""
+    """Own the conversation that `opening` opens while an asyncio block runs."""
     async with trio_block(opening) as conversation:
         yield AsyncioConversation(conversation)
 
 
 @asynccontextmanager
 async def trio_block(opening: Opening) -> AsyncGenerator[Any]:
-    """Be in the Trio block that `opening` makes, for the length of an asyncio block; yields what it yields."""
+    """Enter the Trio block that `opening` makes while an asyncio block runs; yields what it yields."""
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[Any] = loop.create_future()
     left = asyncio.Event()
@@ -331,7 +331,8 @@ async def trio_block(opening: Opening) -> AsyncGenerator[Any]:
         await asyncio.wait([owner])
         raise
     except GeneratorExit:
-        # Destroyed, mostly after the loop was closed: nothing can be awaited here. The guest has ended the agent then.
+        # This generator is being destroyed, mostly after the loop was closed, so nothing can be awaited. The guest has
+        # ended the agent by then.
         if not loop.is_closed():
             left.set()
         raise

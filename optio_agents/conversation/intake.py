@@ -1,4 +1,4 @@
-"""The owner's end of the mailbox: what is accepted, under which number, and what is said once it has closed."""
+"""The owner's end of the mailbox: it accepts and numbers commands, and raises the error once the mailbox is closed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LET_GO_SECONDS = 5.0
 
 
 class Intake:
-    """Takes the owner's commands to the conversation's actor. `name` is whom the conversation is with."""
+    """Passes the owner's commands to the conversation's actor. `name` is the agent's name."""
 
     def __init__(self, name: str, core: Core, ref: actors.Ref[commands.Command]) -> None:
         self._name = name
@@ -28,10 +28,10 @@ class Intake:
         self._numbers = 0
 
     def new_sent(self, text: str) -> Sent:
-        """A send that may be accepted.
+        """A new send, if one can be accepted.
 
         Raises:
-            TypeError, ValueError: it is no text that can be sent.
+            TypeError, ValueError: the text cannot be sent.
             ConversationClosed: it has ended, or is ending.
             SendQueueFull: too many sends wait already.
         """
@@ -55,7 +55,7 @@ class Intake:
         return PendingInterrupt(self._next_number(), seconds)
 
     async def accept(self, sent: Sent, command: commands.Command) -> Sent:
-        """Tell the command that carries `sent`; once it is in the mailbox, the send ends exactly once.
+        """Put the command with `sent` into the mailbox. From then on the send ends exactly once.
 
         Raises:
             ConversationClosed: it has ended, and the send was not accepted.
@@ -69,7 +69,7 @@ class Intake:
         return sent
 
     async def tell(self, command: commands.Command) -> None:
-        """Tell it.
+        """Put the command into the mailbox.
 
         Raises:
             ConversationClosed: it has ended.
@@ -80,13 +80,13 @@ class Intake:
             raise self.closed_error() from None
 
     async def let_go(self, command: commands.Command) -> None:
-        """Tell it although we are being cancelled, if there is somebody to tell."""
+        """Put the command into the mailbox although we are being cancelled, if the actor still runs."""
         deadline = trio.current_time() + LET_GO_SECONDS
         with trio.CancelScope(shield=True, deadline=deadline), suppress(ConversationClosed):
             await self.tell(command)
 
     def closed_error(self) -> ConversationClosed:
-        """What is raised by everything that an ended conversation cannot do."""
+        """The exception for everything that an ended conversation cannot do."""
         reason = self._core.turn_state.closed
         return ConversationClosed(f"the conversation with {self._name} has ended: {reason}")
 

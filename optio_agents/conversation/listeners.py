@@ -1,4 +1,4 @@
-"""Who listens to one conversation: subscriptions, and the handlers of its owner, each in a task of its own."""
+"""The listeners of one conversation: subscriptions, and the handlers of its owner, each in a task of its own."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ T = TypeVar("T")
 class HandlerTask(Generic[T]):
     """Calls one handler with one item after another, in order, across the boundary in batches.
 
-    What it raises is logged the first time (and counted always), told to `failed`, and keeps nothing from
-    it: the next item comes all the same.
+    An exception of the handler is logged the first time, always counted, and passed to `failed`. The handler still gets
+    the next item.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class HandlerTask(Generic[T]):
                 )
 
     def stop(self) -> None:
-        """Call it no more; what runs is cancelled."""
+        """Stop calling it, and cancel a running call."""
         self._scope.cancel(reason="unsubscribed")
 
     async def _call(self, item: T) -> None:
@@ -82,12 +82,12 @@ class HandlerTask(Generic[T]):
 
 
 class Listeners:
-    """Connects handlers with what they listen to. `nursery` gets their tasks.
+    """Connects handlers with events, results and requests. `nursery` gets their tasks.
 
     Connecting and disconnecting are plain calls, which an asyncio program makes from outside of the Trio run.
 
-    Raises (by all that take a handler):
-        TypeError: it cannot be called.
+    Raises (all methods that take a handler):
+        TypeError: the handler cannot be called.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Listeners:
         return lambda: self._within_trio(lambda: self._dispatcher.remove_handler(handler))
 
     async def done(self) -> None:
-        """Wait until the handlers have been called with everything there was (after the end)."""
+        """Wait until the handlers have been called with all items (after the end)."""
         while self._running:
             self._one_is_done = trio.Event()
             await self._one_is_done.wait()

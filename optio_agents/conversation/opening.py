@@ -1,4 +1,4 @@
-"""The way in: an agent's process, a conversation with it, and the block that owns both."""
+"""Opening a conversation: an agent's process, the conversation, and the block that owns both."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ async def open_conversation(
     options: ConversationOptions = DEFAULT_OPTIONS,
     boundary: Boundary | None = None,
 ) -> AsyncGenerator[AgentConversation]:
-    """Start `agent` in `workdir` and talk to it for the length of the block, from when it is ready.
+    """Start `agent` in `workdir`, and yield the conversation when the agent is ready.
 
-    Leaving the block closes the conversation; leaving it by a cancellation kills the agent. Either way
-    nothing of it is left: no process, however it was started, no task, and not its TMPDIR.
+    Leaving the block closes the conversation. A cancellation kills the agent. In both cases nothing remains: no
+    process (descendants included), no task, and no TMPDIR.
 
     Args:
-        agent: What to run; `optio_agents.conversation.agents` has recipes.
+        agent: What to run; see `optio_agents.conversation.agents`.
         workdir: The directory in which it works.
         home: Its HOME. By default ours, where it finds its login and its settings.
         environment: Instead of our own environment variables.
-        options: How long things may take.
+        options: Time and memory limits.
         boundary: How handlers are called; by default as Trio coroutines.
 
     Raises:
-        AgentNotStarted: it is missing, cannot be run, refuses, or was not ready in time. The text has its words.
+        AgentNotStarted: it is missing, cannot be run, refuses, or was not ready in time. The text quotes its output.
     """
     cwd = _absolute(workdir)
     inherited = os.environ if environment is None else environment
@@ -122,7 +122,7 @@ async def _talking(
     options: ConversationOptions,
     boundary: Boundary,
 ) -> AsyncGenerator[AgentConversation]:
-    """The actor and its tasks around a transport; in the end the transport is finished and everything resolved."""
+    """Run the actor and its tasks over a transport. At the end, finish the transport and settle everything."""
     transport = await connect(nursery)
     core = Core(codec, options)
     conversation: AgentConversation | None = None

@@ -1,4 +1,4 @@
-"""How long things may take and how much may wait: the numbers of a conversation, in one place."""
+"""The time and memory limits of a conversation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from optio_agents.hosts.processes.deadlines import Deadlines
 
 @dataclass(frozen=True, slots=True)
 class ConversationOptions:
-    """All times in seconds. None of them limits how long a turn or a permission request may take."""
+    """All times are in seconds. None of them limits the duration of a turn or of a permission request."""
 
     start_seconds: float = 60.0
     """Until the agent must be ready (some load for several seconds)."""

@@ -1,9 +1,9 @@
-"""What waits to be written to the agent: the conversation's actor never waits for a full pipe.
+"""Bytes that wait to be written to the agent: the conversation's actor never waits for a full pipe.
 
-Nearly all of it are answers to what the agent asks, so an agent that asks on and on and never reads would fill our
-memory. Not to read its output until it reads its input is no way out: one that is stopped in the middle of writing
-does not read either, and the two of us would wait for each other. So what may wait is bounded, and past the bound
-the conversation ends, with that reason.
+Most of them are answers to the agent's requests, so an agent that sends requests without reading the answers would fill
+our memory. We cannot stop reading its output until it reads its input: an agent that is blocked in a write does not
+read either, and both sides would wait for each other. So the amount is limited. Past the limit the conversation ends
+with that reason.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from optio_agents.conversation.transport import Transport
 
 
 class Outbox:
-    """A buffer with one writer task; `limit` is how many bytes may wait while the agent does not read."""
+    """A buffer with one writer task; `limit` is the number of bytes that may wait while the agent does not read."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -24,10 +24,10 @@ class Outbox:
         self._changed = trio.Event()
 
     def put(self, data: bytes) -> bool:
-        """Write this as soon as possible; ignored once the agent does not listen any more.
+        """Queue `data` for writing. It is ignored after the agent has closed its input.
 
-        Returns `False`, and does not take it, if more than the limit waits already behind what is being written.
-        One text alone is never too long.
+        Returns `False`, and does not queue it, if more than the limit waits already in addition to what is being
+        written. A single text is never too long.
         """
         if data and not self._broken:
             if self._writing and len(self._data) > self._limit:
@@ -42,7 +42,7 @@ class Outbox:
             await self._changed.wait()
 
     async def write_to(self, transport: Transport) -> None:
-        """The writer: runs until it is cancelled or the agent does not listen any more."""
+        """The writer: runs until it is cancelled or the agent has closed its input."""
         while True:
             while not self._data:
                 await self._changed.wait()
@@ -52,7 +52,7 @@ class Outbox:
             try:
                 await transport.send(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                # That it is gone is noticed where it is read from; here there is nobody left to tell.
+                # The reader of its output notices that it is gone; the writer need not report it.
                 self._broken = True
                 self._data.clear()
                 self._notify()

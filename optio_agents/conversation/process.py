@@ -1,4 +1,4 @@
-"""An agent's process: started in surroundings of its own, and ended with everything it started."""
+"""An agent's process: started in an environment of its own, and ended with all its descendants."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ only a process that escaped the tree can hold the pipe open, and nobody waits fo
 
 
 class StderrExcerpt:
-    """What an agent wrote to stderr: the beginning (where it says what is wrong) and the end, nothing between."""
+    """What an agent wrote to stderr: the beginning, which usually has the error, and the end, without the middle."""
 
     HEAD = 4 * 1024
     TAIL = 16 * 1024
@@ -34,7 +34,7 @@ class StderrExcerpt:
         self._skipped = False
 
     def add(self, data: bytes) -> None:
-        """It wrote this."""
+        """Add what it wrote."""
         room = self.HEAD - len(self._head)
         self._head += data[:room]
         self._tail += data[room:] if room > 0 else data
@@ -113,8 +113,8 @@ class ConversationProcess:
     async def look_after(self) -> None:
         """Drain stderr, collect the status when the process exits, end what it left behind.
 
-        Its owner runs this. Shielded, because an owner that is cancelled still has to end the agent, which needs
-        this; `finish`, which is bounded, ends it.
+        The owner runs this. It is shielded, because a cancelled owner still needs it to end the agent. `finish`, which
+        takes a limited time, ends it.
         """
         with self._looking_after:
             async with trio.open_nursery() as nursery:
@@ -139,7 +139,7 @@ class ConversationProcess:
         self._stderr_ended.set()
 
     async def finish(self) -> None:
-        """End it without asking, whatever happened before, and remove what it used. Bounded, also when cancelled."""
+        """End it without asking, in any state, and remove its files. Takes a limited time, also when cancelled."""
         with trio.CancelScope(shield=True) as scope:
             scope.deadline = trio.current_time() + self._options.end_seconds + EOF_SECONDS
             await self.end(ask=False)
@@ -166,10 +166,10 @@ async def start_process(
     home: str | None,
     options: ConversationOptions,
 ) -> ConversationProcess:
-    """Run an agent; its owner must `finish` it. `nursery` gets the tasks that look after it.
+    """Run an agent; its owner must `finish` it. `nursery` gets the tasks that serve it.
 
-    It gets a TMPDIR of its own (agents leave sockets and caches there), removed at the end, and `home` as
-    its HOME if given. It runs in a session of its own, so that a Ctrl-C at our terminal does not reach it.
+    It gets a TMPDIR of its own, removed at the end, because agents leave sockets and caches there. Its HOME is `home`,
+    if given. It runs in a session of its own, so that Ctrl-C at our terminal does not reach it.
 
     Raises:
         AgentNotStarted: there is no such program, or it cannot be run.

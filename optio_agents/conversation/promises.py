@@ -1,4 +1,4 @@
-"""What callers hold while a conversation works for them."""
+"""Results of a conversation's work that callers can wait for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Promise(Generic[T]):
-    """A value that comes later, for any number of waiters. Settled once; later settlements are ignored."""
+    """A value that is set later, for any number of waiters. The first value counts; later ones are ignored."""
 
     def __init__(self) -> None:
         self._value: T | None = None
@@ -20,16 +20,16 @@ class Promise(Generic[T]):
 
     @property
     def settled(self) -> bool:
-        """Whether the value is there."""
+        """Whether the value is set."""
         return self._settled.is_set()
 
     @property
     def value(self) -> T | None:
-        """The value, `None` before it is there."""
+        """The value; `None` until it is set."""
         return self._value
 
     def settle(self, value: T) -> None:
-        """Give the value."""
+        """Set the value."""
         if not self._settled.is_set():
             self._value = value
             self._settled.set()
@@ -41,7 +41,7 @@ class Promise(Generic[T]):
 
 
 class Sent:
-    """Something that was sent: it ends exactly once, in one of the fates of `Fate`."""
+    """A sent message: it ends exactly once, in one of the ways of `Fate`."""
 
     def __init__(self, number: int, text: str) -> None:
         self.number = number
@@ -54,7 +54,7 @@ class Sent:
         return self._promise.value
 
     async def wait(self) -> SendEnd:
-        """Wait for its end. Never raises because the conversation ended: that is an end too."""
+        """Wait for its end. Does not raise when the conversation ends: that is an end, too."""
         return await self._promise.wait()
 
     def settle(self, end: SendEnd) -> None:

@@ -1,8 +1,8 @@
 """The open requests of an agent and the handlers that answer them: one for permissions, one for questions.
 
-A permission request waits for a handler as long as it takes; a handler that never answers blocks nothing but what waits
-for it. A question that has no handler is declined. When a request is settled otherwise (interrupt, withdrawal, the
-end), or a newer handler takes over, its handler is cancelled.
+A permission request waits for a handler without a time limit. A handler that never answers blocks only what depends on
+it. A question without a handler is declined. When a request is settled in another way (interrupt, withdrawal, the end),
+or a newer handler is set, its handler is cancelled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _handling: ContextVar[object] = ContextVar("optio_agents_conversation_handling",
 
 
 class RequestDispatcher:
-    """Brings requests and the newest handler together. `replied` is told each reply that a handler gave."""
+    """Passes each request to the newest handler. `replied` is called with each reply of a handler."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class RequestDispatcher:
         return None
 
     def set_permission_handler(self, handler: PermissionHandler) -> None:
-        """Let `handler` decide from now on, also what waits already or is with an older handler."""
+        """Let `handler` decide from now on, also waiting requests and those of an older handler."""
         self._set(ToolRequest, handler)
 
     def set_question_handler(self, handler: QuestionHandler) -> None:
@@ -84,18 +84,18 @@ class RequestDispatcher:
         self._set(QuestionRequest, handler)
 
     def remove_handler(self, handler: Handler) -> None:
-        """Ask it no more, unless a newer one is asked already. What it has been asked it may still answer."""
+        """Remove a handler, unless a newer one is set already. It may still answer the requests that it has."""
         for kind, known in list(self._handlers.items()):
             if known is handler:
                 del self._handlers[kind]
 
     def offer(self, number: int, request: AgentRequest) -> None:
-        """A request is open."""
+        """Add an open request."""
         self._open[number] = request
         self._ask(number)
 
     def settle(self, number: int) -> None:
-        """A request is open no more."""
+        """Remove a request that is no longer open."""
         self._open.pop(number, None)
         scope = self._asking.pop(number, None)
         if scope is not None:
@@ -129,7 +129,7 @@ class RequestDispatcher:
             # Settled otherwise, or with a newer handler.
             return
         if reply is not None:
-            # Outside of the scope: what was decided counts, whatever becomes of the handler.
+            # Outside of the scope: the decision counts even if the handler is cancelled meanwhile.
             await self._replied(number, reply)
         else:
             # The request stays open for the next handler, or for `decide` and `answer`.

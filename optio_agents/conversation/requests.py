@@ -1,4 +1,4 @@
-"""What an agent asks of its owner: permission for a tool, and questions. Plain values.
+"""An agent's requests to its owner: permission for a tool, and questions. Plain values.
 
 One type of question for all backends: claude's `AskUserQuestion`, `elicitation` and `ExitPlanMode`, codex's
 `item/tool/requestUserInput` and `mcpServer/elicitation/request`, and `elicitation/create` of the Agent Client Protocol.
@@ -23,7 +23,7 @@ NO_HANDLER = (
 
 @dataclass(frozen=True)
 class ToolRequest(PermissionRequest):
-    """A permission request, with what our backends say beyond its tool and its input."""
+    """A permission request, with what our backends send in addition to the tool and its input."""
 
     turn: int | None = None
     """The turn in which it was asked; the turn may have ended since."""
@@ -42,7 +42,7 @@ class Choice:
     label: str
     description: str = ""
     value: Any = None
-    """What the backend is told instead of the label, if that is something else."""
+    """The value that is sent to the backend, if it differs from the label."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +50,23 @@ class AgentQuestion:
     """One question. Its answer is a text, or with `multiple` a tuple of texts."""
 
     key: str
-    """The name under which it is answered."""
+    """The key of its answer."""
     text: str
     header: str = ""
     choices: tuple[Choice, ...] = ()
     multiple: bool = False
     free_text: bool = True
-    """Other answers than the choices are taken, too."""
+    """Whether answers other than the choices are accepted."""
     secret: bool = False
-    """What is typed should not be shown."""
+    """Whether to hide the typed answer."""
     required: bool = True
     kind: Literal["text", "number", "integer", "boolean"] = "text"
 
     def value(self, answer: str | tuple[str, ...]) -> Any:
-        """What the backend is told.
+        """The value that is sent to the backend.
 
         Raises:
-            ValueError, TypeError: this is no answer to the question; the text says why.
+            ValueError, TypeError: this does not answer the question; the text says why.
         """
         if self.multiple:
             each = (answer,) if isinstance(answer, str) else tuple(answer)
@@ -102,7 +102,7 @@ _READ: dict[str, Callable[[str], Any]] = {"text": str, "number": _number, "integ
 
 @dataclass(frozen=True)
 class QuestionRequest:
-    """The agent asks its user something, and waits."""
+    """The agent asks its user questions, and waits for the answers."""
 
     kind: Literal["questions", "form", "plan", "url"]
     """`plan`: `message` is a plan that wants approval (the answer to `approve` is yes or no). `url`: `message` names an
@@ -115,10 +115,10 @@ class QuestionRequest:
     asker: str | None = None
 
     def values(self, answers: Mapping[str, str | tuple[str, ...]]) -> dict[str, Any]:
-        """What the backend is told, by the keys of the questions.
+        """The values that are sent to the backend, by the keys of the questions.
 
         Raises:
-            ValueError, TypeError: an answer is missing, or is none, or answers no question.
+            ValueError, TypeError: an answer is missing or invalid, or answers no question.
         """
         known = {question.key for question in self.questions}
         if unknown := [key for key in answers if key not in known]:
@@ -138,10 +138,10 @@ class QuestionAnswer:
 
     Args:
         answers: By the keys of the questions; `None` declines.
-        reason: With a refusal: what the agent is told, where the backend can tell it.
+        reason: With a refusal: the text for the agent, if the backend can pass it on.
 
     Raises:
-        TypeError, ValueError: the agent cannot be told this.
+        TypeError, ValueError: this cannot be sent to the agent.
     """
 
     answers: Mapping[str, str | tuple[str, ...]] | None

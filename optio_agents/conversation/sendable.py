@@ -1,7 +1,7 @@
-"""What can be sent to an agent: checked where it is said, before anything of it is written.
+"""Checks what can be sent to an agent, in the caller, before anything is written.
 
-A lone surrogate is what Python makes of bytes that are no UTF-8 (`os.fsdecode`). Written as JSON it becomes an escape
-that strict readers refuse: codex drops the whole line without an answer (measured with 0.169.0).
+Python turns bytes that are no UTF-8 into lone surrogates (`os.fsdecode`). In JSON they become escapes that strict
+readers refuse: codex drops the whole line without an answer (measured with 0.169.0).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_json(what: str, value: Any) -> None:
     """Raise if `value` cannot be sent as JSON.
 
     Raises:
-        TypeError: something in it has no form in JSON.
-        ValueError: NaN, an infinity, a circle, or a lone surrogate.
+        TypeError: something in it cannot be written as JSON.
+        ValueError: NaN, an infinity, a circular reference, or a lone surrogate.
     """
     check_text(what, json.dumps(value, allow_nan=False, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""The visible state, for those who wait for one and those who follow it."""
+"""The visible state of a conversation, for tasks that wait for a state or follow all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optio_agents.conversation.values import ConversationState
 
 
 class ObservedState:
-    """A `ConversationState` that its conversation sets and anybody may wait for."""
+    """A `ConversationState` that its conversation sets and for which any task may wait."""
 
     def __init__(self) -> None:
         self._value: Any = AsyncValue(ConversationState.STARTING)
@@ -23,7 +23,7 @@ class ObservedState:
         return state
 
     def show(self, state: ConversationState) -> None:
-        """It is this now; whoever waits for it is woken, also if it is over again before they look."""
+        """Set the state, and wake the tasks that wait for it, even if it changes again before they run."""
         if self._value.value is not state:
             self._value.value = state
 
@@ -33,17 +33,17 @@ class ObservedState:
         return state
 
     async def wait_not(self, state: ConversationState | None) -> ConversationState:
-        """Wait until it is another one than `state`; returns which."""
+        """Wait until the state differs from `state`; return it."""
         other: ConversationState = await self._value.wait_value(lambda value: value is not state)
         return other
 
     def follow(self) -> AsyncIterator[ConversationState]:
-        """The state now, and then each time it has changed, up to CLOSED; one that came and went unseen is skipped."""
+        """The state now, and then after each change, up to CLOSED. A state that was very short may be skipped."""
         return _Following(self)
 
 
 class _Following(AsyncIterator[ConversationState]):
-    """No generator, so that leaving the loop early leaves nothing behind."""
+    """An iterator and no generator, so that leaving the loop early needs no cleanup."""
 
     def __init__(self, observed: ObservedState) -> None:
         self._observed = observed

@@ -1,4 +1,4 @@
-"""Bytes to and from an agent that an optio task has started, on whatever host: asyncio streams as a `Transport`."""
+"""Bytes to and from an agent that an optio task has started, on any host: asyncio streams as a `Transport`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AgentStreams(Protocol):
 
     @property
     def stdout(self) -> Any:
-        """`await read(limit)`; its errors may be mixed in: what is no JSON is an event, not a fault."""
+        """`await read(limit)`. It may include stderr: a line that is no JSON becomes an event, not an error."""
 
     async def end(self) -> object:
         """End it and all that it started. Idempotent."""

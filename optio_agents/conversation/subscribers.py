@@ -1,9 +1,9 @@
-"""Who listens: bounded backlogs, so that a subscriber that hangs costs the others nothing but a moment.
+"""Subscribers with bounded backlogs, so that one that hangs delays the others only briefly.
 
 Publishing appends one batch (a list that all subscribers share) to each backlog and never waits, because the
-conversation's actor must not. What waits is the reading of the agent's output (`Subscribers.room`): for a subscriber
-that moves as long as it takes, for one that does not move for a moment. That one is stuck. It loses the oldest
-ordinary events past its limit, and learns how many: `x-optio-dropped` is in their place.
+conversation's actor must not. Instead, the reading of the agent's output waits (`Subscribers.room`): without a limit
+for a subscriber that makes progress, for a short time for one that does not. That one is stuck then. It loses the
+oldest ordinary events past its limit; an `x-optio-dropped` event in their place has their number.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ T = TypeVar("T")
 
 
 def dropped_event(count: int) -> Event:
-    """The event in the place of those that were dropped."""
+    """The event that replaces the dropped ones."""
     return Event({"type": DROPPED, "count": count})
 
 
 class Backlog(Generic[T]):
     """Batches for one reader, up to `items` items and `size` bytes.
 
-    While it is not `stuck` it takes everything; then it keeps the newest batches and what `keeps` says, this up to
-    `KEPT_LIMIT` and `size` bytes.
+    While it is not `stuck` it keeps everything. A stuck one keeps the newest batches, and the items that `keeps`
+    selects, up to `KEPT_LIMIT` and `size` bytes.
     """
 
     def __init__(self, items: int, size: int, keeps: Callable[[T], bool], moved: Callable[[], None]) -> None:
@@ -62,7 +62,7 @@ class Backlog(Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """How many items were dropped in all."""
+        """The total number of dropped items."""
         return self._dropped_in_all
 
     @property
@@ -72,7 +72,7 @@ class Backlog(Generic[T]):
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Another value whenever its reader has moved."""
+        """A value that changes when its reader makes progress."""
         return self.moves, len(self.in_hand)
 
     @property
@@ -81,7 +81,7 @@ class Backlog(Generic[T]):
         return self._ended and not self._batches and not self._kept
 
     def put(self, batch: Sequence[T], size: int) -> None:
-        """Append a batch; `size` is what it weighs in bytes."""
+        """Append a batch of about `size` bytes."""
         self._batches.append((batch, size))
         self._items += len(batch)
         self._size += size
@@ -102,7 +102,7 @@ class Backlog(Generic[T]):
             await self._changed.wait()
 
     def take(self) -> tuple[int, list[T]]:
-        """What is there, or a part of it: how many items were dropped before it, and the items."""
+        """Some or all available items, and the number of items that were dropped before them."""
         dropped, self._dropped = self._dropped, 0
         self._dropped_in_all += dropped
         items, self._kept, self._kept_size = self._kept, [], 0
@@ -112,12 +112,12 @@ class Backlog(Generic[T]):
         return dropped, items
 
     async def get(self) -> tuple[int, list[T]] | None:
-        """Wait for what comes next: how many items were dropped before it, and the items; `None` at the end."""
+        """Wait for the next items; return them with the number of items dropped before them; `None` at the end."""
         await self.wait()
         return None if self.ended else self.take()
 
     def move(self) -> None:
-        """Its reader has dealt with something."""
+        """Note that its reader has handled something."""
         self.moves += 1
         self.stuck = False
         self._moved()
@@ -155,15 +155,15 @@ class Subscription(AsyncIterator[T]):
 
     @property
     def dropped(self) -> int:
-        """How many items this subscriber lost because it did not take them."""
+        """The number of items that were dropped because this subscriber did not take them."""
         return self._backlog.dropped
 
     async def get(self) -> tuple[int, list[T]] | None:
-        """What is there: how many items were dropped before it, and the items; `None` at the end."""
+        """The available items, with the number of items dropped before them; `None` at the end."""
         return await self._backlog.get()
 
     async def batch(self) -> list[T] | None:
-        """Everything that is there, at least one item; `None` at the end. Faster than one at a time."""
+        """All available items, at least one; `None` at the end. Faster than one at a time."""
         if self._batch:
             await trio.lowlevel.checkpoint()
         else:
@@ -175,7 +175,7 @@ class Subscription(AsyncIterator[T]):
         await self._backlog.wait()
 
     def take(self) -> list[T] | None:
-        """Everything that is there, perhaps nothing; `None` at the end. Never waits."""
+        """All available items, possibly none; `None` at the end. Never waits."""
         if not self._batch:
             if self._backlog.ended:
                 return None
@@ -214,9 +214,9 @@ class Subscribers(Generic[T]):
 
     Args:
         items, size: The limits of each backlog, in items and bytes.
-        keeps: What a subscriber that is stuck does not lose.
-        gap: The item in the place of those that were dropped, if there is one.
-        patience: Seconds without a move after which a reader is stuck.
+        keeps: Which items a stuck subscriber does not lose.
+        gap: Makes the item that replaces the dropped ones, if there is one.
+        patience: Seconds without progress after which a reader is stuck.
     """
 
     def __init__(
@@ -250,7 +250,7 @@ class Subscribers(Generic[T]):
         return Subscription(self.add(), self)
 
     def remove(self, backlog: Backlog[T]) -> None:
-        """Publish nothing more to it. Idempotent."""
+        """Stop publishing to it. Idempotent."""
         if backlog in self._backlogs:
             self._backlogs.remove(backlog)
             self._moved()
@@ -261,7 +261,7 @@ class Subscribers(Generic[T]):
             backlog.put(batch, size)
 
     async def room(self) -> None:
-        """Wait while a backlog is full whose reader moves. One that does not move is stuck from then on."""
+        """Wait while the backlog of a reader that makes progress is full. A reader without progress becomes stuck."""
         while blocking := [(each, each.progress) for each in self._backlogs if each.full and not each.stuck]:
             moved = trio.Event()
             self._room = moved, trio.lowlevel.current_trio_token()

@@ -1,7 +1,7 @@
-"""What task packages import: the smallest surface that every conversation has, whatever stands behind it.
+"""The interface that task packages import: what every conversation has, independent of its implementation.
 
-`Conversation` is a runtime-checkable protocol, so that an object of any package (or a test's double) counts
-as one; what our own conversation can do beyond it is in `optio_agents.conversation.client`.
+`Conversation` is a runtime-checkable protocol, so an object of any package (or a test double) is accepted as one. Our
+own conversation, which has more methods, is in `optio_agents.conversation.client`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Scope: TypeAlias = Literal["once", "session", "always"]
 
 @dataclass(frozen=True)
 class PermissionRequest:
-    """The agent asks whether it may use a tool. `raw` is the backend's own request, unchanged."""
+    """The agent requests permission to use a tool. `raw` is the backend's own request, unchanged."""
 
     tool_name: str
     input: dict[str, Any]
@@ -31,15 +31,15 @@ class PermissionDecision:
 
     Args:
         behavior: "allow" or "deny".
-        updated_input: With "allow": what the tool runs with instead. A backend that cannot change the input is told
-            "deny" in that case, because running the original would be what nobody allowed.
-        message: With "deny": what the agent is told, where the backend can tell it (`Capabilities.deny_message`).
-        scope: With "allow": how long it holds. What the backend did not offer (`ToolRequest.scopes`) becomes the next
-            narrower scope that it did offer.
+        updated_input: With "allow": the input with which the tool runs instead. A backend that cannot change the input
+            gets "deny" in that case, because the original input was not allowed.
+        message: With "deny": a text for the agent, if the backend can pass it on (`Capabilities.deny_message`).
+        scope: With "allow": how long it is valid. A scope that the backend did not offer (`ToolRequest.scopes`) becomes
+            the next narrower scope that it did offer.
         interrupt: With "deny": stop the turn, too.
 
     Raises:
-        ValueError, TypeError: the agent cannot be told this. Raised here, where the mistake is; in a handler it denies.
+        ValueError, TypeError: this cannot be sent to the agent. In a handler, the exception denies.
     """
 
     behavior: Literal["allow", "deny"]
@@ -97,8 +97,8 @@ class Conversation(Protocol):
     def on_event(self, handler: EventHandler) -> Unsubscribe:
         """Call `handler` with each event: the backend's own dicts, unchanged and in order.
 
-        Ours have a `type` that begins with `x-optio-`. The handler may be sync or async; it is called one
-        event at a time, and what it raises is reported and does not reach anybody else.
+        Our own events have a `type` that begins with `x-optio-`. The handler may be sync or async. It is called with one
+        event at a time. Its exceptions are reported and affect no other handler.
         """
 
     def on_message(self, handler: MessageHandler) -> Unsubscribe:
@@ -108,10 +108,10 @@ class Conversation(Protocol):
         """Let `handler` decide permission requests. The newest handler wins; requests wait while there is none."""
 
     def is_pending(self) -> bool:
-        """Whether something that was sent has not been answered yet."""
+        """Whether a sent message has not been answered yet."""
 
     async def interrupt(self) -> object:
-        """Stop what the agent is doing now; what is queued stays queued."""
+        """Stop the agent's present turn. Queued messages stay queued."""
 
     async def set_control(self, control_id: str, value: str | bool) -> None:
         """Set one of the agent's selectors (`optio_agents.session_controls`); an unknown id does nothing."""

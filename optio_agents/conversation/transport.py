@@ -1,4 +1,4 @@
-"""What carries a conversation's bytes: a process of ours, or, in tests, something in memory."""
+"""The transport of a conversation's bytes: a process of ours, or, in tests, an object in memory."""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ from typing import Protocol
 
 
 class Transport(Protocol):
-    """One running agent. `receive` and `send` are each called by one task; `end` by anybody, more than once."""
+    """One running agent. `receive` and `send` are each called by one task; `end` by any task, more than once."""
 
     async def receive(self) -> bytes:
-        """Some of what it printed; `b""` once it will print no more. Never raises because the agent is
-        gone.
-        """
+        """Some of its output; `b""` at the end. Does not raise when the agent is gone."""
 
     async def send(self, data: bytes) -> None:
         """Write `data`.
 
         Raises:
-            trio.BrokenResourceError: it does not listen any more.
+            trio.BrokenResourceError: it has closed its input.
             trio.ClosedResourceError: `end` has closed its input.
         """
 
     async def end(self, *, ask: bool) -> None:
         """End it and everything it started: by the end of its input first (`ask`), else by signals at once.
 
-        Returns when all of it is gone, or after a bounded time.
+        Returns when all its processes have ended, or after a limited time.
         """
 
     async def wait(self) -> str:
-        """Wait until it is gone; how it ended, in words for people."""
+        """Wait until it is gone; return how it ended, as text."""
 
     async def finish(self) -> None:
-        """End it whatever happened before, and release everything. Bounded, also when cancelled. Called last."""
+        """End it in any state, and release everything. Takes a limited time, also when cancelled. Called last."""

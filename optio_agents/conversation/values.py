@@ -1,4 +1,4 @@
-"""What a conversation tells its owner: plain values, no behaviour."""
+"""The values that a conversation returns to its owner, without behaviour."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ConversationState(enum.Enum):
 
 
 class Event(NamedTuple):
-    """One event of the backend, as it came, and what we know about it.
+    """One event of the backend, unchanged, and what we know about it.
 
     A `NamedTuple`, because one is made for each line that an agent prints.
     """
@@ -77,7 +77,7 @@ class TurnStatus(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """A turn that has ended. `text` is the agent's final text, or as much of it as there was."""
+    """A turn that has ended. `text` is the agent's final text, or the part of it that arrived."""
 
     turn: int
     status: TurnStatus
@@ -95,7 +95,7 @@ class TurnResult:
 
 
 class Fate(enum.Enum):
-    """What became of something that was sent; each accepted send ends in exactly one of these."""
+    """How a sent message ended. Each accepted send ends in exactly one of these ways."""
 
     ANSWERED = "answered"
     """It had a turn, and the turn has ended (`SendEnd.turn` says how)."""
@@ -109,7 +109,7 @@ class Fate(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class SendEnd:
-    """How a send ended. `turn` is there for ANSWERED and FOLDED, `reason` for REJECTED and UNSENT."""
+    """How a send ended. `turn` is set for ANSWERED and FOLDED, `reason` for REJECTED and UNSENT."""
 
     fate: Fate
     turn: TurnResult | None = None
@@ -117,7 +117,7 @@ class SendEnd:
 
 
 class InterruptKind(enum.Enum):
-    """What an interrupt came to."""
+    """The result of an interrupt."""
 
     INTERRUPTED = "interrupted"
     FINISHED = "finished"
@@ -133,8 +133,8 @@ class InterruptKind(enum.Enum):
 class InterruptReceipt:
     """The answer to an interrupt.
 
-    `turn` is what was interrupted (`None` where it had not reached the agent yet), `queued` the texts that
-    are still queued and run next, `acknowledged` whether the backend itself confirmed the interrupt.
+    `turn` is the interrupted turn (`None` if it had not reached the agent yet), `queued` the texts that are still
+    queued and run next, `acknowledged` whether the backend itself confirmed the interrupt.
     """
 
     kind: InterruptKind
@@ -145,7 +145,7 @@ class InterruptReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ClosingReport:
-    """How a conversation ended. `unsent` are the texts that the agent never saw, the oldest first."""
+    """How a conversation ended. `unsent` are the texts that the agent never got, the oldest first."""
 
     reason: str
     how: str
@@ -155,7 +155,7 @@ class ClosingReport:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend can do beyond sending, answering permissions and ending."""
+    """What a backend can do in addition to sending, answering permissions and ending."""
 
     interrupt: bool = True
     steer: bool = False
@@ -169,11 +169,11 @@ class Capabilities:
 
 
 class ConversationError(Exception):
-    """Something was asked of a conversation that it cannot do. The caller's fault; the conversation goes on."""
+    """The conversation cannot do what was requested. The caller's fault; the conversation continues."""
 
 
 class Unsupported(ConversationError):  # noqa: N818
-    """The backend lacks the capability. The caller's fault: `capabilities` says what it has."""
+    """The backend lacks the capability. The caller's fault: `capabilities` shows what it has."""
 
 
 class SendQueueFull(ConversationError):  # noqa: N818

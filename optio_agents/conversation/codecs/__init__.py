@@ -1,1 +1,1 @@
-"""One file per backend language: claude (stream-json), codex (app-server), acp (gemini, opencode, ...)."""
+"""One file per backend protocol: claude (stream-json), codex (app-server), acp (gemini, opencode, ...)."""

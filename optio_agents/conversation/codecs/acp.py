@@ -1,12 +1,12 @@
 """The Agent Client Protocol, version 1 (JSON-RPC 2.0): `gemini --acp`, `opencode acp`, claude-code-acp, ...
 
-What the rules below rest on (measured with gemini 0.61.0, opencode 1.18.33, claude-code-acp 0.16.2):
+The facts behind the rules below (measured with gemini 0.61.0, opencode 1.18.33, claude-code-acp 0.16.2):
 
-- A turn ends with the *response* to `session/prompt`. With two prompts at once one agent answers both at the
-  end, one cancels the first, one swaps the answers: so one prompt at a time, and no steering.
+- A turn ends with the *response* to `session/prompt`. With two prompts at once, one agent answers both at the end, one
+  cancels the first, one swaps the answers. So we send one prompt at a time, and do not steer.
 - `session/cancel` is a notification; the prompt's response is its acknowledgement.
-- gemini answers a cancelled prompt only after the open permission requests were answered, the others do not
-  care: so a cancelled request is always answered.
+- gemini answers a cancelled prompt only after the open permission requests were answered; the others do not need
+  that. So a cancelled request is always answered.
 - Updates carry no turn. Chunks of a message carry a `messageId` (opencode, claude-code-acp), and may come after the
   response of their prompt, also when the next one is open already: they belong to the turn in which the message began.
   Other updates belong to the prompt that is open; after its response, to the turn that has ended if their message was
@@ -14,7 +14,7 @@ What the rules below rest on (measured with gemini 0.61.0, opencode 1.18.33, cla
 - After `session/load` old messages are replayed, by gemini partly after the response, where they would be taken for
   the first answer. Its list of commands follows the replay; it is ready then (`replays_late`).
 - A permission request may outlive its prompt's response (work in the background): it stays open.
-- We offer neither files nor terminals: agents then use their own, which is what we want of them.
+- We offer neither files nor terminals, so that agents use their own.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ MESSAGES_KEPT = 64
 
 
 class AcpCodec(JsonRpcCodec):
-    """The Agent Client Protocol. `session` names one to take up again.
+    """The Agent Client Protocol. `session` is the id of one to resume.
 
-    `replays_late`: the agent replays that one's messages after it says that it has loaded it, then lists its commands.
+    `replays_late`: the agent replays its messages after the response that it has loaded it, then lists its commands.
     """
 
     name = "acp"
@@ -104,13 +104,13 @@ class AcpCodec(JsonRpcCodec):
             self._notify("session/cancel", {"sessionId": self._session})
 
     def decide(self, key: Key, decision: PermissionDecision) -> None:
-        """Choose the offered option that says it. To interrupt is a notification of its own."""
+        """Choose the offered option with that meaning. To interrupt is a notification of its own."""
         self._reply_if_open(key, self._requests.decide(key, decision))
         if decision.interrupt and self._turn is not None:
             self.interrupt(self._turn)
 
     def answer(self, key: Key, answer: QuestionAnswer) -> None:
-        """Accept with what was answered, or decline."""
+        """Accept with the answers, or decline."""
         self._reply_if_open(key, self._requests.answer(key, answer))
 
     def cancel_request(self, key: Key) -> None:
@@ -193,11 +193,11 @@ class AcpCodec(JsonRpcCodec):
             self._note_ready(out)
 
     def _replays(self) -> bool:
-        """Whether what is said now was said in an earlier process."""
+        """Whether updates at present repeat messages of an earlier process."""
         return self._replaying or not self._is_open
 
     def _turn_of_message(self, name: object) -> int | None:
-        """The turn in which the message of that name began; one that names none belongs to the open prompt."""
+        """The turn in which the message with that id began; a message without an id belongs to the open prompt."""
         if not isinstance(name, str):
             return self._turn
         if name not in self._messages and self._turn is not None:

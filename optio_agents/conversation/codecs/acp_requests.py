@@ -1,4 +1,4 @@
-"""What an agent of the Agent Client Protocol asks of its user, and how it is answered."""
+"""The requests of an Agent Client Protocol agent to its user, and their answers."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class AcpRequests:
         self._calls: dict[str, dict[str, Any]] = {}  # what is known of this turn's last tool calls, by id
 
     def forget_calls(self) -> None:
-        """Another turn begins."""
+        """Forget the tool calls: another turn begins."""
         self._calls.clear()
 
     def note_call(self, update: dict[str, Any]) -> None:
-        """News of a tool call."""
+        """Note the state of a tool call."""
         known = self._calls.setdefault(str(update.get("toolCallId")), {})
         if len(self._calls) > CALLS_KEPT:
             del self._calls[next(iter(self._calls))]
@@ -55,7 +55,7 @@ class AcpRequests:
     def open(
         self, key: Key, method: str, params: dict[str, Any], record: dict[str, Any], turn: int | None
     ) -> PermissionAsked | QuestionAsked | None:
-        """What a request asks; `None` if it is nothing for a user."""
+        """The signal for a request; `None` if it is not for a user."""
         if method == ELICITATION:
             question = elicitation(params, params.get("requestedSchema"), record, turn, None)
             self._open.setdefault(key, AcpAsked([], question))
@@ -96,7 +96,7 @@ class AcpRequests:
         )
 
     def cancel(self, key: Key) -> dict[str, Any] | None:
-        """The result that says that nobody answers it; `None` if the request is not open."""
+        """The result for a request that will not be answered; `None` if the request is not open."""
         asked = self._open.pop(key, None)
         if asked is None:
             return None
@@ -104,7 +104,7 @@ class AcpRequests:
 
 
 def tool_name(call: dict[str, Any]) -> str:
-    """The tool's own name where an agent tells it, else what kind of tool it is."""
+    """The tool's own name if the agent sends it, otherwise its kind."""
     meta = call.get("_meta")
     for extension in meta.values() if isinstance(meta, dict) else ():
         if isinstance(extension, dict) and isinstance(extension.get("toolName"), str):
@@ -113,7 +113,7 @@ def tool_name(call: dict[str, Any]) -> str:
 
 
 def _tool_input(call: dict[str, Any]) -> dict[str, Any]:
-    """What the tool would run with. Not every agent says so; then, what it says to people."""
+    """The input of the tool. If the agent does not send it, the description that it sends for users."""
     given = call.get("rawInput")
     if isinstance(given, dict):
         return given

@@ -1,13 +1,13 @@
-"""What a codec is: the one file that knows how a backend speaks. Sans-IO.
+"""What a codec is: the only code that knows the protocol of a backend. Sans-IO.
 
-Commands go in as method calls and come out as bytes (`take_output`); bytes go in (`receive`) and come out
-as a list, in order, of `Event`s (each the backend's own dict) and `Signal`s (what it means, in words that
-every backend shares). Each signal follows the event it was read from. A codec never decides anything about
-a turn; the rules that all backends share are in `turns/`.
+Commands go in as method calls and come out as bytes (`take_output`). Bytes go in (`receive`) and come out as an
+ordered list of `Event`s (each the backend's own dict) and `Signal`s (its meaning, in terms that all backends share).
+Each signal follows the event from which it was read. A codec decides nothing about a turn; the rules that all backends
+share are in `turns/`.
 
-The codec numbers the turns, because only it knows which event belongs to which: `prompt` returns the number of the
-turn that it begins. A backend begins a turn by itself (`AgentTurnBegan`), or with messages that were meant to steer
-the turn before (`TurnBegan` with a new number).
+The codec numbers the turns, because only it knows which event belongs to which turn. `prompt` returns the number of the
+turn that it begins. A backend may also begin a turn on its own (`AgentTurnBegan`), or with messages that were sent to
+steer the previous turn (`TurnBegan` with a new number).
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ Key = str | int
 
 
 class Ready(NamedTuple):
-    """The backend takes prompts now. `session` is what a later process resumes."""
+    """The backend accepts prompts now. `session` is the id with which a later process resumes it."""
 
     session: str | None
 
 
 class SessionNamed(NamedTuple):
-    """The backend told its session's name later than `Ready`."""
+    """The backend sent its session's id after `Ready`."""
 
     session: str
 
 
 class BackendStartFailed(NamedTuple):
-    """The backend refuses to work; it says why."""
+    """The backend refuses to work; `reason` is its text."""
 
     reason: str
 
 
 class TurnBegan(NamedTuple):
-    """The backend works on this turn now: from here on an interrupt reaches it.
+    """The backend works on this turn now: from here on an interrupt is effective.
 
-    An earlier interrupt may have been lost, so it is said again. `sends` are the sends that the turn
-    answers, where the backend began it by itself (with messages that were meant to steer the turn before).
+    An earlier interrupt may have been lost, so it is sent again. `sends` are the sends that the turn answers, if the
+    backend itself began it with messages that were sent to steer the previous turn.
     """
 
     turn: int
@@ -62,13 +62,13 @@ class TurnBegan(NamedTuple):
 
 
 class AgentTurnBegan(NamedTuple):
-    """The backend works on a turn that it began by itself. `turn` is a new number."""
+    """The backend works on a turn that it began on its own. `turn` is a new number."""
 
     turn: int
 
 
 class TurnFinished(NamedTuple):
-    """A turn has ended; `raw` is the event that said so, and `outcome` what it cost and how it failed."""
+    """A turn has ended; `raw` is the event that reported it, and `outcome` its usage and its error."""
 
     turn: int
     status: TurnStatus
@@ -86,7 +86,7 @@ class Folded(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """The backend did not take a send. `lost_race`: only because no turn was running any more."""
+    """The backend refused a send. `lost_race`: only because no turn was running any more."""
 
     send: int
     reason: str
@@ -94,7 +94,7 @@ class Refused(NamedTuple):
 
 
 class PermissionAsked(NamedTuple):
-    """The backend waits for a decision. It was asked in `turn`; the fields are those of `ToolRequest`."""
+    """The backend requested a decision in `turn` and waits for it; the fields are those of `ToolRequest`."""
 
     key: Key
     turn: int | None
@@ -120,7 +120,7 @@ class RequestWithdrawn(NamedTuple):
 
 
 class BackgroundChanged(NamedTuple):
-    """This work, and no other, is open in the background now."""
+    """The complete list of the open background work."""
 
     tasks: tuple[BackgroundTask, ...]
 
@@ -130,7 +130,7 @@ class LineLost(NamedTuple):
 
 
 class InterruptAcknowledged(NamedTuple):
-    """The backend confirms an interrupt (the turn's end follows by itself)."""
+    """The backend confirms an interrupt. The turn's end follows as a signal of its own."""
 
     turn: int
 
@@ -157,7 +157,7 @@ ESSENTIAL = (TurnFinished, PermissionAsked, QuestionAsked, RequestWithdrawn)
 
 
 class Codec(ABC):
-    """One backend's language. One object per conversation; the commands are called by the turn rules only."""
+    """One backend's protocol. One object per conversation; only the turn rules call the commands."""
 
     name: ClassVar[str]
     capabilities: ClassVar[Capabilities]
@@ -167,15 +167,15 @@ class Codec(ABC):
         self._output = bytearray()
         self._turns = 0
 
-    # Commands. Each puts what it has to say into the output.
+    # Commands. Each appends its bytes to the output.
 
     @abstractmethod
     def start(self) -> None:
-        """Say what must be said first; `Ready` or `BackendStartFailed` follows."""
+        """Write the handshake; `Ready` or `BackendStartFailed` follows."""
 
     @abstractmethod
     def prompt(self, send: int, text: str) -> int:
-        """Begin a turn with `text`; returns the turn's number. Only while no turn is running."""
+        """Begin a turn with `text`; return the turn's number. Only allowed while no turn is running."""
 
     def steer(self, send: int, text: str) -> None:
         """Add `text` to the running turn; `Folded`, `Refused` or a `TurnBegan` that names `send` follows."""
@@ -183,7 +183,7 @@ class Codec(ABC):
 
     @abstractmethod
     def interrupt(self, turn: int) -> None:
-        """Ask for the end of `turn`, which runs."""
+        """Request the end of `turn`, which is running."""
 
     @abstractmethod
     def decide(self, key: Key, decision: PermissionDecision) -> None:
@@ -195,18 +195,18 @@ class Codec(ABC):
 
     @abstractmethod
     def cancel_request(self, key: Key) -> None:
-        """Answer a request, of whatever kind, that nobody will decide any more."""
+        """Answer a request of any kind that will not be decided."""
 
     # Bytes.
 
     def take_output(self) -> bytes:
-        """What must be written to the backend now; empties it."""
+        """Return and clear the bytes to write to the backend."""
         output = bytes(self._output)
         self._output.clear()
         return output
 
     def receive(self, data: bytes) -> list[Event | Signal]:
-        """What the backend said; `b""` is the end of its output."""
+        """Decode output of the backend; `b""` is its end."""
         out: list[Event | Signal] = []
         for record in self._lines.feed(data) if data else self._lines.finish():
             if record.get("type") == UNPARSEABLE:
@@ -215,7 +215,7 @@ class Codec(ABC):
             before = len(out)
             try:
                 self._record(record, out)
-            except Exception as error:  # a record that is odd in a way we did not think of costs itself only
+            except Exception as error:  # a record of an unexpected shape must not affect the following ones
                 logger.exception("%s: a record that could not be understood", self.name)
                 del out[before:]
                 reason = f"not understood: {type(error).__name__}: {error}"
@@ -231,16 +231,16 @@ class Codec(ABC):
 
     @abstractmethod
     def _record(self, record: dict[str, Any], out: list[Event | Signal]) -> None:
-        """Add one object's event and signals to `out`. Whatever it does not know passes through as an event."""
+        """Add one object's event and signals to `out`. An unknown object is passed on as an event."""
 
     def _current_turn(self) -> int | None:
-        """The turn to which what says nothing of its turn belongs."""
+        """The turn of records that do not name theirs."""
         return None
 
     def _lost(self, line: dict[str, Any], out: list[Event | Signal]) -> None:  # noqa: B027 - optional
-        """A line that may have been a record is lost; `line` has its beginning (`line`) and its end (`tail`).
+        """Handle the loss of a line that may have been a record; `line` has its beginning (`line`) and end (`tail`).
 
-        If the backend waits for an answer to it, or it ended a turn, say so: nobody may wait for ever.
+        If the backend waits for an answer to it, or it ended a turn, report that, so that no side waits for ever.
         """
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -268,13 +268,13 @@ class Answer:
             self._size += len(self._parts[-1])
 
     def restart(self, text: str = "") -> None:
-        """Forget what came before."""
+        """Replace the text."""
         self._parts, self._size, self._superseded = [], 0, False
         if text:
             self.add(text)
 
     def supersede(self) -> None:
-        """What comes next replaces what there is: an answer is what follows the last tool call, if anything does."""
+        """Let the next piece replace the text: the answer is the text after the last tool call, if there is one."""
         self._superseded = True
 
     def __str__(self) -> str:

@@ -1,20 +1,19 @@
 """Claude Code: `claude -p --input-format stream-json --output-format stream-json`, one JSON object per line.
 
-What the rules below rest on (measured with 2.1.330):
+The facts behind the rules below (measured with 2.1.330):
 
-- The number of messages is not the number of results: messages that wait are merged into one turn, and one
-  that arrives while a tool runs is folded into the running turn. So each message carries a uuid, and the
-  `result` says which ones it answers (`user_message_uuids`; see `claude_turns.py`).
-- It begins turns by itself: when a background shell or subagent ends, also one that died with an earlier process of
-  the session. Their `init` and `result` name no message of ours, and the `result` has an `origin`. A message that
-  arrives meanwhile waits (`command_lifecycle` `queued`, then `started`), or is folded in.
+- The number of messages is not the number of results: waiting messages are merged into one turn, and a message that
+  arrives while a tool runs is merged into the running turn. So each message carries a uuid, and the `result` lists the
+  ones that it answers (`user_message_uuids`; see `claude_turns.py`).
+- It begins turns on its own when a background shell or subagent ends, also one that died with an earlier process of the
+  session. Their `init` and `result` name no message of ours, and the `result` has an `origin`. A message that arrives
+  meanwhile waits (`command_lifecycle` `queued`, then `started`), or is merged in.
 - `background_tasks_changed` lists what is open in the background.
-- A `result` is no proof of success: API errors come as `subtype: "success"` with `is_error`. `ENDINGS` is the
-  table.
-- An interrupt is acknowledged first; the `result` follows. When nothing runs there is only the
-  acknowledgement, and a message that was queued at that moment runs all the same: so an interrupt that came
-  before `started` is said again then.
-- A request that an interrupt overtakes is withdrawn with `control_cancel_request`; a subagent's outlives the turn.
+- A `result` does not prove success: API errors come as `subtype: "success"` with `is_error`. `ENDINGS` is the table.
+- An interrupt is acknowledged first; the `result` follows. When nothing runs there is only the acknowledgement, and a
+  message that was queued at that time still runs. So an interrupt that came before `started` is sent again then.
+- A request that an interrupt overtakes is withdrawn with `control_cancel_request`. A subagent's request stays open
+  after the turn.
 - At the end of its input it finishes the turn and exits; a line that is not JSON kills it (we write none).
 """
 
@@ -102,16 +101,16 @@ class ClaudeCodec(Codec):
         return self._turns_open.prompt(send, self._user(text))
 
     def steer(self, send: int, text: str) -> None:
-        """The same as a prompt: the agent decides whether it still fits into the running turn."""
+        """The same as a prompt: the agent decides whether it still belongs to the running turn."""
         self._turns_open.steer(send, self._user(text))
 
     def interrupt(self, turn: int) -> None:
-        """The `interrupt` control request. It stops whatever runs."""
+        """The `interrupt` control request. It stops the running turn, if there is one."""
         if turn in (self._turns_open.ours, self._turns_open.own):
             self._interrupts[self._control({"subtype": "interrupt"})] = turn
 
     def decide(self, key: Key, decision: PermissionDecision) -> None:
-        """Allow with the input that is to run, or deny with a message for the agent."""
+        """Allow with the input for the tool, or deny with a message for the agent."""
         self._respond(key, self._requests.decide(key, decision))
 
     def answer(self, key: Key, answer: QuestionAnswer) -> None:
@@ -159,10 +158,10 @@ class ClaudeCodec(Codec):
         else:
             handler(record, out)
 
-    # What the agent says.
+    # Records of the agent.
 
     def _stream_event(self, record: dict[str, Any], out: Out) -> None:
-        # There is one for each piece of text, so nothing here is called that need not be.
+        # There is one for each piece of text, so this avoids unnecessary calls.
         turns, text = self._turns_open, ""
         event = record.get("event")
         if isinstance(event, dict) and record.get("parent_tool_use_id") is None:

@@ -1,4 +1,4 @@
-"""What Claude Code asks of its user, and how it is answered: permissions, questions, plans, elicitation.
+"""The requests of Claude Code to its user, and their answers: permissions, questions, plans, elicitation.
 
 Measured with 2.1.330:
 
@@ -50,7 +50,7 @@ class ClaudeRequests:
         self._plans: dict[str, str] = {}  # of the last calls of ExitPlanMode, by the id of the tool call
 
     def note_tool_use(self, block: dict[str, Any]) -> None:
-        """A tool call, which may hold a plan."""
+        """Note a tool call, which may contain a plan."""
         given = block.get("input")
         if block.get("name") == "ExitPlanMode" and isinstance(given, dict):
             self._plans = {**dict(list(self._plans.items())[1 - PLANS_KEPT :])}
@@ -64,7 +64,7 @@ class ClaudeRequests:
         turn: int | None,
         names: Mapping[str, str],
     ) -> PermissionAsked | QuestionAsked | None:
-        """What a control request asks; `None` if it is nothing for a user. `names` describes background tasks."""
+        """The signal for a control request; `None` if it is not for a user. `names` describes background tasks."""
         asked = request.get("input")
         given = asked if isinstance(asked, dict) else {}
         tool, asker = text_of(request.get("tool_name")), _asker(request, names)
@@ -84,7 +84,7 @@ class ClaudeRequests:
             plan = text_of(given.get("plan")) or self._plans.get(text_of(request.get("tool_use_id")), "")
             question = QuestionRequest("plan", plan, plan_question(), record, turn, asker)
         suggestions = _suggestions(request)
-        # A repeated key is the same request: what was decided about is what came first.
+        # A repeated key is the same request: the decision is about the first one.
         self._open.setdefault(key, ClaudeAsked(given, suggestions, question))
         if question is not None:
             return QuestionAsked(key, question)
@@ -93,7 +93,7 @@ class ClaudeRequests:
         )
 
     def withdraw(self, key: object) -> bool:
-        """The agent does not wait for it any more; whether it was open."""
+        """Remove a request for which the agent no longer waits; return whether it was open."""
         return isinstance(key, str) and self._open.pop(key, None) is not None
 
     def decide(self, key: Key, decision: PermissionDecision) -> dict[str, Any] | None:
@@ -131,7 +131,7 @@ class ClaudeRequests:
         return {"behavior": "allow", "updatedInput": {**asked.input, **told}}
 
     def cancel(self, key: Key) -> dict[str, Any] | None:
-        """The response that says that nobody answers it; `None` if the request is not open."""
+        """The response for a request that will not be answered; `None` if the request is not open."""
         asked = self._open.pop(key, None)
         if asked is None:
             return None

@@ -1,8 +1,8 @@
-"""Whose turn it is, in Claude Code's stream: ours, by the uuids of our messages, or one that the agent began by itself.
+"""The turns in Claude Code's stream: ours, by the uuids of our messages, or turns that the agent began on its own.
 
-Every message of ours has a uuid, which the agent names: in `command_lifecycle`, in the `init` with which a turn begins,
-and in the `result` that ends it. An `init` that names none while nothing of ours has begun, and a `result` that names
-none, are those of a turn that the agent began by itself (measured with 2.1.330).
+Each of our messages has a uuid, which the agent repeats in `command_lifecycle`, in the `init` at the beginning of a
+turn, and in the `result` at its end. An `init` without one while none of our turns has begun, and a `result` without
+one, belong to a turn that the agent began on its own (measured with 2.1.330).
 
 A version that names no messages (no `command_lifecycle`) gives one result per prompt.
 """
@@ -28,7 +28,7 @@ def names_in(record: dict[str, Any]) -> list[str]:
 
 
 class ClaudeTurns:
-    """The turns that have not ended, and the messages whose turn is known. Restarts `answer` where a turn begins."""
+    """The turns that have not ended, and the messages whose turn is known. Restarts `answer` when a turn begins."""
 
     def __init__(self, new_turn: Callable[[], int], answer: Answer) -> None:
         self._new_turn = new_turn
@@ -41,7 +41,7 @@ class ClaudeTurns:
         """The turn on which the agent works: its own, else ours once it has begun."""
         self._send = 0  # that of the outstanding prompt
         self._began = False  # the agent works on ours
-        self._named = False  # the agent has told what becomes of the message
+        self._named = False  # the agent has reported the state of the message
         self._messages: dict[str, int] = {}  # the turns of the last messages, by uuid
         self._steers: dict[str, int] = {}  # by uuid, oldest first: sends whose turn is not known yet
 
@@ -55,7 +55,7 @@ class ClaudeTurns:
         return self.ours
 
     def steer(self, send: int, message: str) -> None:
-        """A message was written into the running turn, or too late for it."""
+        """Note a message that was written into the running turn, or too late for it."""
         self._steers[message] = send
 
     def of(self, record: dict[str, Any]) -> int | None:
@@ -77,7 +77,7 @@ class ClaudeTurns:
             self._begin_own(out)
 
     def note_lifecycle(self, record: dict[str, Any], out: Out) -> None:
-        """What becomes of a message; adds the event."""
+        """Note the new state of a message; adds the event."""
         name, state = record.get("command_uuid"), record.get("state")
         known = self._messages.get(name) if isinstance(name, str) else None
         out.append(Event(record, self.current if known is None else known))
@@ -119,11 +119,11 @@ class ClaudeTurns:
         if self.own is None and (self.ours is None or self._named or has_origin):
             if not self._named:
                 self._began = False
-            self._begin_own(out)  # its beginning was not told
+            self._begin_own(out)  # its beginning was not reported
         return self.ours if self.own is None else self.own
 
     def end(self, turn: int, out: Out) -> None:
-        """It has ended, and perhaps another one begins."""
+        """End a turn; possibly begin another one."""
         if turn == self.own:
             self.own = None
         else:

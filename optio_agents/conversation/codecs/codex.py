@@ -1,18 +1,18 @@
 """Codex: `codex app-server`. JSON-RPC whose output lacks the `jsonrpc` field.
 
-What the rules below rest on (measured with 0.169.0):
+The facts behind the rules below (measured with 0.169.0):
 
-- A turn has an id, told in the response to `turn/start`; events carry it, and `turn/completed` ends it
-  (the thread reports itself idle *before* that, so idle proves nothing).
-- It begins turns by itself while a goal is open: `turn/started` with an id that no response has told. A `turn/start`
-  that arrives meanwhile is taken into that turn: the response tells its id.
+- A turn has an id, which is in the response to `turn/start`. Events carry it, and `turn/completed` ends it (the thread
+  reports itself idle *before* that, so idle proves nothing).
+- It begins turns on its own while a goal is open: `turn/started` has an id that was in no response. A `turn/start` that
+  arrives meanwhile is merged into that turn: the response has the turn's id.
 - Subagents are threads of their own; the `rootTurnId` of their turns is the turn of ours that they work for.
-- `turn/steer` folds a message into the running turn: one `turn/completed` for both. It aborts the stream that
-  was running, whose item is then never completed.
+- `turn/steer` merges a message into the running turn: there is one `turn/completed` for both. It aborts the running
+  stream, whose item is then never completed.
 - A turn can be interrupted and steered from `turn/started` on; between the response to `turn/start` and that,
   the answer is "no active turn". An interrupt leaves the shell command of a running tool alive.
 - Requests count their ids from 0, in a space of their own, and are answered with a decision, never with other input.
-  An interrupt resolves those of its turn by itself.
+  An interrupt also resolves the requests of its turn.
 - At the end of its input it exits at once, in the middle of a turn too.
 """
 
@@ -57,7 +57,7 @@ TURNS_KEPT = 64
 
 
 class CodexCodec(JsonRpcCodec):
-    """The app-server language of Codex. `thread` names one to take up again."""
+    """The app-server protocol of Codex. `thread` is the id of one to resume."""
 
     name = "codex"
     capabilities: ClassVar[Capabilities] = Capabilities(steer=True, resume=True)
@@ -106,7 +106,7 @@ class CodexCodec(JsonRpcCodec):
             joined = None if identity is None else self._known.get(identity)
             out.append(Event(record, turn if joined is None else joined))
             if error is None and joined is not None:
-                # It came while the agent had begun a turn by itself.
+                # It came while the agent had begun a turn on its own.
                 self._end_ours()
                 out.append(Folded(send, joined))
             elif error is None and identity is not None:
@@ -139,7 +139,7 @@ class CodexCodec(JsonRpcCodec):
         self._request("turn/steer", {**target, "input": _input(text)}, answered)
 
     def interrupt(self, turn: int) -> None:
-        """`turn/interrupt`; before the turn has started it is nothing, and `TurnBegan` has it said again."""
+        """`turn/interrupt`. Before the turn has started nothing is written; after `TurnBegan` it is requested again."""
         if turn == self._own:
             identity = self._own_id
         elif turn == self._ours and self._started:
@@ -256,7 +256,7 @@ class CodexCodec(JsonRpcCodec):
     def _told_of_subagent(
         self, method: str, params: dict[str, Any], record: dict[str, Any], out: Out
     ) -> None:
-        """News of another thread: nothing of it is part of our answer, but what it asks is for our owner."""
+        """Handle a notification of another thread: it is no part of our answer, but its requests go to our owner."""
         thread, identity = text_of(params.get("threadId")), _field(params, "turn", "id")
         root = _field(params, "turn", "rootTurnId")
         if identity is not None and root is not None and root in self._known:
@@ -316,7 +316,7 @@ class CodexCodec(JsonRpcCodec):
         self._started = False
 
     def _refuse_waiting(self, out: Out) -> None:
-        """The turn that these were to steer will not start any more."""
+        """Refuse the messages that wait to steer a turn which will not start any more."""
         waiting, self._steers_wait = self._steers_wait, []
         out.extend(Refused(send, "the turn has ended", lost_race=True) for send, _ in waiting)
 

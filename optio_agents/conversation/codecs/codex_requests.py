@@ -1,4 +1,4 @@
-"""What codex asks of its user, and how it is answered: approvals, questions, elicitation of MCP servers.
+"""The requests of codex to its user, and their answers: approvals, questions, elicitation of MCP servers.
 
 The shapes are those of `codex app-server generate-ts` (0.169.0). A call of an MCP tool is asked as an elicitation whose
 `_meta.codex_approval_kind` is `mcp_tool_call`; `_meta.persist` lists for how long it can be allowed.
@@ -48,7 +48,7 @@ class CodexRequests:
         turn: int | None,
         asker: str | None,
     ) -> PermissionAsked | QuestionAsked | None:
-        """What a request asks; `None` if it is nothing for a user."""
+        """The signal for a request; `None` if it is not for a user."""
         if method in APPROVALS:
             self._open.setdefault(key, CodexAsked(method, params, None))
             scopes, covers = _scopes(method, params)
@@ -72,7 +72,7 @@ class CodexRequests:
         return QuestionAsked(key, question)
 
     def withdraw(self, key: object) -> bool:
-        """The agent does not wait for it any more; whether it was open."""
+        """Remove a request for which the agent no longer waits; return whether it was open."""
         return isinstance(key, str | int) and self._open.pop(key, None) is not None
 
     def decide(self, key: Key, decision: PermissionDecision) -> dict[str, Any] | None:
@@ -120,7 +120,7 @@ class CodexRequests:
         return {"action": "accept", "content": values if question.kind == "form" else None, "_meta": None}
 
     def cancel(self, key: Key) -> dict[str, Any] | None:
-        """The result that says that nobody answers it; it ends the turn. `None` if the request is not open."""
+        """The result for a request that will not be answered; it ends the turn. `None` if the request is not open."""
         asked = self._open.pop(key, None)
         if asked is None:
             return None
@@ -146,7 +146,7 @@ def _persist(meta: dict[str, Any]) -> tuple[Scope, ...]:
 
 
 def _scopes(method: str, params: dict[str, Any]) -> tuple[tuple[Scope, ...], tuple[str, ...]]:
-    """For how long it can be allowed, and what a lasting permission covers."""
+    """The possible scopes of a permission, and what a lasting one covers."""
     if method != COMMAND:
         return ("once", "session"), ()
     available = params.get("availableDecisions")

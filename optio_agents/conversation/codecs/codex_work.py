@@ -1,4 +1,4 @@
-"""What codex works at beside our turns: its goal, and its subagents, which are threads of their own."""
+"""The work of codex outside of our turns: its goal, and its subagents, which are threads of their own."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Out = list[Event | Signal]
 
 
 class CodexWork:
-    """The open work, and the names of those who do it."""
+    """The open work, and the names of its threads."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._open: dict[str, BackgroundTask] = {}
 
     def note_thread(self, params: dict[str, Any]) -> None:
-        """A thread has started: what its agent is called."""
+        """Note the agent's name of a thread that has started."""
         thread = params.get("thread")
         thread = thread if isinstance(thread, dict) else {}
         identity = text_of(thread.get("id"))
@@ -33,11 +33,11 @@ class CodexWork:
             self._names = {**dict(list(self._names.items())[1 - THREADS_KEPT :]), identity: name}
 
     def name_of(self, thread: str) -> str:
-        """Who works in a thread."""
+        """The name of the agent that works in a thread."""
         return f"subagent {self._names.get(thread, thread)}"
 
     def note_goal(self, goal: object, out: Out) -> None:
-        """The goal is this now; `None` or one that is not active is no open work."""
+        """Note the present goal. `None`, or a goal that is not active, is no open work."""
         fields = goal if isinstance(goal, dict) else {}
         objective = text_of(fields.get("objective")) if fields.get("status") == "active" else None
         self._note(GOAL, GOAL, objective, out)

@@ -1,4 +1,4 @@
-"""Questions in the three shapes in which backends ask them, as `AgentQuestion`s. Values only.
+"""Questions in the three formats of the backends, as `AgentQuestion`s. Values only.
 
 The forms are those of the Model Context Protocol's elicitation (2025-11-25), which claude, codex and the Agent Client
 Protocol pass on: an object of flat properties, each a string, a number, a boolean, or a choice.
@@ -22,7 +22,7 @@ def text_of(value: object, default: str = "") -> str:
 
 
 def dicts_of(value: object) -> list[dict[str, Any]]:
-    """The objects in a list, up to the limit; nothing if it is none."""
+    """The objects in a list, up to the limit; empty if `value` is not a list."""
     return (
         [each for each in value[:MULTIPLE_LIMIT] if isinstance(each, dict)] if isinstance(value, list) else []
     )
@@ -36,7 +36,7 @@ def listed_questions(
     Args:
         asked: The list.
         key, multiple: The names of the fields that hold these.
-        free_text: Whether other answers are taken; or the name of the field that says so.
+        free_text: Whether other answers are accepted; or the name of the field for that.
     """
     questions = []
     for each in dicts_of(asked):

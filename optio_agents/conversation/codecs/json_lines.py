@@ -1,8 +1,8 @@
 """Bytes into JSON objects, one per line. Sans-IO.
 
-Lines are cut before they are decoded, so that a read which ends in the middle of a character harms nobody.
-Whatever is not a JSON object becomes an `x-optio-unparseable` event and the stream goes on (a program may
-print a warning among its events); memory is bounded by `LINE_LIMIT`, whatever arrives.
+Lines are split before they are decoded, so a read may end in the middle of a character. A line that is no JSON object
+becomes an `x-optio-unparseable` event and the stream continues, because a program may print a warning among its events.
+Memory is bounded by `LINE_LIMIT` for all input.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ SEARCHES = 8
 
 
 def unparseable(reason: str, line: bytes, *, tail: bytes = b"", lost: bool = False) -> dict[str, Any]:
-    """The event that stands for a line which is no JSON object.
+    """The event for a line that is no JSON object.
 
-    `lost`: the line may have been a record, which nobody will act on now.
+    `lost`: the line may have been a record, which is not handled then.
     """
     head = line[: HEAD_LIMIT * 4].decode(errors="replace")[:HEAD_LIMIT]
     event: dict[str, Any] = {"type": UNPARSEABLE, "reason": reason, "line": head}
@@ -57,7 +57,7 @@ def decode_line(line: bytes) -> dict[str, Any]:
 
 
 def decode_mixed(line: bytes) -> list[dict[str, Any]]:
-    """What a line holds: its object; or a text that a program printed without a line end, and the object after it."""
+    """The content of a line: its object, or a text that a program printed without a line end and the object after it."""
     first = decode_line(line)
     if not first.get("lost") or first.get("type") != UNPARSEABLE:
         return [first]
@@ -104,7 +104,7 @@ class JsonLines:
         return records
 
     def finish(self) -> list[dict[str, Any]]:
-        """The stream has ended: what an unterminated last line holds."""
+        """The stream has ended: return the content of an unterminated last line."""
         return self._finish(b"") if self._size else []
 
     def _keep(self, part: bytes) -> None:
@@ -112,7 +112,7 @@ class JsonLines:
             return
         self._size += len(part)
         if self._skipping:
-            # Of the rest of the line the end is kept, for the event; the rest is only counted.
+            # Keep the end of the line, for the event; only count what is between.
             self._tail = (self._tail + part)[-HEAD_LIMIT * 4 :]
             return
         self._parts.append(part)

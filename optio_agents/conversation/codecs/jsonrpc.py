@@ -1,4 +1,4 @@
-"""What the JSON-RPC backends share: requests with ids of ours, requests with ids of theirs, notifications."""
+"""The common part of the JSON-RPC backends: our requests, their requests, notifications."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RpcError:
 
 
 class JsonRpcCodec(Codec):
-    """Both sides count their ids from wherever they like: the two id spaces never meet here."""
+    """A codec over JSON-RPC. The ids of the two sides are independent, so they are kept separately."""
 
     envelope: ClassVar[dict[str, Any]] = {"jsonrpc": "2.0"}
 
@@ -91,7 +91,7 @@ class JsonRpcCodec(Codec):
             on_reply(record.get("result"), error, record, out)
 
     def _lost(self, line: dict[str, Any], out: Out) -> None:
-        """Answer what was a request, and end what waits for what was a response."""
+        """Answer a lost request; fail what waits for a lost response."""
         head = str(line.get("line") or "")
         found = LOST_ID.search(head)
         if found is None:

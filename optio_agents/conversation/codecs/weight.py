@@ -1,4 +1,4 @@
-"""How much memory decoded JSON takes, estimated from its text without decoding it."""
+"""An estimate of the memory that decoded JSON takes, from its text, without decoding it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _STRUCTURE = b"{[,:"
 
 
 def weight_of(text: str | bytes) -> int:
-    """The bytes that the values in `text` take, about.
+    """The approximate number of bytes that the values in `text` take.
 
-    A line of empty objects takes 24 times its length, a line of one string its length. The characters that make
-    structure are counted wherever they stand, so text with many commas is overestimated.
+    A line of empty objects takes 24 times its length, a line of one string its length. Structural characters are
+    also counted inside strings, so text with many commas is overestimated.
     """
     data = text if isinstance(text, bytes) else text.encode(errors="replace")
     return len(data) + PER_VALUE * (len(data) - len(data.translate(None, _STRUCTURE)))

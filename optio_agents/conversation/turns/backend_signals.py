@@ -1,7 +1,7 @@
-"""What each signal of a backend does to the turn_state of its conversation: one rule for each, and their table.
+"""The effect of each signal of a backend on the turn state of its conversation: one rule for each, and their table.
 
-Signals may come late, twice, swapped or never, so a rule begins with the question whether its signal is still
-about anything; what is stale is ignored. A request is never stale: what the backend asks must be answered.
+Signals may come late, twice, swapped or never. So a rule first checks whether its signal still applies, and ignores it
+if it is stale. A request is never stale: every request of the backend must be answered.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ INTERRUPTED_UNSENT = "interrupted before it was sent"
 
 
 def ready(turn_state: TurnState, signal: Ready) -> list[Effect]:
-    """The backend takes prompts now: what waits may begin."""
+    """The backend accepts prompts now: waiting sends may begin."""
     if signal.session is not None:
         turn_state.session = signal.session
     turn_state.ready = True
@@ -53,7 +53,7 @@ def ready(turn_state: TurnState, signal: Ready) -> list[Effect]:
 
 
 def session_named(turn_state: TurnState, signal: SessionNamed) -> list[Effect]:
-    """Remembered, for whoever resumes it."""
+    """Remember the session's id, for resuming it."""
     turn_state.session = signal.session
     return []
 
@@ -64,11 +64,11 @@ def start_failed(turn_state: TurnState, signal: BackendStartFailed) -> list[Effe
 
 
 def turn_began(turn_state: TurnState, signal: TurnBegan) -> list[Effect]:
-    """An interrupt reaches the turn from here on. The backend may have begun it by itself, with what was steered."""
+    """From here on an interrupt is effective. The backend itself may have begun the turn with steered messages."""
     out: list[Effect] = []
     adopted = [send for send in signal.sends if turn_state.steering.take(send) is not None]
     if adopted:
-        # The backend runs what was meant to steer the turn before; that comes before what waits here.
+        # The backend runs messages that were sent to steer the previous turn; they come before what waits here.
         out += _end_untold(turn_state)
         interrupts = turn_state.steering.take_interrupts()
         turn = RunningTurn(signal.turn, adopted, interrupts, began=True)
@@ -81,19 +81,19 @@ def turn_began(turn_state: TurnState, signal: TurnBegan) -> list[Effect]:
         out += _end_untold(turn_state)
     known.began = True
     if known.interrupting:
-        # The interrupt came before the turn had begun, and an interrupt of nothing is lost: say it again.
+        # The interrupt came before the turn had begun and was lost: send it again.
         out += turn_state.stop(known)
     return out
 
 
 def _end_untold(turn_state: TurnState) -> list[Effect]:
-    """The backend works on another turn. It runs one at a time, so the running one is over, and its end was lost."""
+    """The backend works on another turn. It runs one at a time, so the running one has ended, and its end was lost."""
     turn = turn_state.running
     return [] if turn is None else turn_state.finish(turn, turn.result(TurnStatus.FAILED, error=UNTOLD_END))
 
 
 def agent_turn_began(turn_state: TurnState, signal: AgentTurnBegan) -> list[Effect]:
-    """The backend works by itself. A turn of ours that it has not ended waits until that is over."""
+    """The backend works on its own. A turn of ours that has not ended waits until that is over."""
     out: list[Effect] = []
     running = turn_state.running
     if running is not None and running.origin is Origin.AGENT:
@@ -117,7 +117,7 @@ def turn_finished(turn_state: TurnState, signal: TurnFinished) -> list[Effect]:
 
 
 def folded(turn_state: TurnState, signal: Folded) -> list[Effect]:
-    """What was sent is part of another turn now, which may have ended already."""
+    """A send is part of another turn now, which may have ended already."""
     if (turn := turn_state.turn_of(signal.send)) is not None and turn.number != signal.turn:
         return _joined(turn_state, turn, signal.turn)
     if turn_state.steering.take(signal.send) is None:
@@ -133,7 +133,7 @@ def folded(turn_state: TurnState, signal: Folded) -> list[Effect]:
 
 
 def _joined(turn_state: TurnState, turn: RunningTurn, number: int) -> list[Effect]:
-    """Our prompt came while the backend had begun a turn by itself, and was taken into that one."""
+    """Our prompt came after the backend had begun a turn on its own, and was merged into that one."""
     out = turn_state.remove(turn)
     into = turn_state.unended(number)
     if into is not None:
@@ -154,14 +154,14 @@ def _folded_into_ended(turn_state: TurnState, sends: list[int], number: int) -> 
 
 
 def refused(turn_state: TurnState, signal: Refused) -> list[Effect]:
-    """Either what was steered did not get in, or our turn never was one."""
+    """The backend refused a steered message, or it never began our turn."""
     out: list[Effect] = []
     text = turn_state.steering.take(signal.send)
     if text is not None:
         out += _steer_refused(turn_state, signal, text)
     elif (turn := turn_state.turn_of(signal.send)) is not None:
         out += turn_state.remove(turn)
-        # There is no such turn, so what claimed to belong to it goes with it.
+        # There is no such turn, so requests that belong to it are cancelled with it.
         out += turn_state.requests.cancel_of(turn.number, "withdrawn")
         out += turn.refused(signal.reason, turn_state.queued)
     turn_state.begin_next()
@@ -198,21 +198,21 @@ def request_withdrawn(turn_state: TurnState, signal: RequestWithdrawn) -> list[E
 
 
 def background_changed(turn_state: TurnState, signal: BackgroundChanged) -> list[Effect]:
-    """Remembered: its end may begin a turn."""
+    """Remember the work: its end may begin a turn."""
     if turn_state.closed is None:
         turn_state.background = signal.tasks
     return []
 
 
 def line_lost(turn_state: TurnState, signal: LineLost) -> list[Effect]:
-    """Counted, for the result of the turn."""
+    """Count it, for the result of the turn."""
     if turn_state.running is not None:
         turn_state.running.lost_lines += 1
     return []
 
 
 def interrupt_acknowledged(turn_state: TurnState, signal: InterruptAcknowledged) -> list[Effect]:
-    """Remembered for the receipt."""
+    """Remember it for the receipt."""
     if (turn := turn_state.unended(signal.turn)) is not None:
         turn.acknowledged = True
     return []

@@ -1,4 +1,4 @@
-"""What the turn rules want done: the values that the methods of `Turns` return, in order."""
+"""The actions that the turn rules require: the values that the methods of `Turns` return, in order."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class TurnEnded(NamedTuple):
 
 
 class Offered(NamedTuple):
-    """A request of the agent is open now; `number` is our name for it."""
+    """A request of the agent is open now; `number` is our id for it."""
 
     number: int
     request: AgentRequest
 
 
 class Settled(NamedTuple):
-    """A request is open no more. `why`: answered, interrupted, withdrawn, closed."""
+    """A request is no longer open. `why`: answered, interrupted, withdrawn, closed."""
 
     number: int
     why: str
@@ -50,7 +50,7 @@ class InterruptStarted(NamedTuple):
 
 
 class EndBackend(NamedTuple):
-    """The backend must be ended now. `ask`: by the end of its input first; else by signals at once."""
+    """The backend must be ended now. `ask`: by the end of its input first; otherwise by signals at once."""
 
     ask: bool
     reason: str

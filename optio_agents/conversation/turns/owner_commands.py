@@ -1,9 +1,9 @@
 """The turn rules that all backends share: what a send, an interrupt, a permission and an end mean. Sans-IO.
 
-One turn at a time. A backend's number of answers is never the number of messages it was sent (it merges,
-folds, answers late or swapped), so the machine keeps one prompt outstanding and queues the rest itself;
-that is also what makes "still queued" and "hand back what was never sent" true answers. Commands and
-bytes go in, `Effect`s come out, and the bytes to write are in the codec's output.
+There is one turn at a time. The number of a backend's answers may differ from the number of messages, because it merges
+messages and answers late or swapped. So the machine keeps one prompt outstanding and queues the rest itself. That also
+makes the reports "still queued" and "never sent" reliable. Commands and bytes go in, `Effect`s come out, and the bytes
+to write are in the codec's output.
 
 ```
  owner ──commands──> Turns ─────┐
@@ -11,11 +11,11 @@ bytes go in, `Effect`s come out, and the bytes to write are in the codec's outpu
  backend ─bytes─> Codec ─signals─> RULES ─┘
 ```
 
-What always holds, whatever the backend says, in whatever order (each is a property that the tests check):
+Invariants, for any signals of the backend in any order (the tests check each of them):
 
 1. each accepted send ends exactly once; 2. what is stale is ignored; 3. each interrupt gets one receipt, by
-its deadline; 4. interrupts and the end overtake what is queued; 5. no turn gets another turn's end, whoever began
-it; 6. each request is settled exactly once, by an answer or because the backend or an interrupt withdrew it; 7. after
+its deadline; 4. interrupts and the end overtake what is queued; 5. no turn gets another turn's end;
+6. each request is settled exactly once, by an answer or because the backend or an interrupt withdrew it; 7. after
 the end nothing is open.
 """
 
@@ -43,7 +43,7 @@ class Turns:
         self.turn_state = turn_state
         self._codec = turn_state.codec
 
-    # What the owner wants.
+    # Commands of the owner.
 
     def start(self) -> list[Effect]:
         """Begin to talk to the backend."""
@@ -51,7 +51,7 @@ class Turns:
         return []
 
     def send(self, send: int, text: str, *, first: bool = False) -> list[Effect]:
-        """Queue `text`, behind what waits or (`first`) before it."""
+        """Queue `text`, after what waits or (`first`) before it."""
         turn_state = self.turn_state
         if turn_state.closed is not None:
             return [SendEnded(send, SendEnd(Fate.UNSENT, reason=turn_state.closed))]
@@ -63,7 +63,7 @@ class Turns:
         return []
 
     def steer(self, send: int, text: str) -> list[Effect]:
-        """Add `text` to the running turn; where none can take it, it is sent next."""
+        """Add `text` to the running turn. If no turn can take it, it is sent next."""
         turn = self.turn_state.running
         over = self.turn_state.closed is not None or turn is None or turn.interrupting
         if over or not self._codec.capabilities.steer:
@@ -80,7 +80,7 @@ class Turns:
         return [*self.send(send, text, first=True), *self.interrupt(interrupt, seconds)]
 
     def withdraw(self, send: int) -> list[Effect]:
-        """Take back a send that still waits; does nothing to one that was written."""
+        """Withdraw a send that still waits. Does nothing to one that was written."""
         for queued in self.turn_state.queue:
             if queued.send == send:
                 self.turn_state.queue.remove(queued)
@@ -88,7 +88,7 @@ class Turns:
         return []
 
     def withdraw_or_interrupt(self, send: int, interrupt: int, seconds: float) -> list[Effect]:
-        """Nobody wants this send's answer any more: take it back, or interrupt the turn that it began."""
+        """The answer of this send is no longer needed: withdraw it, or interrupt the turn that it began."""
         turn = self.turn_state.turn_of(send)
         if turn is None:
             return [*self.withdraw(send), *self._nothing_running(interrupt)]
@@ -97,7 +97,7 @@ class Turns:
         return self._interrupt_behind(turn, interrupt, seconds)
 
     def _interrupt_behind(self, turn: RunningTurn, interrupt: int, seconds: float) -> list[Effect]:
-        """It waits behind a turn of the backend's own, which goes on; it is stopped when its time comes."""
+        """The turn waits for one of the backend's own, which continues. Stop it when it begins."""
         if self.turn_state.closed is not None:
             return [Receipted(interrupt, None)]
         turn.interrupts.append(interrupt)
@@ -123,15 +123,15 @@ class Turns:
         return self._nothing_running(interrupt)
 
     def decide(self, permission: int, decision: PermissionDecision) -> list[Effect]:
-        """Answer a permission request. One that is settled already stays as it was: no effect."""
+        """Answer a permission request. No effect if it is settled already."""
         return self.turn_state.requests.decide(permission, decision)
 
     def answer(self, question: int, answer: QuestionAnswer) -> list[Effect]:
-        """Answer a question. One that is settled already stays as it was: no effect."""
+        """Answer a question. No effect if it is settled already."""
         return self.turn_state.requests.answer(question, answer)
 
     def close(self, reason: str = "closed by its owner") -> list[Effect]:
-        """End the conversation: hand back what waits, stop what runs, then end the backend. Idempotent."""
+        """End the conversation: return what waits, stop what runs, then end the backend. Idempotent."""
         turn_state = self.turn_state
         if turn_state.closed is not None:
             return []
@@ -141,13 +141,13 @@ class Turns:
         return [*out, *turn_state.requests.cancel("closed"), EndBackend(True, reason)]
 
     def fail(self, reason: str) -> list[Effect]:
-        """The conversation cannot go on: end it and its backend without asking. Idempotent."""
+        """The conversation cannot continue: end it and its backend without asking. Idempotent."""
         return self.turn_state.fail(reason)
 
-    # What happens.
+    # Events.
 
     def receive(self, data: bytes) -> list[Effect]:
-        """What the backend printed (`b""`: it will print no more)."""
+        """Handle output of the backend (`b""` is its end)."""
         out: list[Effect] = []
         for item in self._codec.receive(data):
             if type(item) is Event:
@@ -182,7 +182,7 @@ class Turns:
         closed = Event({"type": CLOSED_EVENT, "reason": turn_state.closed}, kept=True)
         return [*out, *turn_state.lose(reason), closed]
 
-    # What several of them do.
+    # Common parts.
 
     def _interrupt(self, interrupt: int) -> list[Effect]:
         turn = self.turn_state.running

@@ -1,7 +1,7 @@
 """The open requests of an agent: our number for each, the backend's own key, and one answer.
 
-A request stays open until it is answered or the backend withdraws it, whichever turn ends meanwhile: a subagent's
-outlives the turn in which it was asked.
+A request stays open until it is answered or the backend withdraws it, even if turns end meanwhile: a subagent's request
+may outlive the turn in which it was made.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class _Open:
 
 
 class PendingRequests:
-    """Settles each request exactly once, and tells the backend. Which requests may be opened is for the rules.
+    """Settles each request exactly once, and answers the backend. The turn rules decide which requests may be opened.
 
-    Numbers are never used again; keys are, by some backends, once the request before is settled.
+    Numbers are never reused. Some backends reuse a key after its request was settled.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -50,11 +50,11 @@ class PendingRequests:
         self._weight = 0
 
     def __len__(self) -> int:
-        """How many requests are open."""
+        """The number of open requests."""
         return len(self._open)
 
     def open(self, asked: PermissionAsked | QuestionAsked) -> list[Effect]:
-        """A request that somebody will answer; past the limits, nobody. A repeated one is the same request."""
+        """Open a request, or cancel it past the limits. A repeated one is the same request."""
         if asked.key in self._numbers:
             known = self._open[self._numbers[asked.key]]
             known.ambiguous = known.ambiguous or known.request.raw != _raw(asked)
@@ -76,7 +76,7 @@ class PendingRequests:
         if known is None or not isinstance(known.request, ToolRequest):
             return []
         if decision.behavior == "allow" and not self._codec.capabilities.change_input:
-            # The backend runs what it has in mind. Allow nothing but what was decided about.
+            # The backend runs its latest version of the request. Allow only what was decided about.
             changed = decision.updated_input
             if changed is not None and changed != known.request.input:
                 decision = PermissionDecision("deny", message=UNCHANGEABLE)
@@ -94,22 +94,22 @@ class PendingRequests:
         return [self._settle(number, "answered")]
 
     def withdraw(self, key: Key) -> list[Effect]:
-        """The backend does not wait for this one any more; it is told nothing."""
+        """Remove a request for which the backend no longer waits, without an answer."""
         number = self._numbers.get(key)
         return [] if number is None else [self._settle(number, "withdrawn")]
 
     def cancel(self, why: str) -> list[Effect]:
-        """Nobody will answer those that are open; the backend is told."""
+        """Cancel all open requests, and tell the backend."""
         return self._cancel(list(self._open), why)
 
     def cancel_own(self, why: str) -> list[Effect]:
-        """Nobody will answer those of the agent itself; those of its subagents stay open."""
+        """Cancel the requests of the agent itself; those of its subagents stay open."""
         return self._cancel(
             [number for number, each in self._open.items() if each.request.asker is None], why
         )
 
     def cancel_of(self, turn: int, why: str) -> list[Effect]:
-        """Nobody will answer those that were asked in `turn`."""
+        """Cancel the requests of `turn`."""
         return self._cancel([number for number, each in self._open.items() if each.request.turn == turn], why)
 
     def _cancel(self, numbers: list[int], why: str) -> list[Effect]:

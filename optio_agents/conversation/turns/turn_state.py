@@ -1,11 +1,11 @@
-"""How a conversation stands: what runs, what waits, what is asked; and the steps that every change is made of.
+"""The state of a conversation (what runs, what waits, what is requested), and the steps of every change.
 
-Two change it: the commands of its owner (`owner_commands.py`) and the rules for what the backend says
-(`backend_signals.py`). Both are made of the steps here, so that what always holds (see `owner_commands.py`) is kept
-in one place. A step returns what must be done, in order; what it has to say to the backend is in the codec's output.
+Two modules change it: the commands of its owner (`owner_commands.py`) and the rules for signals of the backend
+(`backend_signals.py`). Both use the steps here, so that the invariants (see `owner_commands.py`) are kept in one place.
+A step returns its effects, in order; the bytes for the backend are in the codec's output.
 
-The backend works on one turn at a time. Usually that is the one of our outstanding prompt. But it also begins turns by
-itself, and one of these may begin just before it reads a prompt of ours: then our turn waits `behind` it.
+The backend works on one turn at a time. Usually that is the turn of our outstanding prompt. But it also begins turns on
+its own, and such a turn may begin just before it reads a prompt of ours. Our turn then waits `behind` it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Queued(NamedTuple):
 class RunningTurn:
     """A turn that has not ended: the sends that it answers, the interrupts that wait for its end.
 
-    `queued`, wherever it is asked for, are the texts that wait for the next turns: a receipt tells them.
+    In all methods, `queued` are the texts that wait for the next turns; a receipt contains them.
     """
 
     number: int
@@ -90,7 +90,7 @@ class RunningTurn:
         return TurnResult(self.number, status, text, error, raw, self.origin, self.lost_lines, usage, kind)
 
     def ended(self, result: TurnResult, queued: tuple[str, ...]) -> list[Effect]:
-        """It is over: its result, the end of each of its sends, the receipt of each of its interrupts."""
+        """End the turn: its result, the end of each of its sends, the receipt of each of its interrupts."""
         out: list[Effect] = [TurnEnded(result)]
         for send in self.sends:
             fate = Fate.ANSWERED if self.was_begun_by(send) else Fate.FOLDED
@@ -102,7 +102,7 @@ class RunningTurn:
         return out + self._receipts(InterruptReceipt(kind, result, queued, self.acknowledged))
 
     def refused(self, reason: str, queued: tuple[str, ...]) -> list[Effect]:
-        """The backend never began it, so it has no result; what was folded into it goes with it."""
+        """End a turn that the backend never began: it has no result, and sends that were merged into it end, too."""
         rejected = SendEnd(Fate.REJECTED, reason=reason)
         out: list[Effect] = [SendEnded(send, rejected) for send in self.sends]
         receipt = InterruptReceipt(InterruptKind.FINISHED, None, queued, self.acknowledged)
@@ -113,11 +113,11 @@ class RunningTurn:
 
 
 class SteeredSends:
-    """What was steered, while it is not known in which turn it ends up, and the interrupts that it keeps waiting.
+    """The steered sends whose turn is not known yet, and the interrupts that wait for them.
 
-    A message that is written into a running turn may come too late for it. The turn ends, and until the backend says
-    what became of the message the conversation is *between two turns*: the message was folded into the turn that has
-    ended, or refused, or becomes the next turn. An interrupt that comes then can stop nothing yet, and waits here.
+    A message that is written into a running turn may come too late for it. After the end of that turn, the conversation
+    is *between two turns* until the backend reports about the message: it was merged into the turn that has ended, or
+    refused, or becomes the next turn. An interrupt in this time has nothing to stop yet, and waits here.
     """
 
     def __init__(self) -> None:
@@ -126,38 +126,38 @@ class SteeredSends:
         """For the turn that the backend may still make of what was steered."""
 
     def __len__(self) -> int:
-        """How many messages are open."""
+        """The number of open messages."""
         return len(self._texts)
 
     def add(self, send: int, text: str) -> None:
-        """It was written into the running turn."""
+        """Add a message that was written into the running turn."""
         self._texts[send] = text
 
     def take(self, send: int) -> str | None:
-        """The backend has said what became of it: its text, `None` if it was not open."""
+        """Remove a message about which the backend has reported; return its text, `None` if it was not open."""
         return self._texts.pop(send, None)
 
     def take_interrupts(self) -> list[int]:
-        """There is a turn now that they are for, or there will be none."""
+        """Remove and return the interrupts: there is a turn for them now, or there will be none."""
         interrupts, self.interrupts = self.interrupts, []
         return interrupts
 
     def answer_interrupts(self, kind: InterruptKind, queued: tuple[str, ...]) -> list[Effect]:
-        """If nothing is open any more, no turn follows that they could stop: `kind` is what they came to."""
+        """If no message is open any more, no turn follows that the interrupts could stop: answer them with `kind`."""
         if self._texts:
             return []
         receipt = InterruptReceipt(kind, queued=queued)
         return [Receipted(interrupt, receipt) for interrupt in self.take_interrupts()]
 
     def lose(self) -> tuple[list[int], list[Effect]]:
-        """The backend will say nothing more: the sends that are open, and the end of the interrupts."""
+        """The backend will not report any more: end the open sends and the interrupts."""
         sends = list(self._texts)
         self._texts.clear()
         return sends, [Receipted(interrupt, None) for interrupt in self.take_interrupts()]
 
 
 class TurnState:
-    """What is true of one conversation now. The fields are for the commands and the rules; others read only."""
+    """The present state of one conversation. Only the commands and the rules change the fields."""
 
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
@@ -181,7 +181,7 @@ class TurnState:
 
     @property
     def state(self) -> ConversationState:
-        """The visible state; derived, so that it cannot disagree with what is true."""
+        """The visible state, derived from the fields, so that it cannot disagree with them."""
         if self.closed is not None:
             return ConversationState.CLOSED
         if not self.ready:
@@ -228,20 +228,20 @@ class TurnState:
     # The steps.
 
     def begin_next(self) -> None:
-        """Begin the next turn, if one waits and may begin."""
+        """Begin the next turn if one waits and may begin."""
         if self.ready and self.closed is None and self.running is None and not self.steering and self.queue:
             queued = self.queue.popleft()
             self.running = RunningTurn(self.codec.prompt(queued.send, queued.text), [queued.send])
 
     def stop(self, turn: RunningTurn) -> list[Effect]:
-        """Tell the backend to stop the running turn; its end follows by itself."""
+        """Tell the backend to stop the running turn. Its end follows as a signal."""
         turn.interrupting = True
         self.codec.interrupt(turn.number)
-        # After the interrupt, so that no answer lets the turn go on.
+        # After the interrupt, so that no answer lets the turn continue.
         return self.requests.cancel_own("interrupted")
 
     def remove(self, turn: RunningTurn) -> list[Effect]:
-        """It does not run or wait any more; the one behind it does."""
+        """Remove a turn. The one that waits for it, if any, runs now."""
         if turn is self.behind:
             self.behind = None
             return []
@@ -252,12 +252,12 @@ class TurnState:
         return [*deadlines]
 
     def finish(self, turn: RunningTurn, result: TurnResult) -> list[Effect]:
-        """A turn has ended. What is asked stays open: it is the backend's to withdraw."""
+        """End a turn. Its requests stay open until the backend withdraws them."""
         self.last = result
         return [*self.remove(turn), *turn.ended(result, self.queued)]
 
     def end(self, reason: str) -> list[Effect]:
-        """The end begins: nothing is sent any more, and what waits is handed back."""
+        """Begin the end: nothing is sent any more, and what waits is returned."""
         self.closed = reason
         unsent = SendEnd(Fate.UNSENT, reason=reason)
         out: list[Effect] = [SendEnded(queued.send, unsent) for queued in self.queue]
@@ -265,7 +265,7 @@ class TurnState:
         return out
 
     def lose(self, reason: str) -> list[Effect]:
-        """The backend will not answer any more: what it was told ends."""
+        """The backend will not answer any more: end all written sends."""
         out = self.requests.cancel("closed")
         self.background = ()
         steered, receipts = self.steering.lose()

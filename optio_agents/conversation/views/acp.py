@@ -4,7 +4,7 @@
 - A tool call is announced, then updated: its input may come late, and its end is an update. gemini announces one that
   needs a permission in the request only.
 - The usage of a turn is in the response that ends it: in `usage` (opencode), whose parts are disjoint, or in
-  `_meta.quota` (gemini), or nowhere. `usage_update` tells what is in the context, and the cost of the session.
+  `_meta.quota` (gemini), or nowhere. `usage_update` has the size of the context and the cost of the session.
 - An error of the model's service is the error of the response; gemini gives its HTTP status as the code.
 """
 
@@ -146,7 +146,7 @@ def _quota(told: Record) -> Usage | None:
 
 
 def _chosen(result: Record, what: str) -> str | None:
-    """The model or the mode: of the session's options (opencode), else as earlier versions tell it."""
+    """The model or the mode: from the session's options (opencode), or in the format of earlier versions."""
     for option in dicts_of(result.get("configOptions")):
         if option.get("category") == what:
             return name_of(option.get("currentValue"))

@@ -1,8 +1,8 @@
-"""Claude Code's stream (measured with 2.1.330; what no recording has follows the types of its SDK).
+"""Claude Code's stream (measured with 2.1.330; cases without a recording follow the types of its SDK).
 
 - Partial text comes as `stream_event`; the whole block follows as an `assistant` line of its own.
-- `result` tells the usage of its turn, and the cost of the process so far. Its `input_tokens` leaves out what was read
-  from or written to the cache. The usage of an `assistant` line is that of an unfinished message: it is not read.
+- `result` has the usage of its turn, and the cost of the process so far. Its `input_tokens` excludes what was read from
+  or written to the cache. The usage of an `assistant` line belongs to an unfinished message and is ignored.
 - A failed call of the model is a `result` of subtype `success` with `is_error`. An interrupted turn has `is_error` too.
 """
 

@@ -1,9 +1,9 @@
-"""Codex's app server (measured with 0.169.0; what no recording has follows its published protocol).
+"""Codex's app server (measured with 0.169.0; cases without a recording follow its published protocol).
 
-- An item begins (`item/started`), grows in pieces, and ends (`item/completed`, which holds all of it).
+- An item begins (`item/started`), grows in pieces, and ends (`item/completed`, which contains all of it).
 - `thread/tokenUsage/updated` follows each call of the model: `last` is that call, `total` the thread. Its input counts
   what was cached.
-- An `error` that is not retried is told once more by `turn/completed`, which is where it is read.
+- An `error` that is not retried is repeated in `turn/completed`, where it is read.
 - It calls every failure of the model's service "high demand" (`internalServerError`).
 """
 
@@ -306,7 +306,7 @@ CODEX = BackendViews(
 
 
 def added_usage(so_far: Usage | None, raw: Record) -> Usage | None:
-    """The usage of a turn after one more call of the model, which `raw` tells (`thread/tokenUsage/updated`)."""
+    """The usage of a turn after one more call of the model, from `raw` (`thread/tokenUsage/updated`)."""
     for view in views_in(CODEX, raw):
         if isinstance(view, Usage) and view.scope is UsageScope.CALL:
             return replace(view, scope=UsageScope.TURN) if so_far is None else so_far.plus(view)

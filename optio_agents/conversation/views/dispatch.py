@@ -17,20 +17,20 @@ BACKENDS: Mapping[str, BackendViews] = {each.name: each for each in (CLAUDE, COD
 
 
 def views_of(event: Event) -> tuple[View, ...]:
-    """What an event says, in order; most events say one thing or nothing.
+    """The views of an event, in order; most events have one or none.
 
-    An event of a kind that is not known, or of an odd shape, gives no view; it never raises. Our own events
-    (`x-optio-`) give none either.
+    An event of an unknown kind or an unexpected shape has no views; this never raises. Our own events (`x-optio-`) have
+    none either.
     """
     return views_of_raw(backend_of(event.raw), event.raw)
 
 
 def views_of_raw(backend: str, raw: dict[str, Any]) -> tuple[View, ...]:
-    """What a raw event of the backend says.
+    """The views of a raw event of the backend.
 
     Args:
         backend: The name of its codec: `claude`, `codex` or `acp`.
-        raw: The event, as it came (`Event.raw`, `TurnResult.raw`).
+        raw: The event, unchanged (`Event.raw`, `TurnResult.raw`).
 
     Raises:
         KeyError: There is no such backend.
@@ -39,5 +39,5 @@ def views_of_raw(backend: str, raw: dict[str, Any]) -> tuple[View, ...]:
 
 
 def backend_of(raw: dict[str, Any]) -> str:
-    """Whose event it is: claude's have a type, those of the Agent Client Protocol its version of JSON-RPC."""
+    """The backend of an event: claude's events have a type, those of the Agent Client Protocol a `jsonrpc` version."""
     return "claude" if "type" in raw else "acp" if "jsonrpc" in raw else "codex"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class ErrorKind(enum.Enum):
-    """What to do about an error of an agent."""
+    """The kinds of errors of an agent, by what the user can do about them."""
 
     AUTHENTICATION = "authentication"
     """Log in, or give another key."""
@@ -26,8 +26,8 @@ class ErrorKind(enum.Enum):
 class AgentError:
     """The agent failed, or fails and tries again.
 
-    A failure that ends a turn is given once, by the event that ends the turn. `status` is the HTTP status of the
-    model's service, where it is told.
+    A failure that ends a turn is reported once, by the event that ends the turn. `status` is the HTTP status of the
+    model's service, if known.
     """
 
     kind: ErrorKind

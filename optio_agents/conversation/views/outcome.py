@@ -1,4 +1,4 @@
-"""What the event that ends a turn says of the turn as a whole."""
+"""The outcome of a whole turn, from the event that ends it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optio_agents.conversation.views.usage import Usage, UsageScope
 
 
 class Outcome(NamedTuple):
-    """What a turn cost, and how it failed; `None` where it is not told, or it has not failed."""
+    """The usage and the error of a turn; `None` if unknown, or if it has not failed."""
 
     usage: Usage | None = None
     error_kind: ErrorKind | None = None
@@ -20,7 +20,7 @@ NOT_TOLD = Outcome()
 
 
 def outcome_in(table: BackendViews, raw: Record) -> Outcome:
-    """The outcome that `raw` tells, an event that ends a turn."""
+    """The outcome in `raw`, an event that ends a turn."""
     usage: Usage | None = None
     error_kind: ErrorKind | None = None
     for view in views_in(table, raw):

@@ -53,7 +53,7 @@ def name_of(value: object) -> str | None:
 
 
 def count_of(value: object) -> int | None:
-    """`value` if it is a whole number that counts something."""
+    """`value` if it is a whole number of at least 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
@@ -69,12 +69,12 @@ def number_of(value: object) -> float | None:
 
 
 def total(*counts: int | None) -> int | None:
-    """The sum of the counts that are told; `None` if the first one is not."""
+    """The sum of the known counts; `None` if the first one is unknown."""
     return None if counts[0] is None else sum(count or 0 for count in counts)
 
 
 def texts_in(content: object) -> str:
-    """The text of a content that is a text or a list of blocks, one block per line."""
+    """The text of a content (a text or a list of blocks), one block per line."""
     if isinstance(content, str):
         return content
     return "\n".join(text for block in dicts_of(content) if (text := text_of(block.get("text"))))

@@ -1,4 +1,4 @@
-"""What a model call, a turn or a session cost."""
+"""The tokens and the cost of a model call, a turn or a session."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class UsageScope(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and cost; `None` is what the backend does not tell.
+    """Tokens and cost; `None` if the backend does not report it.
 
     `input_tokens` counts everything that the model read: `cached_tokens` (read from a cache) and `cache_write_tokens`
     (written to one) are parts of it. `output_tokens` includes `reasoning_tokens`. `session_cost_usd` is the cost in US
-    dollars of the whole session so far, whatever the scope: no backend tells the cost of one turn.
+    dollars of the whole session so far, in every scope: no backend reports the cost of one turn.
     `context_tokens` are in the model's context now, of at most `context_window`.
     """
 

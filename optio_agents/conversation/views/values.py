@@ -1,4 +1,4 @@
-"""The views: what an event says, in words that every backend shares. Frozen values, no behaviour."""
+"""The views: the content of an event, in terms that all backends share. Frozen values, no behaviour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Text:
 
     `partial`: a piece of a text that is being written. claude and codex send the whole text afterwards, as one more
     `Text` that is not partial; agents of the Agent Client Protocol send pieces only. `parent` is the id of the tool use
-    that started the subagent which writes, where that is told (claude).
+    that started the writing subagent, if known (claude).
     """
 
     text: str
@@ -26,7 +26,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """What the model thinks, as far as it is shown. The fields are those of `Text`."""
+    """The model's thinking, as far as the backend shows it. The fields are those of `Text`."""
 
     text: str
     partial: bool = False
@@ -35,10 +35,10 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """The agent uses a tool, or asks whether it may.
+    """The agent uses a tool, or requests permission for it.
 
-    One use may be announced several times under the same `id`, the later time with more of its `input` (ACP agents);
-    the last one counts. `name` is the tool's own name where it is told, else its kind.
+    One use may be announced several times with the same `id`, later ones with more of its `input` (ACP agents); the last
+    one counts. `name` is the tool's own name if known, otherwise its kind.
     """
 
     id: str
@@ -49,7 +49,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The use `id` of a tool has ended. `text` is what of its result is text; `is_error`: it failed or was denied."""
+    """The use `id` of a tool has ended. `text` is the text in its result; `is_error`: it failed or was denied."""
 
     id: str
     text: str = ""
@@ -76,10 +76,10 @@ class AgentPlan:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """How much of a quota is used.
+    """The used part of a quota.
 
-    `used` is a share (0.0 to 1.0, more if it is exceeded), `resets_at` in seconds since 1970, `window_seconds` how long
-    the quota counts. `status` is the backend's own word (claude: `allowed`, `allowed_warning`, `rejected`).
+    `used` is a share (0.0 to 1.0, more if it is exceeded), `resets_at` in seconds since 1970, `window_seconds` the length
+    of the quota's window. `status` is the backend's own word (claude: `allowed`, `allowed_warning`, `rejected`).
     """
 
     name: str
@@ -91,7 +91,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """The agent has replaced its context by a summary. `trigger` is `auto` or `manual`, where it is told."""
+    """The agent has replaced its context by a summary. `trigger` is `auto` or `manual`, if known."""
 
     trigger: str | None = None
     tokens_before: int | None = None
@@ -100,9 +100,9 @@ class Compaction:
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """The session is open. claude says so at the beginning of each turn, the others once.
+    """The session is open. claude sends this at the beginning of each turn, the others once.
 
-    `session` is what a later process resumes, `mode` the permission mode.
+    `session` is the id with which a later process resumes it, `mode` the permission mode.
     """
 
     session: str
@@ -113,9 +113,9 @@ class SessionStarted:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundWork:
-    """News of work in the background: `tasks` are open, those named in `ended` are not any more.
+    """A change of the background work: `tasks` are open, those named in `ended` have ended.
 
-    `complete`: `tasks` is all that is open.
+    `complete`: `tasks` is the complete list of open work.
     """
 
     tasks: tuple[BackgroundTask, ...] = ()
