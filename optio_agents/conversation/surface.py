@@ -97,8 +97,8 @@ class Conversation(Protocol):
     def on_event(self, handler: EventHandler) -> Unsubscribe:
         """Call `handler` with each event: the backend's own dicts, unchanged and in order.
 
-        Our own events have a `type` that begins with `x-optio-`. The handler may be sync or async. It is called with one
-        event at a time. Its exceptions are reported and affect no other handler.
+        Our own events have a `type` that begins with `x-optio-`. The handler may be sync or async. It is called with
+        one event at a time. Its exceptions are reported and affect no other handler.
         """
 
     def on_message(self, handler: MessageHandler) -> Unsubscribe:

@@ -57,7 +57,7 @@ def decode_line(line: bytes) -> dict[str, Any]:
 
 
 def decode_mixed(line: bytes) -> list[dict[str, Any]]:
-    """The content of a line: its object, or a text that a program printed without a line end and the object after it."""
+    """The content of a line: its object, or a text without a line end and the object after it."""
     first = decode_line(line)
     if not first.get("lost") or first.get("type") != UNPARSEABLE:
         return [first]

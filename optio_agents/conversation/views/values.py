@@ -37,8 +37,8 @@ class Thinking:
 class ToolUse:
     """The agent uses a tool, or requests permission for it.
 
-    One use may be announced several times with the same `id`, later ones with more of its `input` (ACP agents); the last
-    one counts. `name` is the tool's own name if known, otherwise its kind.
+    One use may be announced several times with the same `id`, later ones with more of its `input` (ACP agents); the
+    last one counts. `name` is the tool's own name if known, otherwise its kind.
     """
 
     id: str
@@ -78,8 +78,9 @@ class AgentPlan:
 class RateLimit:
     """The used part of a quota.
 
-    `used` is a share (0.0 to 1.0, more if it is exceeded), `resets_at` in seconds since 1970, `window_seconds` the length
-    of the quota's window. `status` is the backend's own word (claude: `allowed`, `allowed_warning`, `rejected`).
+    `used` is a share (0.0 to 1.0, more if it is exceeded), `resets_at` in seconds since 1970, `window_seconds` the
+    length of the quota's window. `status` is the backend's own word (claude: `allowed`, `allowed_warning`,
+    `rejected`).
     """
 
     name: str
