@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import trio
+
 from optio_agents.hosts import shell
 from optio_agents.hosts.base import WINDOW_LIMIT
 from optio_agents.hosts.remote_connection import ConnectionGone, RemoteConnection, RemoteProcess
@@ -15,6 +17,9 @@ HEADER_LIMIT = 4096
 
 ATTEMPTS = 5
 """How often a connection may be lost while one deliverable is read."""
+
+OPENING = 5.0
+"""Seconds after which the host is told to give up opening a file: a FIFO that the agent put in its place blocks."""
 
 
 class RemoteDeliverable:
@@ -62,17 +67,35 @@ class RemoteDeliverable:
         """See `hosts.base.OpenDeliverable.chunks`. May be called again; each call begins at the beginning."""
         if self._process is None or self._received:
             await self._start(0)
-        while self._received < self._size:
+        while True:
             try:
+                if self._received == self._size:
+                    await self._check_unchanged()
+                    return
                 data = await self._receive()
             except ConnectionGone:
                 await self._count_loss()
                 continue
             if not data:
                 detail = f"it shrank from {self._size:,} to {self._received:,} bytes while it was read"
-                raise DeliverableRejected(RejectionKind.UNREADABLE, detail)
+                raise DeliverableRejected(RejectionKind.CHANGED, detail)
             self._received += len(data)
             yield data
+
+    async def _check_unchanged(self) -> None:
+        """Everything has come: hear whether it is one version of the file.
+
+        Raises:
+            ConnectionGone: the host did not say.
+        """
+        if self._process is None:
+            await self._start(self._received)
+        assert self._process is not None
+        status = await self._process.status()
+        if status == shell.CHANGED_STATUS:
+            raise DeliverableRejected(RejectionKind.CHANGED, shell.CHANGED)
+        if status != 0:
+            raise ConnectionGone(f"reading a deliverable ended with status {status}")
 
     async def _receive(self) -> bytes:
         if self._process is None:
@@ -93,17 +116,22 @@ class RemoteDeliverable:
             skip=skip,
             identity=self._identity,
             pinned=self._pinned,
+            held=True,
         )
         process = await self._open.enter_async_context(self._connection.start(program, "read a deliverable"))
-        answer = b""
-        while b"\n" not in answer:
-            data = await process.receive(WINDOW_LIMIT)
-            if not data:
-                raise OSError(f"the remote shell answered {answer!r}: {await process.stderr_excerpt()}")
-            answer += data
-            if len(answer) > HEADER_LIMIT and b"\n" not in answer[:HEADER_LIMIT]:
-                raise OSError(f"the host answered {answer[:100]!r}..., which is no header of a deliverable")
-        line, _, self._buffer = answer.partition(b"\n")
+        answer = bytearray()
+        with trio.move_on_after(OPENING) as opening:
+            await _receive_header(process, answer)
+        if opening.cancelled_caught:
+            process.write(b"\n")
+            try:
+                await _receive_header(process, answer)
+            except OSError as error:
+                if answer:
+                    raise
+                detail = f"opening it took more than {OPENING:g} s"
+                raise DeliverableRejected(RejectionKind.UNREADABLE, detail) from error
+        line, _, self._buffer = bytes(answer).partition(b"\n")
         try:
             header = shell.parse_header(line)
         except ValueError as error:
@@ -120,3 +148,19 @@ class RemoteDeliverable:
         self._lost += 1
         if self._lost >= ATTEMPTS:
             raise ConnectionGone(f"the connection was lost {self._lost} times while {self._path!r} was read")
+
+
+async def _receive_header(process: RemoteProcess, answer: bytearray) -> None:
+    """Add to `answer` what the host sends, until it holds a whole line.
+
+    Raises:
+        OSError: it sends something else, or nothing more.
+    """
+    while b"\n" not in answer:
+        data = await process.receive(WINDOW_LIMIT)
+        if not data:
+            raise OSError(f"the remote shell answered {bytes(answer)!r}: {await process.stderr_excerpt()}")
+        answer += data
+        if len(answer) > HEADER_LIMIT and b"\n" not in answer[:HEADER_LIMIT]:
+            text = bytes(answer[:100])
+            raise OSError(f"the host answered {text!r}..., which is no header of a deliverable")

@@ -154,6 +154,8 @@ then
     printf P
     exec python3 -I -c "$3" "./{LOG_NAME}" "$4" "$5" "$6"
 fi
+if [ -L ./{LOG_NAME} ]; then printf X; printf '%s' "the log is a link"; exit 0; fi
+if [ -e ./{LOG_NAME} ] && ! [ -f ./{LOG_NAME} ]; then printf X; printf '%s' "the log is not a regular file"; exit 0; fi
 printf T
 tail -c +$(($4 + 1)) -F "./{LOG_NAME}" 2>/dev/null </dev/null &
 cat >/dev/null
@@ -174,18 +176,22 @@ def follow_log(workdir: str, identity: str, program: str, *position: str) -> str
 
 def log_size(workdir: str, identity: str) -> str:
     """Print the length of the log in bytes."""
-    return command(f'{_ENTER}enter "$1" "$2" && wc -c < "./{LOG_NAME}"', workdir, identity)
+    script = (
+        f'{_ENTER}enter "$1" "$2" && ! [ -L ./{LOG_NAME} ] && [ -f ./{LOG_NAME} ] && wc -c < ./{LOG_NAME}'
+    )
+    return command(script, workdir, identity)
 
 
 _READ_DELIVERABLE = (
     _ENTER
     + f"""
-no() {{ printf 'no %s %s\\n' "$1" "$2"; exit 0; }}
+watch=
+no() {{ [ -z "$watch" ] || kill "$watch" 2>/dev/null; printf 'no %s %s\\n' "$1" "$2"; exit 0; }}
 LC_ALL=C; export LC_ALL
 enter "$1" "$7" || no trouble "{GONE}"
 """
     + """
-limit=$3 skip=$4 expected=$5 encode=$6
+limit=$3 skip=$4 expected=$5 encode=$6 changed=$8
 [ -e /proc/self/fd/0 ] || no trouble "the host has no /proc, without which a file cannot be checked"
 root=$(pwd -P)/deliverables
 if [ -L deliverables ]; then no outside "deliverables is a link"; fi
@@ -200,6 +206,11 @@ esac
 if [ -d "$file" ]; then no not-a-regular-file "it is a directory"; fi
 [ -f "$file" ] || no not-a-regular-file "it is a special file"
 [ -r "$file" ] || no unreadable "Permission denied"
+identify() {
+    stat -L -c %s:%i:%y /proc/self/fd/3 2>/dev/null && return
+    set -- $(ls -iL /proc/self/fd/3) $(cksum </proc/self/fd/3)
+    printf '%s:%s:%s\n' "$4" "$1" "$3"
+}
 serve() {
     opened=$(readlink /proc/self/fd/3) || no trouble "the host has no readlink"
     case $opened in
@@ -207,26 +218,33 @@ serve() {
         *) no outside "it leads out of deliverables/";;
     esac
     [ -f /proc/self/fd/3 ] || no not-a-regular-file "it is a special file"
-    size=$(wc -c </proc/self/fd/3) || no trouble "the host's wc failed"
-    size=$((size))
-    set -- $(ls -iL /proc/self/fd/3)
-    case $1 in
-        ""|*[!0-9]*) no trouble "the host's ls does not tell inodes";;
+    found=$(identify)
+    size=${found%%:*}
+    case $size in
+        ""|*[!0-9]*) no trouble "the host has neither stat nor cksum";;
     esac
     [ "$size" -le "$limit" ] || no too-large "$size bytes, where at most $limit are taken"
-    [ -z "$expected" ] || [ "$expected" = "$size:$1" ] || no unreadable "it changed while it was read"
-    printf 'ok %s %s:%s\\n' "$size" "$size" "$1"
-    if [ "$encode" ]; then
-        tail -c +$((skip + 1)) </proc/self/fd/3 | head -c $((size - skip)) | base64
-    else
-        exec tail -c +$((skip + 1)) </proc/self/fd/3
-    fi
+    [ -z "$expected" ] || [ "$expected" = "$found" ] || no changed "it changed while it was read"
+    printf 'ok %s %s\n' "$size" "$found"
+    rest() { tail -c +$((skip + 1)) </proc/self/fd/3 | head -c $((size - skip)); }
+    if [ "$encode" ]; then rest | base64; else rest; fi
+    [ "$(identify)" = "$found" ] || exit "$changed"
+    exit 0
 }
-{ serve; } 3<"$file" || no unreadable "it cannot be opened"
+if [ "$9" ]; then
+    exec 4<&0
+    { read -r _ <&4; kill -s KILL $$; } >/dev/null 2>&1 &
+    watch=$!
+fi
+{ [ -z "$watch" ] || kill "$watch" 2>/dev/null; exec 4<&-; serve; } 3<"$file" || no unreadable "it cannot be opened"
 """
 )
-# Reopening through /proc/self/fd begins at offset 0 of the file that was opened. If the file grows while it is read,
-# the new bytes come after `size` bytes, which the reader counts.
+# Reopening through /proc/self/fd begins at offset 0 of the very file that was opened.
+
+CHANGED_STATUS = 7
+"""The exit status that says that the file changed while it was read: what was sent may be a mixture."""
+
+CHANGED = "it was written to while it was read"
 
 
 def read_deliverable(
@@ -238,8 +256,10 @@ def read_deliverable(
     identity: str = "",
     encoded: bool = False,
     pinned: str = "",
+    held: bool = False,
 ) -> str:
-    """Check and read `deliverables/<path>`: a header line (see `parse_header`), then the content.
+    """Check and read `deliverables/<path>`: a header line (see `parse_header`), then the content. The exit status is
+    `CHANGED_STATUS` if the file changed meanwhile.
 
     Args:
         workdir: absolute path on the host.
@@ -249,6 +269,7 @@ def read_deliverable(
         identity: see `skip`; empty accepts any.
         encoded: send the content as base64, for channels that carry text only.
         pinned: what identifies the workdir, see `pin`; empty accepts any.
+        held: standard input stays open, and a line on it, or its end, gives up an opening that hangs.
 
     Raises:
         DeliverableRejected: no file can have such a name.
@@ -261,8 +282,8 @@ def read_deliverable(
         raise DeliverableRejected(RejectionKind.INVALID_PATH, str(error)) from error
     if max(map(len, names)) > NAME_BYTES:
         raise DeliverableRejected(RejectionKind.INVALID_PATH, "File name too long")
-    encode = "1" if encoded else ""
-    return command(_READ_DELIVERABLE, workdir, path, str(limit), str(skip), identity, encode, pinned)
+    flags = ("1" if encoded else "", pinned, str(CHANGED_STATUS), "1" if held else "")
+    return command(_READ_DELIVERABLE, workdir, path, str(limit), str(skip), identity, *flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +292,7 @@ class Header:
 
     size: int
     identity: str
-    """Size, device and inode, to recognise the file when reading is resumed."""
+    """Size, inode and modification time, to recognise the file and the version when reading is resumed."""
 
 
 def parse_header(line: bytes) -> Header:

@@ -139,7 +139,7 @@ def test_a_deliverable_that_changed_while_the_connection_was_away_is_refused(
                     other.write_bytes(bytes(9 << 20))
                     other.rename(file)
                     ssh.cut()
-        assert caught.value.kind is RejectionKind.UNREADABLE
+        assert caught.value.kind is RejectionKind.CHANGED
 
     with_remote_host(ssh, tmp_path, scenario)
 

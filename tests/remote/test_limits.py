@@ -41,6 +41,9 @@ class Said:
     async def stderr_excerpt(self) -> str:
         return ""
 
+    async def status(self) -> int | None:
+        return 0
+
     def nothing_more_will_be_written(self) -> None:
         pass
 

@@ -335,6 +335,31 @@ async def deliverables_that_may_not_be_read_are_refused(bench: Bench) -> None:
         assert await bench.rejected("file") is RejectionKind.UNREADABLE
 
 
+async def deliverables_that_change_while_they_are_read_are_refused(bench: Bench) -> None:
+    """More than what waits in pipes and channels, so that the rest is read after the change."""
+    file = bench.deliverables / "state"
+
+    def rewrite() -> None:
+        with file.open("r+b") as open_file:
+            open_file.write(b"B" * (16 << 20))
+
+    def append() -> None:
+        with file.open("ab") as open_file:
+            open_file.write(b"B")
+
+    for change in (rewrite, append, lambda: os.truncate(file, 8 << 20)):
+        file.write_bytes(b"A" * (16 << 20))
+        await trio.sleep(0.1)  # past the tick of the file system's clock
+        with trio.fail_after(HANG), pytest.raises(DeliverableRejected) as caught:
+            async with bench.host.open_deliverable("state", limit=1 << 25) as deliverable:
+                pieces = aiter(deliverable.chunks())
+                await anext(pieces)
+                change()
+                async for _ in pieces:
+                    pass
+        assert caught.value.kind is RejectionKind.CHANGED
+
+
 async def scripts_are_installed(bench: Bench) -> None:
     text = '#!/bin/sh\necho "it\'s $1"\n'
     directory = await bench.host.install_scripts("bin", {"tool": text, "other": "#!/bin/sh\n"})
@@ -373,8 +398,9 @@ CHECKS_OF_BYTES: list[Check] = [
     log_with_a_hole_is_read_in_time,
     log_that_grows_for_ever_is_left_after_finish,
     log_resumed_after_a_rewrite_begins_anew,
+    deliverables_that_change_while_they_are_read_are_refused,
 ]
-"""For a host that shows its log as bytes, and so sees truncation and lines without an end."""
+"""For a host that shows bytes as they come, and so sees truncation and lines without an end."""
 
 CHECKS_OF_MODES: list[Check] = [deliverables_that_may_not_be_read_are_refused]
 """For a host whose commands are children of ours: a server that runs as root reads everything."""
