@@ -2,28 +2,28 @@
 
 Where things are, from the bottom up:
 
-    errors.py        every error, each saying whose fault it is
+    errors.py        every error; each docstring says whose fault it is
     exits.py         how an actor ended, and what it left undone
     lifecycle.py     the states of an actor, as a table
-    intensity.py     restart maths: how often, how long to wait, which siblings it takes along
-    timers.py        keyed timers in a heap, looked at when an actor receives
-    hooks.py         where tracing hangs in
+    intensity.py     restart maths: how often, how long to wait, which siblings are restarted, too
+    timers.py        keyed timers in a heap, checked when an actor receives
+    hooks.py         the interface for tracing
     current.py       which actor the present code belongs to, and which wait for each other
-    mailbox.py       the two lanes; begins with an essay, for it is the hard part
-    reply.py         what an ask hands to the callee
-    question.py      messages that say the type of their answer
+    mailbox.py       the two lanes; begins with an essay, because it is the hard part
+    reply.py         the callee's half of an ask
+    question.py      messages with a type for their answer
     asks.py          the asks that an actor has not answered
     statistics.py    what can be counted
-    cell.py          what every actor has: state, asks, watchers, dead letters, an end
+    cell.py          the base of every actor: state, asks, watchers, dead letters, an end
     task_cell.py     the life of an actor with a task: run, interrupt, stop
     ref.py, me.py    the two handles, made from a cell: for others, and the actor's own
     traced.py        the same two, when tracing is on
     spec.py          an actor's function with its arguments
     inline_*.py      the same three (cell, handles, spec) for an actor without a task
     family.py        the engine of a supervisor: the children's lives, restarts, escalation, the ordered end
-    supervisor.py    what users hold of it: start actors, nest supervisors
-    task_tree.py     a picture of what lives
-    api.py           everything that users need, re-exported here
+    supervisor.py    its interface for users: start actors, nest supervisors
+    task_tree.py     a text picture of all running actors
+    api.py           all public names, re-exported here
     otel.py          tracing with OpenTelemetry; nothing here imports it
     testing/         the test kit; nothing here imports it
 

@@ -1,7 +1,7 @@
-"""What every actor has, with or without a task: mailbox, state, asks, watchers, dead letters, and an end.
+"""The base of every actor, with or without a task: mailbox, state, asks, watchers, dead letters, and an end.
 
-A cell is more than one run of its function: it keeps the mailbox, the asks and the watchers while a
-supervisor restarts the function. It never decides about restarts, it only does what its supervisor says.
+A cell outlives the runs of its function: it keeps the mailbox, the asks and the watchers while a supervisor restarts
+the function. The supervisor decides about restarts; the cell carries them out.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class Recipe(Protocol):
 
 
 class Handles(NamedTuple):
-    """The classes of an actor's two handles. They are made from the cell, which therefore does not import them."""
+    """The classes of an actor's two handles. Their modules import the cell, so the cell cannot import them."""
 
     ref: Callable[[Any], Any]
     me: Callable[[Any], Any]
 
 
 class Leaving(Protocol):
-    """What a cell asks its supervisor's engine."""
+    """The part of the supervisor's engine that a cell uses."""
 
     thread: int
     """The thread in which the actors run."""
@@ -69,7 +69,7 @@ class Leaving(Protocol):
 
 
 class Settings(NamedTuple):
-    """What an actor is started with, besides what to run."""
+    """The settings of an actor, except what to run."""
 
     capacity: int
     overflow: Overflow
@@ -128,7 +128,7 @@ class Cell(ABC, Generic[M]):
 
     @property
     def ref(self) -> Any:
-        """The handle for others. An ended actor does not keep it: they would keep each other alive."""
+        """The handle for others. An ended actor drops it: a reference cycle would keep both in memory."""
         if not isinstance(self._ref, weakref.ref):
             return self._ref
         found = self._ref()
@@ -141,7 +141,7 @@ class Cell(ABC, Generic[M]):
 
     @property
     def has_starter(self) -> bool:
-        """Whether a `start` waits for it to become ready, and raises if it does not."""
+        """Whether a call of `start` waits until it is ready, and raises if it never is."""
         return self.awaited and not self.started
 
     @property
@@ -163,7 +163,7 @@ class Cell(ABC, Generic[M]):
 
     @enable_ki_protection
     async def changed(self) -> None:
-        """Wait for the next step of its life. Look at `state` before and after: it is no counter."""
+        """Wait for the next change of its state. Check `state` before and after: changes are not counted."""
         task = trio.lowlevel.current_task()
         self._waiters[task] = None
 
@@ -175,7 +175,7 @@ class Cell(ABC, Generic[M]):
 
     @enable_ki_protection
     def nudge(self) -> None:
-        """Let those who wait for a change look again: something beside the state has changed."""
+        """Wake the tasks that wait for a change, because something other than the state has changed."""
         for task in self._waiters:
             trio.lowlevel.reschedule(task)
         self._waiters.clear()
@@ -188,7 +188,7 @@ class Cell(ABC, Generic[M]):
 
     @enable_ki_protection
     def ready(self, value: object = None) -> None:
-        """It has set itself up: its starter may go on."""
+        """Its set-up is done: the caller of `start` may continue."""
         if not self.started:
             self.ready_value = value
         self.started = True
@@ -196,19 +196,19 @@ class Cell(ABC, Generic[M]):
             self._move(Step.READY)
 
     def receiving(self) -> None:
-        """The mailbox says that it is read from: an actor that receives is ready."""
+        """Called by the mailbox at the first receive: an actor that receives is ready."""
         self.mailbox.reader = trio.lowlevel.current_task()
         if self.state is State.STARTING:
             self.ready()
 
     def drained(self) -> None:
-        """The mailbox says that it has nothing more to give."""
+        """Called by the mailbox when it has no more messages."""
 
     # -- between two runs, and the end
 
     @enable_ki_protection
     def rest(self, exit: Exit) -> None:
-        """A run is over, another may follow: settle what the run had in hand; the mailbox stays."""
+        """A run has ended, another may follow: settle the message in hand; the mailbox stays."""
         letters = self._letters(self.mailbox.messages_in_hand(), f"its handler {exit.describe()}")
         waiting = self.mailbox.messages() + self.mailbox.messages_waiting()
         self.asks.fail_those_not_in(waiting, lambda: self._why_no_reply(exit))
@@ -234,7 +234,7 @@ class Cell(ABC, Generic[M]):
 
     @enable_ki_protection
     def end(self, exit: Exit) -> None:
-        """It is over: hand back what is left, tell all that wait, and let go of what would keep it in memory."""
+        """End it: return the remaining messages, wake all waiters, and drop references that would keep it in memory."""
         if self.exit is not None:
             return
         letters: list[DeadLetter] = []
@@ -274,8 +274,9 @@ class Cell(ABC, Generic[M]):
         return ActorStopped(self.name, exit)
 
     def unanswerable(self, error: BaseException) -> Exception:
-        """What an asker gets when a handler answers with an exception that must not leave its task: a cancellation,
-        for example, would seem to cancel the asker.
+        """What an asker gets if a handler answers with an exception that must not leave its task.
+
+        A cancellation, for example, would seem to cancel the asker.
         """
         rest = error.split(trio.Cancelled)[1] if isinstance(error, BaseExceptionGroup) else error
         if rest is None or isinstance(rest, trio.Cancelled):
@@ -291,10 +292,10 @@ class Cell(ABC, Generic[M]):
         self._to_dead_letters(self._letters([message], why))
 
     def absorbs(self, message: M) -> bool:
-        """Whether a message that came after the end of the intake is a dead letter, and no error of its sender.
+        """Whether a message that came after the end of the intake becomes a dead letter instead of an error.
 
-        It is when an actor sends it while the supervisor of both is being left: then the order in which they stop is
-        no mistake.
+        It does if an actor sends it while the supervisor of both is being left: the order in which they stop is then
+        no error of the sender.
         """
         sender = current.get()
         if sender is None or not sender.is_leaving or not self.is_leaving:
@@ -317,7 +318,7 @@ class Cell(ABC, Generic[M]):
 
     @property
     def is_only_reader(self) -> bool:
-        """Whether no other task than its own receives from its mailbox."""
+        """Whether only its own task receives from its mailbox."""
         reader = self.mailbox.reader
         return reader is None or reader is self.task
 
@@ -330,7 +331,7 @@ class Cell(ABC, Generic[M]):
 
         Raises:
             SelfTell: it is this actor's own.
-            TellCycle: it would be one of several that wait for each other.
+            TellCycle: it would close a cycle of actors that wait for each other.
         """
         if self.task is task and self.is_only_reader:
             raise SelfTell(self.name, self.mailbox.capacity)
@@ -385,10 +386,10 @@ class Cell(ABC, Generic[M]):
         for other in list(self.watching):
             self.unwatch(other)
 
-    # -- looking at it
+    # -- statistics
 
     def statistics(self) -> Statistics:
-        """Count what can be counted about it, now."""
+        """A snapshot of its counters."""
         box = self.mailbox
         return Statistics(
             state=self.state,

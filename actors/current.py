@@ -13,7 +13,7 @@ MAX_CYCLE = 20
 
 
 class Running(Protocol):
-    """What the context says about an actor: enough to find cycles of actors that wait for each other."""
+    """An actor in its task's context: enough to find cycles of actors that wait for each other."""
 
     name: str
     task: trio.lowlevel.Task | None
@@ -25,7 +25,7 @@ class Running(Protocol):
 
     @property
     def is_only_reader(self) -> bool:
-        """Whether no other task than its own receives from its mailbox."""
+        """Whether only its own task receives from its mailbox."""
 
     @property
     def is_leaving(self) -> bool:
@@ -37,12 +37,12 @@ current: ContextVar[Running | None] = ContextVar("actors.current", default=None)
 
 
 def cycle_of_waits(begin: Running) -> str:
-    """Name the actors that wait for each other, if the chain that begins at `begin` comes back to it."""
+    """The names of the actors that wait for each other, if the chain that begins at `begin` returns to it."""
     return _cycle(begin, lambda actor: actor.asking or actor.telling)
 
 
 def cycle_of_tells(begin: Running) -> str:
-    """The same for actors that wait for room only. Such a cycle has no deadline that could end it."""
+    """The same for actors that wait for room in a mailbox. Such a cycle has no deadline that could end it."""
     return _cycle(begin, lambda actor: actor.telling if actor.is_only_reader else None)
 
 

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class ActorError(Exception):
-    """The base of all of them: catch it to catch whatever the runtime itself raises."""
+    """The base class of all errors of the runtime itself."""
 
 
 class ActorStopped(ActorError):  # noqa: N818 - named for what happened, as trio does
     """The actor takes no more messages: it has ended, or it is stopping. No fault; the sender must handle it.
 
-    `exit` is how it ended, or `None` while it is still working off what it had accepted.
+    `exit` is how it ended, or `None` while it still handles messages that it had accepted.
     """
 
     def __init__(self, name: str, exit: Exit | None = None) -> None:
@@ -29,9 +29,7 @@ class ActorStopped(ActorError):  # noqa: N818 - named for what happened, as trio
 
 
 class ActorFailed(ActorError):  # noqa: N818
-    """The actor failed before it replied: the callee's fault. `cause` is what it raised (also
-    `__cause__`).
-    """
+    """The actor failed before it replied: the callee's fault. `cause` is its exception (also `__cause__`)."""
 
     def __init__(self, name: str, cause: BaseException) -> None:
         super().__init__(f"actor {name!r} failed before it replied: {cause!r}")
@@ -40,7 +38,7 @@ class ActorFailed(ActorError):  # noqa: N818
 
 
 class Interrupted(ActorError):  # noqa: N818
-    """The handler that was to reply was interrupted: as the caller of `interrupt` wished."""
+    """The handler was interrupted before it replied, by the caller of `interrupt`."""
 
     def __init__(self, name: str, reason: str | None) -> None:
         super().__init__(f"actor {name!r} was interrupted before it replied: {reason or 'no reason given'}")
@@ -49,9 +47,7 @@ class Interrupted(ActorError):  # noqa: N818
 
 
 class MailboxFull(ActorError):  # noqa: N818
-    """The mailbox has no room, and neither waiting nor dropping was allowed. The sender is too fast, or the
-    actor too slow.
-    """
+    """The mailbox is full, and neither waiting nor dropping was allowed: too fast a sender, or too slow an actor."""
 
     def __init__(self, name: str, capacity: int) -> None:
         super().__init__(f"the mailbox of actor {name!r} is full ({capacity} messages)")
@@ -60,7 +56,7 @@ class MailboxFull(ActorError):  # noqa: N818
 
 
 class MessageDropped(ActorError):  # noqa: N818
-    """The question was dropped from a full mailbox before it was handled; the overflow policy said so."""
+    """The question was dropped from a full mailbox before it was handled, according to the overflow policy."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"actor {name!r} never handled the message: {why}")
@@ -126,7 +122,7 @@ class TellCycle(ActorError):  # noqa: N818
 
 
 class StartTimeout(ActorError):  # noqa: N818
-    """A restarted actor was not ready within its start timeout: it hangs in its set-up, or what it waits for does.
+    """A restarted actor was not ready within its start timeout: its set-up hangs.
 
     The cause of that run's failure, which is handled like any other.
     """
@@ -152,8 +148,9 @@ class WrongThread(ActorError):  # noqa: N818
 
 
 class EndOfMailbox(ActorError):  # noqa: N818
-    """`receive` has nothing more to give: an ordered stop was asked for and the mailbox is drained. Not a
-    fault; let it end the actor (the runtime takes it for a normal end of a stop), or use `async for`.
+    """`receive` has no more messages: an ordered stop was requested and the mailbox is drained.
+
+    No fault. Let it end the actor (the runtime treats that as the normal end of a stop), or use `async for`.
     """
 
 
@@ -162,7 +159,7 @@ class AlreadyReceiving(ActorError):  # noqa: N818
 
 
 class AlreadyReady(ActorError):  # noqa: N818
-    """`ready` was called twice, or after the first receive, which says it too. The actor's fault."""
+    """`ready` was called twice, or after the first receive, which has the same effect. The actor's fault."""
 
 
 class NameTaken(ActorError):  # noqa: N818
@@ -170,9 +167,7 @@ class NameTaken(ActorError):  # noqa: N818
 
 
 class StartFailed(ActorError):  # noqa: N818
-    """The actor ended before it was ready. Its own fault, or its arguments'; `cause` is what it raised, if
-    it did.
-    """
+    """The actor ended before it was ready. Its own fault, or its arguments'. `cause` is its exception, if any."""
 
     def __init__(self, name: str, exit: Exit) -> None:
         super().__init__(f"actor {name!r} did not become ready: it {exit.describe()}")
@@ -182,9 +177,9 @@ class StartFailed(ActorError):  # noqa: N818
 
 
 class SupervisorClosed(ActorError):  # noqa: N818
-    """The supervisor is used outside of its `async with` block, or while the block is being left. The
-    caller's
-    fault: the code that starts an actor must run inside of the block that owns it.
+    """The supervisor is used outside of its `async with` block, or while the block is being left.
+
+    The caller's fault: the code that starts an actor must run inside of the block that owns it.
     """
 
     def __init__(self, name: str, detail: str) -> None:
@@ -195,8 +190,8 @@ class SupervisorClosed(ActorError):  # noqa: N818
 class Escalated(ActorError):  # noqa: N818
     """A child failed more often than the intensity allows, or while stopping: the child's fault.
 
-    `child` is its name, `cause` its first failure's exception (also `__cause__`), `others` the exceptions of
-    whatever else failed on the way out; each is also a note.
+    `child` is its name, `cause` its first failure's exception (also `__cause__`), `others` the exceptions of further
+    failures while the block was left; each is also a note.
     """
 
     def __init__(self, child: str, cause: BaseException, detail: str) -> None:
@@ -207,6 +202,6 @@ class Escalated(ActorError):  # noqa: N818
         self.__cause__ = cause
 
     def keep(self, other: BaseException, what: str) -> None:
-        """Keep another exception beside the first: `what` says in a few words where it came from."""
+        """Keep another exception in addition to the first. `what` describes its source in a few words."""
         self.others += (other,)
         self.add_note(f"{what}: {other!r}")

@@ -1,4 +1,4 @@
-"""How an actor ended, and what it left undone."""
+"""How an actor ended, and which messages it did not handle."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ExitKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was accepted, and then not (or not wholly) handled.
+    """A message that was accepted, and then not (or not completely) handled.
 
-    `why` says what became of it, `target` names the actor.
+    `why` is the reason, `target` the name of the actor.
     """
 
     message: Any
@@ -36,12 +36,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The end of an actor: what watchers see and what `Ref.wait` returns.
+    """The end of an actor, for watchers and as the result of `Ref.wait`.
 
-    `reason` is what the stop or cancel gave, `cause` the exception of a failure. `dead_letters` are the
-    messages that it had accepted and did not handle, the one in hand at a failure first, then in mailbox
-    order. (What was dropped, or broken off by an interrupt or an earlier failure, went to the supervisor's
-    `on_dead_letter` at once.)
+    `reason` is the argument of the stop or cancel, `cause` the exception of a failure. `dead_letters` are the messages
+    that it had accepted and did not handle: the one in hand at a failure first, then in mailbox order. (Messages that
+    were dropped, or cut off by an interrupt or an earlier failure, went to the supervisor's `on_dead_letter` at once.)
     """
 
     name: str
@@ -51,7 +50,7 @@ class Exit:
     dead_letters: tuple[DeadLetter, ...] = ()
 
     def drop_traceback(self) -> None:
-        """Free what the failed run's frames hold: drop the tracebacks of `cause` and of all that it came from."""
+        """Free the frames of the failed run: drop the tracebacks of `cause` and of the exceptions that led to it."""
         todo = [self.cause]
         seen: set[int] = set()
         while todo:
@@ -65,6 +64,6 @@ class Exit:
                 todo += error.exceptions
 
     def describe(self) -> str:
-        """Say it in a few words, as errors do: `failed: ValueError('x')`."""
+        """The end in a few words, as in errors: `failed: ValueError('x')`."""
         detail = repr(self.cause) if self.cause is not None else self.reason
         return self.kind.value if detail is None else f"{self.kind.value}: {detail}"

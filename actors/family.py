@@ -1,13 +1,12 @@
-"""The engine of a supervisor: its nursery, its children's lives, and what becomes of those that fail.
+"""The engine of a supervisor: its nursery, its children's lives, and the handling of their failures.
 
-Each child has one task in the nursery, which runs the child's function again and again until it is not to be
-restarted. (A child of `actors.inline_cell` has a task only while it rests.) Under `one_for_one` that task also does
-the restarting. A failure that takes siblings along is handled by one more task, the round: it lays those concerned to
-rest in reverse start order and runs them again in start order, one after another; a failure meanwhile begins the next
-turn of the round.
+Each child has one task in the nursery, which runs the child's function repeatedly until it must not be restarted. (A
+child of `actors.inline_cell` has a task only while it rests.) Under `one_for_one` that task also does the restarts. If
+siblings must be restarted, too, one more task does that, the round: it pauses all of them in reverse start order and
+runs them again in start order, one after another. A failure meanwhile begins the next turn of the round.
 
-When the block is left, children of `one_for_one` do not depend on each other: they are stopped all at once, and so
-have one deadline in all. Those of the other strategies are stopped one after another, the last one first. Nothing is
+When the block is left, children of `one_for_one` do not depend on each other: they are stopped all at once, with one
+common deadline. Those of the other strategies are stopped one after another, the last one first. No child is
 restarted any more.
 
 A family can be opened again after it was closed with its children at rest: that is how a nested supervisor restarts.
@@ -40,7 +39,7 @@ logger = logging.getLogger("actors")
 
 
 class Family:
-    """The children of one supervisor, in start order, and the nursery that they live in."""
+    """The children of one supervisor, in start order, and their nursery."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class Family:
         self._block: trio.CancelScope | None = None
         self._history = RestartHistory(intensity)
         self._closing = False
-        self._keeping = False  # the block is left for a restart: children rest, they do not end
+        self._keeping = False  # the block is left for a restart: children rest and do not end
         self._escalated: Escalated | None = None
         self._delay = 0.0  # the backoff of the next round
         self._round: trio.CancelScope | None = None
@@ -99,7 +98,7 @@ class Family:
     @asynccontextmanager
     @enable_ki_protection
     async def open(self, handle: T, cell: Cell[Any] | None = None) -> AsyncGenerator[T]:
-        """Own the children for the length of a block, which is given `handle`.
+        """Own the children while a block runs; yields `handle`.
 
         `cell` is this supervisor's own, if it is nested.
 
@@ -137,7 +136,7 @@ class Family:
             raise first
 
     def _first(self, torn: BaseException | None, error: Exception | None) -> BaseException | None:
-        """Which exception leaves the block: the world's end, else the first failure, with the others kept."""
+        """The exception that leaves the block: one from outside, otherwise the first failure; the others are notes."""
         escalated = self._escalated
         if torn is not None and not isinstance(torn, trio.Cancelled):
             for other in (error, escalated):
@@ -212,7 +211,7 @@ class Family:
             await child.changed()
 
     def abandon(self, exit: Exit) -> None:
-        """This (nested) supervisor is not run again: end the children that rest. Called by its own cell."""
+        """End the children that rest: this (nested) supervisor does not run again. Called by its own cell."""
         for child in reversed(list(self.children.values())):
             child.end(Exit(child.name, ExitKind.STOPPED, f"supervisor {self.name!r} has {exit.describe()}"))
         self.children.clear()
@@ -250,7 +249,7 @@ class Family:
 
     @enable_ki_protection
     def run_is_over(self, cell: InlineCell[Any], exit: Exit) -> None:
-        """Decide about a child without a task whose run is over. One that rests has a task meanwhile."""
+        """Decide about a child without a task whose run has ended. While it rests, it has a task."""
         verdict = self._judge(cell, exit)
         if verdict is None or self._nursery is None:
             cell.end(exit)
@@ -272,7 +271,7 @@ class Family:
                 self.children.pop(cell.name, None)
 
     def _end_those_without_a_task(self) -> None:
-        """The block is over: what had a task has ended with it."""
+        """At the end of the block, end the children without a task. The others have ended with their tasks."""
         for child in list(self.children.values()):
             if not child.has_task and not (self._keeping and child.at(State.RESTING)):
                 child.end(Exit(child.name, ExitKind.CANCELLED, "the block around it was cancelled"))
@@ -285,7 +284,7 @@ class Family:
             Whether to run it. If not, it has ended now, or it continues to rest because this supervisor ends.
         """
         if not delay:
-            # A turn for a stop or a cancel, without what a deadline costs.
+            # Let a stop or a cancel run first, without the cost of a deadline.
             await trio.lowlevel.checkpoint()
         else:
             with trio.CancelScope(deadline=trio.current_time() + delay):
@@ -302,7 +301,7 @@ class Family:
 
     @enable_ki_protection
     def _judge(self, cell: Cell[Any], exit: Exit) -> float | None:
-        """Decide about a child whose run is over.
+        """Decide about a child whose run has ended.
 
         Returns:
             `None` if it ends; else it rests now, for that many seconds, or until a round restarts it
@@ -348,7 +347,7 @@ class Family:
         return FOREVER
 
     def _log(self, cell: Cell[Any], exit: Exit) -> None:
-        """No failure is silent: one that is not reported elsewhere, and that does not escalate, is logged."""
+        """Log a failure that is neither reported elsewhere nor escalates."""
         if self._on_failure is None and not cell.watchers:
             logger.error("actor %r of supervisor %r failed", cell.name, self.name, exc_info=exit.cause)
 
@@ -373,7 +372,7 @@ class Family:
             self._nursery.start_soon(self._restart_together, self._round, name=f"restarts of {self.name}")
 
     async def _restart_together(self, scope: trio.CancelScope) -> None:
-        """Restart those that rest, and all that must be restarted with them, until none rests."""
+        """Restart the resting children, and those that must be restarted with them, until none rests."""
         with scope:
             while resting := self._at_rest():
                 affected = self.strategy.affected(list(self.children.values()), resting[0])

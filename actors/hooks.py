@@ -1,4 +1,4 @@
-"""Where tracing hangs in: a class of no-ops to override. Off (the default) it is not even looked at."""
+"""The interface for tracing: a class of no-ops to override. When it is off (the default), it costs nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class TracedActor(Protocol):
-    """What hooks are given of an actor: its `Ref`. It can be a key, and is the same object for the actor's life."""
+    """What hooks get for an actor: its `Ref`. It is hashable, and the same object during the actor's life."""
 
     @property
     def name(self) -> str:
@@ -20,12 +20,11 @@ class TracedActor(Protocol):
 
 
 class Hooks:
-    """Override what you need, and give an instance to `open_supervisor(hooks=...)`; its whole subtree uses
-    it.
+    """Override what you need, and pass an instance to `open_supervisor(hooks=...)`. Its whole subtree uses it.
 
-    Each method is given the actor's `Ref`, which is its identity: names are unique only among the living
-    children of one supervisor. Hooks are called synchronously in the task that sends or receives. They must be quick
-    and must not raise: what they raise comes out of that `tell` or `receive`.
+    Each method gets the actor's `Ref`, which is its identity: names are unique only among the living children of one
+    supervisor. Hooks are called synchronously in the task that sends or receives. They must be quick and must not
+    raise: an exception leaves that `tell` or `receive`.
     """
 
     def sent(self, actor: TracedActor, message: Any) -> Any:
@@ -33,15 +32,15 @@ class Hooks:
         return None
 
     def received(self, actor: TracedActor, message: Any, token: Any) -> None:
-        """The actor takes the message; its handling begins, and that of the one before has ended.
+        """The actor takes the message: its handling begins, and that of the previous one has ended.
 
-        `token` is what `sent` returned. Of a batch, each message is received, and the last one is handled longest.
+        `token` is what `sent` returned. This is called for each message of a batch; the last one is handled longest.
         """
 
     def handled(self, actor: TracedActor) -> None:
-        """The actor has nothing in hand any more: it waits for a message, was interrupted, or its run has ended.
+        """The actor handles no message any more: it waits for one, was interrupted, or its run has ended.
 
-        Between two messages that follow each other at once it may be left out.
+        This may not be called between two messages that follow each other at once.
         """
 
     def moved(self, actor: TracedActor, before: State, after: State, exit: Exit | None) -> None:

@@ -1,9 +1,9 @@
-"""The life of an actor without a task: each message is handled by the one that sends it, within the `tell`.
+"""The life of an actor without a task: each message is handled in the sender's task, within the `tell`.
 
-A handler that never waits needs no task of its own. One message is handled at a time: what is sent meanwhile, from
-inside of the handler, waits in the mailbox and is handled next, by the same sender. A failure is the actor's, never the
-sender's. While the actor rests before a restart, messages wait in the mailbox as those of any other actor do; its
-supervisor has a task for it then, and only then.
+A handler that never waits needs no task of its own. One message is handled at a time. Messages that the handler itself
+causes wait in the mailbox and are handled next, by the same sender. A failure is the actor's, never the sender's. While
+the actor rests before a restart, messages wait in the mailbox as with any other actor. Only then its supervisor has a
+task for it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ M = TypeVar("M")
 
 
 class Engine(Leaving, Protocol):
-    """What a cell without a task asks of its supervisor's engine."""
+    """The part of the supervisor's engine that a cell without a task uses."""
 
     def run_is_over(self, cell: InlineCell[Any], exit: Exit) -> None:
-        """Decide what becomes of it."""
+        """Decide whether it is restarted or ends."""
 
 
 class InlineCell(Cell[M]):
@@ -40,9 +40,8 @@ class InlineCell(Cell[M]):
         super().__init__(spec, name, handles, settings, engine, awaited=awaited)
         self._engine = engine
         self.handle: Callable[[M], object] | None = None  # `None` between two runs
-        self.is_slow = (
-            True  # messages go through the mailbox: it rests, has ended, is traced or is being left
-        )
+        # Whether messages go through the mailbox: it rests, has ended, is traced or is being left.
+        self.is_slow = True
         self.is_idle = False  # a message can be handled at once: it is not slow, and handles no other one
         self._is_working = False  # it handles what was in the mailbox
         self.has_more = False  # something came while it was busy
@@ -72,7 +71,7 @@ class InlineCell(Cell[M]):
         return self._work()
 
     def go(self) -> None:
-        """Something has come, or it must stop: handle what waits, unless that is being done further up the stack."""
+        """Handle what waits, after a message or a stop, unless that is being done further up the stack."""
         self.has_more = True
         if self.is_busy or self.state in (State.STARTING, State.RESTING):
             return
@@ -109,7 +108,7 @@ class InlineCell(Cell[M]):
         return None
 
     def slow_down(self) -> None:
-        """Its supervisor is being left: from now on its handler runs as a sender of its own, see `Cell.absorbs`."""
+        """Its supervisor is being left: from now on its handler counts as a sender of its own, see `Cell.absorbs`."""
         self.is_slow, self.is_idle = True, False
 
     @property
@@ -134,7 +133,7 @@ class InlineCell(Cell[M]):
         return exit
 
     def broke(self, message: M, failure: BaseException) -> None:
-        """The handler raised on the quick path."""
+        """Handle an exception of the handler on the quick path."""
         self.mailbox.in_hand = message
         if not isinstance(failure, Exception):
             self._abort(failure)

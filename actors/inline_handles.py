@@ -35,7 +35,7 @@ class InlineRef(Ref[M_contra]):
             await self._tell_slowly(message)
             return
         budget.left -= 1
-        cell.is_idle = False  # from here on as `try_tell`, spelled out to be quick
+        cell.is_idle = False  # from here on the same as `try_tell`, inlined for speed
         cell.quick += 1
         try:
             if (result := cell.handle(message)) is not None:  # type: ignore[misc]  # it has one while it is idle
@@ -66,8 +66,8 @@ class InlineRef(Ref[M_contra]):
     def try_tell(self, message: M_contra) -> None:
         """As `Ref.try_tell`: the message is handled now, by this call, or queued if the actor cannot handle it yet.
 
-        This costs less than three plain calls; an awaited `tell` costs more, for its coroutine and one checkpoint in
-        64. Which thread calls it is looked at only when the message is queued, because that alone would cost a call.
+        This costs less than three plain calls. An awaited `tell` costs more, for its coroutine and one checkpoint in
+        64. The calling thread is checked only when the message is queued, because the check costs a call.
         """
         cell = self._inline
         if not cell.is_idle:
@@ -94,7 +94,7 @@ class InlineRef(Ref[M_contra]):
                 raise
 
     def _must_wait(self) -> bool:
-        """Whether there is no room, and the policy is to block. (One that is not at rest handles, and has room.)"""
+        """Whether there is no room, and the policy is to block. (An actor that does not rest always has room.)"""
         box = self._mailbox
         return box.open and box.overflow is Overflow.BLOCK and len(box.queue) >= box.capacity
 
@@ -129,7 +129,7 @@ class InlineMe(Generic[M]):
 
     @property
     def ref(self) -> Ref[M]:
-        """The handle to give to others. What the handler sends to it is handled next."""
+        """The handle to give to others. A message that the handler itself sends to it is handled next."""
         ref: Ref[M] = self._cell.ref
         return ref
 

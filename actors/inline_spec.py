@@ -15,7 +15,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InlineSpec(Generic[M]):
-    """A recipe for an actor without a task that receives `M`. It can be started any number of times."""
+    """What to run as an actor without a task that receives `M`. It can be started any number of times."""
 
     name: str
     _set_up: Callable[..., Callable[[M], object]]
@@ -49,9 +49,9 @@ def inline(
     """Make an actor without a task, whose handler never waits: sending it a message costs about as much as a call.
 
     `set_up(me, ...)` is a plain function. It is called once for each run, holds the actor's state, and returns the
-    handler, a plain function (or method) of one message. What is told to the actor is handled before `tell` returns,
-    one message at a time, in order; a message that is sent meanwhile, by the handler itself or by what it calls, is
-    handled after it. In all else it is an actor like any other.
+    handler, a plain function (or method) of one message. A message is handled before `tell` returns, one at a time and
+    in order. A message that the handler itself causes is handled after the present one. Otherwise it is an actor like
+    any other.
 
     Raises:
         TypeError: `set_up` is not callable.

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Strategy(enum.Enum):
-    """Which children a failure takes along."""
+    """Which children are restarted after a failure."""
 
     ONE_FOR_ONE = "one_for_one"
     """Only the child that failed is restarted."""
@@ -57,12 +57,11 @@ chance = random.Random()
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before a restart: `first` seconds, then `factor` times as long each time, `limit` at
-    most.
+    """The waits before restarts: `first` seconds, then `factor` times as long each time, at most `limit`.
 
     The waits grow until a run lasts longer than the intensity's window; the next failure then begins at `first`.
-    `jitter` is the largest part of a wait that is taken off at random (0.1: up to a tenth), so that actors that failed
-    together do not come back together.
+    `jitter` is the largest share of a wait that is subtracted at random (0.1: up to a tenth), so that actors that
+    failed together do not restart together.
     """
 
     first: float = 0.1
@@ -90,8 +89,10 @@ NO_BACKOFF = Backoff(first=0.0, limit=0.0, jitter=0.0)
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
-    """At most `restarts` restarts within `seconds`; one more escalates. With `restarts=0` the first
-    failure does, and so does a failure of a kind that is not among `causes`: one that a restart cannot help.
+    """At most `restarts` restarts within `seconds`; one more escalates.
+
+    With `restarts=0` the first failure escalates. So does a failure whose type is not among `causes`, because a restart
+    cannot help.
     """
 
     restarts: int = 2
@@ -108,9 +109,8 @@ class Intensity:
 class RestartHistory:
     """The restarts of the last `intensity.seconds`, as a sliding window, and those that followed each other.
 
-    The window does not count the time that is spent waiting before restarts: a child that never stops failing
-    escalates, however long the backoff has become. One for each life of a supervisor, or of a child that has an
-    intensity of its own.
+    The waits before restarts do not count in the window, so a child that always fails escalates even with a long
+    backoff. There is one history for each life of a supervisor, or of a child with an intensity of its own.
     """
 
     intensity: Intensity
@@ -121,14 +121,14 @@ class RestartHistory:
 
     @property
     def count(self) -> int:
-        """How many restarts it remembers."""
+        """The number of restarts in the window."""
         return len(self._times)
 
     def record(self, now: float, cause: BaseException | None = None) -> float | None:
-        """Account for a restart at `now`: seconds to wait before it, or `None` if there is to be none.
+        """Record a restart at `now`; return the seconds to wait before it, or `None` if the child must not restart.
 
         Args:
-            cause: what the child raised; `None` if it ended by itself.
+            cause: the child's exception; `None` if it returned.
         """
         running = now - self._waited + max(0.0, self._resume - now)
         while self._times and running - self._times[0] > self.intensity.seconds:

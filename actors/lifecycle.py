@@ -1,6 +1,4 @@
-"""The life of an actor as a table: which state follows which on what. The code uses it, the guide draws
-it.
-"""
+"""The life of an actor as a table of states and steps. The code uses it; the guide's diagram is made from it."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import enum
 
 
 class State(enum.Enum):
-    """Where an actor is in its life. A handle (`Ref`) may be used in every state."""
+    """The states of an actor. A handle (`Ref`) may be used in every state."""
 
     __hash__ = object.__hash__  # members are singletons, and `Enum`'s own hash is written in Python
 
@@ -27,7 +25,7 @@ class State(enum.Enum):
 
 
 class Step(enum.Enum):
-    """What moves an actor from state to state."""
+    """The causes of state changes."""
 
     __hash__ = object.__hash__
 
@@ -74,7 +72,7 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
 
 
 def advance(state: State, step: Step) -> State:
-    """The state after `step`. Raises `AssertionError` for a step that the table does not know."""
+    """The state after `step`. Raises `AssertionError` for a step that is not in the table."""
     try:
         return TRANSITIONS[state, step]
     except KeyError:

@@ -9,31 +9,30 @@ Three decisions make it quick without making it wrong.
 
 1. *Paths, not checks.* The common case on either side is one comparison. A sender looks at `limit`: the
    capacity while the mailbox is open, and 0 when it is closed (or new), so that `len(queue) < limit` is false and the
-   slow path finds out why. A receiver looks at `credit`: how many messages it may still take before it must look
-   around. Anything urgent (a stop, an interrupt, a system message, a timer) sets it to 0, and
-   is therefore served before the next user message, however many are queued.
+   slow path finds out why. A receiver checks `credit`: the number of messages that it may still take before it must
+   check for other things. Anything urgent (a stop, an interrupt, a system message, a timer) sets it to 0, and is
+   therefore handled before the next user message, no matter how many are queued.
 2. *A full checkpoint every `CHECKPOINT_EVERY` messages* on either side, when the side would not have blocked
    anyway. So no sender and no receiver can keep the loop for longer than that many messages. A sender's are counted
    over all mailboxes (`budget`): between two checkpoints of a task no other task runs, so one count is enough for all
    tasks. A receiver looks for a cancellation from outside more often, once in `LOOK_EVERY`. A checkpoint comes before
    the message is queued or taken: a cancelled `tell` has not sent, a cancelled `receive` has not lost anything. The
    end of the mailbox is a checkpoint too, each time it is reached.
-3. *Hand-off, not retry.* A sender that finds the mailbox full parks with its message; the one who takes a message
-   moves the oldest parked one into the queue and wakes its sender. The queue is full whenever a sender is
-   parked, so no sender can overtake: order is kept for each sender, and senders are served first come, first
-   served. A sender that was woken has sent, even if a cancellation arrives before it runs.
+3. *Hand-off, not retry.* A sender that finds the mailbox full parks with its message. The receiver that takes a message
+   moves the oldest parked one into the queue and wakes its sender. The queue is full whenever a sender is parked, so no
+   sender can overtake: order is kept for each sender, and senders are served first come, first served. A sender that
+   was woken has sent, even if a cancellation arrives before it runs.
 
-The receiver is woken without being given a message; it takes one, synchronously, when it runs. Nothing is
-ever held by a wake-up that might be cancelled. One task receives; a second one is a mistake that is reported.
+A wake-up carries no message: the receiver takes one, synchronously, when it runs. So a cancelled wake-up cannot lose a
+message. One task receives; a second one is an error that is reported.
 
-The system lane holds thunks, not messages: what a death watch delivers is made by the watcher's own function,
-which must run (and fail) in the watcher's task. That lane is not bounded by the capacity, it is bounded by
-what the actor itself asked for: one entry for each actor that it watches. Timers need no lane at all, see
-`actors.timers`.
+The system lane contains functions, not messages: the message of a death watch is made by the watcher's own function,
+which must run (and fail) in the watcher's task. The capacity does not limit that lane. The actor's own watches do: it
+has one entry for each actor that it watches. Timers need no lane at all, see `actors.timers`.
 
-What must not be torn by a Ctrl-C (a wake-up and what is noted about it, above all) is protected from
+Code that Ctrl-C must not interrupt half-way (above all a wake-up and its bookkeeping) is protected from
 `KeyboardInterrupt`, which Trio then raises at the main task's next checkpoint. The protection marks the code, and costs
-nothing when it runs.
+nothing at run time.
 """
 
 from __future__ import annotations
@@ -91,23 +90,23 @@ class Owner(Protocol[M_contra]):
 
     @property
     def ref(self) -> TracedActor:
-        """What hooks are given of it."""
+        """What hooks get for it."""
 
     def about_to_block(self, task: trio.lowlevel.Task) -> Running | None:
-        """A task is about to wait for room. Returns the actor whose own task it is; raises if that is hopeless."""
+        """A task is about to wait for room. Returns the actor whose task it is; raises if the wait could never end."""
 
     def receiving(self) -> None:
         """The first receive of this run of the actor's function."""
 
     def drained(self) -> None:
-        """There is nothing more to receive, and the actor is about to learn it."""
+        """There is nothing more to receive, and the receiver is about to get that result."""
 
     def dropped(self, message: M_contra, why: str) -> None:
         """The overflow policy dropped a message."""
 
 
 class Budget:
-    """How many messages may still be sent, to whatever mailboxes, before the sender must run a full checkpoint."""
+    """The number of messages that may still be sent, to any mailboxes, before the sender must run a full checkpoint."""
 
     __slots__ = ("left",)
 
@@ -153,9 +152,8 @@ class Mailbox(Generic[M]):
         self.exit: Any = None  # for the errors that senders get once it is closed
         self.in_hand: Any = NOTHING  # a message, or a `Batch` of them
         self.parked: trio.lowlevel.Task | None = None  # the receiver, while it waits
-        self.reader: trio.lowlevel.Task | None = (
-            None  # the task that received first in this run, set by the owner
-        )
+        # The task that received first in this run; set by the owner.
+        self.reader: trio.lowlevel.Task | None = None
         self._alarm: trio.CancelScope | None = None  # what ends the receiver's wait when a timer is due
         self.senders: dict[trio.lowlevel.Task, Any] = {}
         self.owner: Owner[M] | None = owner  # `None` after the end: they would keep each other in memory
@@ -168,7 +166,7 @@ class Mailbox(Generic[M]):
 
     @enable_ki_protection
     def offer(self, message: M) -> bool:
-        """Queue a message if nothing speaks against it: the quick path of `Ref.tell`, which has it spelled out."""
+        """Queue a message if that is possible at once: the quick path of `Ref.tell`, which has it inlined."""
         if len(self.queue) < self.limit and budget.left and self.hooks is None:
             budget.left -= 1
             if self.parked is not None:
@@ -210,7 +208,7 @@ class Mailbox(Generic[M]):
 
     @enable_ki_protection
     def put_nowait(self, message: M) -> None:
-        """Queue a message or say why not: the slow path of `Ref.try_tell`."""
+        """Queue a message or raise: the slow path of `Ref.try_tell`."""
         if not self.open:
             raise ActorStopped(self.name, self.exit)
         if len(self.queue) >= self.capacity:
@@ -228,7 +226,7 @@ class Mailbox(Generic[M]):
     def notify(self, about: object, make: Callable[[], M]) -> None:
         """Queue a system message; `make` makes it, in the receiver's task. Never refused, never blocks.
 
-        One that waits and is about the same is replaced.
+        A waiting one with the same `about` is replaced.
         """
         self.notices[about] = make
         self.look_around()
@@ -236,14 +234,12 @@ class Mailbox(Generic[M]):
             self.wake()
 
     def forget(self, about: object) -> None:
-        """Take back the system message about `about` if it has not been received yet."""
+        """Remove the system message about `about` if it has not been received yet."""
         self.notices.pop(about, None)
 
     @enable_ki_protection
     def close(self) -> None:
-        """Close the intake: senders that wait, and all later ones, get `ActorStopped`. What is queued stays, timers
-        end.
-        """
+        """Close the intake: waiting and later senders get `ActorStopped`. Queued messages stay, timers end."""
         self.open = False
         if self.timers:
             self.timers.clear()
@@ -281,7 +277,7 @@ class Mailbox(Generic[M]):
     # -- receiving
 
     def own_timers(self) -> Timers[M]:
-        """The receiver's timers, made when they are asked for first."""
+        """The receiver's timers, made on first use."""
         if self.timers is None:
             self.timers = Timers(self._rearm)
         return self.timers
@@ -298,7 +294,7 @@ class Mailbox(Generic[M]):
             self._alarm.deadline = self.timers.next_due()
 
     def look_around(self) -> None:
-        """Make the receiver look at everything before it takes its next user message."""
+        """Make the receiver check for everything else before it takes its next user message."""
         if self.credit:
             self._left = self.credit
             self.credit = 0
@@ -307,13 +303,12 @@ class Mailbox(Generic[M]):
     def wake(self) -> None:
         """Let the receiver, which is parked, run."""
         assert self.parked is not None
-        trio.lowlevel.reschedule(
-            self.parked
-        )  # outside of Trio's thread, this raises before anything has changed
+        # Outside of Trio's thread, this raises before anything has changed.
+        trio.lowlevel.reschedule(self.parked)
         self.parked = None
 
     def begin(self) -> None:
-        """A new run of the actor's function begins: forget what the last one left of its own."""
+        """Begin a new run of the actor's function: drop the timers and watches of the last one."""
         self.cancelling = False
         self.in_hand = NOTHING
         self.parked = self.reader = None
@@ -325,10 +320,10 @@ class Mailbox(Generic[M]):
 
     @enable_ki_protection
     async def receive(self) -> M:
-        """Take the next message, in the order: system lane, due timers and user messages by turns.
+        """Take the next message: from the system lane first, then due timers and user messages in turns.
 
         Returns:
-            The message, or `NOTHING` once an ordered stop was asked for and there is nothing more to take.
+            The message, or `NOTHING` after an ordered stop was requested and no message is left.
 
         Raises:
             AlreadyReceiving: another task is waiting for this mailbox's next message.
@@ -381,7 +376,7 @@ class Mailbox(Generic[M]):
         return nothing
 
     def take_now(self) -> M:
-        """Take the next message, of which there is one: for an actor without a task."""
+        """Take the next message, which must exist: for an actor without a task."""
         if self.notices:
             message = self.notices.pop(next(iter(self.notices)))()
         else:
@@ -400,9 +395,9 @@ class Mailbox(Generic[M]):
 
     @enable_ki_protection
     async def receive_batch(self, limit: int) -> list[M]:
-        """Take at least one message, and up to `limit` user messages that are there already.
+        """Take at least one message, and up to `limit` user messages that are queued already.
 
-        Returns an empty list when `receive` gives `NOTHING`.
+        Returns an empty list when `receive` returns `NOTHING`.
         """
         if limit < 1:
             raise ValueError(f"a batch needs a limit of at least 1, not {limit!r}")
@@ -446,7 +441,7 @@ class Mailbox(Generic[M]):
         return message
 
     def put_down(self) -> None:
-        """The message in hand is done with, for better or worse."""
+        """Note that the message in hand was handled, or has failed."""
         if self.in_hand is not NOTHING:
             self.in_hand = NOTHING
             if self.hooks is not None:
@@ -455,15 +450,13 @@ class Mailbox(Generic[M]):
 
     @enable_ki_protection
     def _admit(self) -> None:
-        """Move the messages of waiting senders, oldest first, to where there is room now, and wake the
-        senders.
-        """
+        """Move the messages of waiting senders, oldest first, into the free room, and wake the senders."""
         while self.senders and len(self.queue) < self.capacity:
             task = next(iter(self.senders))
             self._accept(self.senders.pop(task))
             trio.lowlevel.reschedule(task)
 
-    # -- looking at it from outside
+    # -- inspection from outside
 
     def messages(self) -> list[M]:
         """The user messages that are queued."""
@@ -474,13 +467,13 @@ class Mailbox(Generic[M]):
         return [self._message(entry) for entry in self.senders.values()]
 
     def messages_in_hand(self) -> list[M]:
-        """What was given out and not finished: nothing, one message, or a batch."""
+        """The messages that were taken and are not finished: none, one, or a batch."""
         if self.in_hand is NOTHING:
             return []
         return list(self.in_hand) if isinstance(self.in_hand, Batch) else [self.in_hand]
 
     def clear(self) -> None:
-        """Close it, if it is open, and forget what is queued, at the end of the actor: it has become dead letters."""
+        """At the end of the actor, close it if it is open and drop what is queued, which has become dead letters."""
         if self.open:
             self.close()
         if self.queue:

@@ -1,4 +1,4 @@
-"""The handle that an actor has on itself."""
+"""The handle with which an actor uses itself."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ M = TypeVar("M")
 class Me(Generic[M]):
     """An actor's own mailbox, timers and name, given to its function as the first argument.
 
-    Iterate over it to receive one message after another; the loop ends when an ordered stop was asked for and
-    the mailbox is drained. Checking in with the scheduler happens beneath: at least once in 64 messages.
+    Iterate over it to receive one message after another. The loop ends when an ordered stop was requested and the
+    mailbox is drained. It runs a checkpoint at least once in 64 messages.
     """
 
     __slots__ = ("_cell", "_mailbox", "_said_ready")
@@ -48,26 +48,26 @@ class Me(Generic[M]):
 
     @property
     def timers(self) -> Timers[M]:
-        """Its keyed timers. They are gone when this run of the function is."""
+        """Its keyed timers. They end with this run of the function."""
         return self._mailbox.own_timers()
 
     @property
     def stopping(self) -> bool:
-        """Whether a stop has been asked for. Long work that does not receive should look here."""
+        """Whether a stop has been requested. Long work that does not receive should check this."""
         return self._cell.state in (State.STOPPING, State.PAUSING)
 
     async def wait_stopping(self) -> None:
-        """Wait until a stop is asked for: for actors that do not receive."""
+        """Wait until a stop is requested: for actors that do not receive."""
         while not self.stopping:
             await self._cell.changed()
 
     def ready(self, value: object = None) -> None:
-        """Let the starter of this actor go on, before the first receive (which says the same). Once per run.
+        """Let the caller of `start` continue, before the first receive (which has the same effect). Once per run.
 
         `value` is then the `ready_value` of the `Ref`.
 
         Raises:
-            AlreadyReady: it was said before.
+            AlreadyReady: it is ready already.
         """
         if self._said_ready or not self._mailbox.fresh:
             raise AlreadyReady(
@@ -82,9 +82,8 @@ class Me(Generic[M]):
     async def __anext__(self) -> M:
         box = self._mailbox
         if box.credit and box.queue and not box.senders:
-            if (
-                not box.credit & 7
-            ):  # LOOK_EVERY, spelled out, because a global costs more than the rest of the line
+            # 7 is LOOK_EVERY - 1, inlined, because a global costs more than the rest of the line.
+            if not box.credit & 7:
                 box.put_down()
                 await trio.lowlevel.checkpoint_if_cancelled()
             box.credit -= 1
@@ -100,8 +99,7 @@ class Me(Generic[M]):
         """Wait for the next message.
 
         Raises:
-            EndOfMailbox: a stop was asked for and there is nothing more to receive. Let it pass: it ends the
-                actor.
+            EndOfMailbox: a stop was requested and no message is left. Do not catch it: it ends the actor.
         """
         message = await self._mailbox.receive()
         if message is NOTHING:
@@ -109,9 +107,9 @@ class Me(Generic[M]):
         return message
 
     async def receive_batch(self, limit: int = 64) -> list[M]:
-        """Wait for at least one message; take up to `limit` that are there.
+        """Wait for at least one message; take up to `limit` queued ones.
 
-        They are in hand together: if the handler fails or is interrupted, all of them become dead letters.
+        They are handled together: if the handler fails or is interrupted, all of them become dead letters.
 
         Raises:
             EndOfMailbox: as for `receive`.
@@ -138,23 +136,22 @@ class Me(Generic[M]):
     def cleanup(self, seconds: float | None = None) -> trio.CancelScope:
         """Shield a cleanup from the cancellation that caused it: `with me.cleanup(): ...`.
 
-        It has `seconds`, or by default the actor's stop timeout; after that it is cancelled. Needed in a `finally`
-        only: what follows the receive loop after an ordered stop is shielded anyway.
+        It has `seconds`, or by default the actor's stop timeout; after that it is cancelled. It is only needed in a
+        `finally`: the code after the receive loop is shielded anyway after an ordered stop.
         """
         limit = self._cell.stop_timeout if seconds is None else seconds
         return trio.CancelScope(deadline=trio.current_time() + limit, shield=True)
 
     def watch(self, ref: Ref[Any], make: Callable[[Exit], M]) -> None:
-        """Receive `make(exit)`, in the system lane, when that actor has ended for good; at once if it has
-        already.
+        """Receive `make(exit)`, in the system lane, when that actor has ended for good; at once if it has already.
 
         A restart is not an end. `make` is called when the message is received, in this actor. Watching twice
-        replaces the first `make`. A watch is gone when this run of the function is.
+        replaces the first `make`. A watch ends with this run of the function.
         """
         self._cell.watch(ref._cell, make)
 
     def unwatch(self, ref: Ref[Any]) -> None:
-        """Stop watching; after it, no message about that actor's end is received."""
+        """Stop watching: no message about that actor's end is received any more."""
         self._cell.unwatch(ref._cell)
 
     def __repr__(self) -> str:

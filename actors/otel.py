@@ -1,8 +1,7 @@
-"""Tracing with OpenTelemetry: a span for each handled message, child of whatever was current when it was
-sent.
+"""Tracing with OpenTelemetry: a span for each handled message, a child of the sender's current span.
 
-Beside the core: nothing in `actors` imports this module. It needs the extra `otel` (the API only; what
-becomes of the spans is the SDK's business, and the application's).
+No other module of `actors` imports this one. It needs the extra `otel` (only the API; the application configures the
+SDK, which processes the spans).
 """
 
 from __future__ import annotations
@@ -23,12 +22,11 @@ if TYPE_CHECKING:
 
 
 class OpenTelemetryHooks(Hooks):
-    """Give an instance to `open_supervisor(hooks=...)`.
+    """Pass an instance to `open_supervisor(hooks=...)`.
 
-    The span is named `<actor> <message class>`, begins when the actor takes the message, ends when it asks
-    for the next one, and is current meanwhile, so that what the handler sends or traces belongs to it. The
-    time between sending and taking is its attribute-free gap to the parent. A run that fails marks the span
-    it was in as failed.
+    The span is named `<actor> <message class>`. It begins when the actor takes the message and ends when it requests
+    the next one. It is the current span meanwhile, so that the handler's messages and spans are its children. The gap
+    between the parent's begin and its own is the time in the mailbox. A failed run marks its current span as failed.
     """
 
     def __init__(self, tracer: trace.Tracer | None = None) -> None:
@@ -37,7 +35,7 @@ class OpenTelemetryHooks(Hooks):
         self._open: dict[TracedActor, tuple[trace.Span, Token[Context]]] = {}
 
     def sent(self, actor: TracedActor, message: Any) -> Context:
-        """Remember where the message comes from."""
+        """Remember the sender's context."""
         return context.get_current()
 
     def received(self, actor: TracedActor, message: Any, token: Any) -> None:

@@ -1,4 +1,4 @@
-"""Messages that say the type of their answer, so that a type checker knows what `ask` returns."""
+"""Messages with a type for their answer, so that a type checker knows what `ask` returns."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ class Question(Generic[R]):
     answer = await ref.ask(Get("a"), timeout=5)  # a str
     ```
 
-    The actor answers with `question.reply.set(value)`. A question that was told instead of asked has a reply that
-    is not wanted. The same question may be asked any number of times, by several tasks at once too.
+    The actor answers with `question.reply.set(value)`. After `tell` instead of `ask`, the question has a reply that is
+    not `wanted`. The same question may be asked any number of times, also by several tasks at once.
     """
 
     __slots__ = ("_reply",)
 
     def __call__(self, reply: Reply[R]) -> Self:
-        """Take the reply along: called by `Ref.ask`, for which a question is the maker of its own message."""
+        """Return this question with `reply`. Called by `Ref.ask`, for which a question makes its own message."""
         question = copy.copy(self) if hasattr(self, "_reply") else self
         object.__setattr__(question, "_reply", reply)  # it may be a frozen dataclass
         return question
 
     @property
     def reply(self) -> Reply[R]:
-        """Where the answer goes."""
+        """Takes the answer."""
         reply: Any = getattr(self, "_reply", None)
         if reply is None:
             reply = Reply()

@@ -1,4 +1,4 @@
-"""The handle that other code has on an actor."""
+"""The handle with which other code uses an actor."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ R = TypeVar("R")
 
 
 class Ref(Generic[M_contra]):
-    """Send messages of one type to an actor, and end it. Survives the actor's restarts, and the actor itself.
+    """Sends messages of one type to an actor, and ends it. Stays valid over the actor's restarts and after its end.
 
-    A reference owns nothing: dropping it stops nothing.
+    A reference owns nothing: dropping it stops no actor.
     """
 
     __slots__ = ("__weakref__", "_cell", "_mailbox")
@@ -44,28 +44,28 @@ class Ref(Generic[M_contra]):
 
     @property
     def state(self) -> State:
-        """Where it is in its life, at this moment."""
+        """Its present state."""
         return self._cell.state
 
     @property
     def ready_value(self) -> Any:
-        """What the actor gave to `Me.ready` at its first start."""
+        """The value that the actor passed to `Me.ready` at its first start."""
         return self._cell.ready_value
 
     @property
     def exit(self) -> Exit | None:
-        """How it ended; `None` while it lives."""
+        """How it ended; `None` before its end."""
         return self._cell.exit
 
     @enable_ki_protection
     async def tell(self, message: M_contra) -> None:
         """Send a message, waiting for room if the mailbox's policy is to block.
 
-        Usually returns without a checkpoint; one in 64 messages, to whatever actors, runs a full one, so a loop of
-        tells can be cancelled and starves no other task. A `tell` that was cancelled has not sent.
+        Usually returns without a checkpoint. One in 64 messages, counted over all actors, runs a full one, so a loop of
+        tells can be cancelled and starves no other task. A cancelled `tell` has not sent.
 
-        While a supervisor is being left, its actors stop one after another or together, and may still tell each
-        other: a message to one that has stopped is then a dead letter, and its sender goes on.
+        While a supervisor is being left, its actors stop one after another or together, and may still send to each
+        other. A message to one that has stopped then becomes a dead letter, and its sender continues.
 
         Raises:
             ActorStopped: it takes no more messages.
@@ -112,19 +112,19 @@ class Ref(Generic[M_contra]):
     async def ask(self, make: Callable[[Reply[R]], M_contra], *, timeout: float) -> R:
         """Ask a question and wait for the answer: `answer = await ref.ask(Get("a"), timeout=5)`.
 
-        `make` is a `Question`, whose class says the type of the answer, or a function that makes the message from
-        the reply: `lambda reply: Get("a", reply)`. `timeout` is in seconds, and covers the wait for room in the
-        mailbox too. The reply goes past every mailbox, so that an actor may ask although its own mailbox is full.
+        `make` is a `Question`, whose class has the type of the answer, or a function that makes the message from the
+        reply: `lambda reply: Get("a", reply)`. `timeout` is in seconds, and includes the wait for room in the mailbox.
+        The reply does not pass through a mailbox, so an actor may ask even if its own mailbox is full.
 
         Raises:
-            AskTimeout: there was no reply in time; it may still come, and is then counted as late.
+            AskTimeout: there was no reply in time. A later reply is counted as late.
             ActorStopped: it takes no more messages, or it ended without a reply.
-            ActorFailed: it failed before it replied; `__cause__` says how. A restart does not hide this.
-            Interrupted: the handler that was to reply was interrupted.
+            ActorFailed: it failed before it replied; `__cause__` is its exception. A restart does not hide this.
+            Interrupted: the handler was interrupted before it replied.
             MessageDropped: the question was dropped by the mailbox's policy.
             MailboxFull: there is no room, and the policy is to reject.
             SelfAsk: the actor asks itself.
-            Exception: whatever the actor gave to `Reply.fail`.
+            Exception: the exception that the actor passed to `Reply.fail`.
         """
         cell = self._cell
         task = trio.lowlevel.current_task()
@@ -139,9 +139,8 @@ class Ref(Generic[M_contra]):
             asker.asking = cell
         try:
             with trio.CancelScope(deadline=trio.current_time() + timeout):
-                if (
-                    not budget.left
-                ):  # before the ask is open: a failure of the actor meanwhile is not about it
+                # Run the checkpoint before the ask is open: a failure of the actor meanwhile does not concern it.
+                if not budget.left:
                     await trio.lowlevel.checkpoint()
                     budget.left = CHECKPOINT_EVERY
                 cell.asks.add(reply, message)
@@ -162,34 +161,34 @@ class Ref(Generic[M_contra]):
         return self._mailbox.offer(message)
 
     async def _put_question(self, message: M_contra) -> None:
-        """Send a question, waiting for room. Unlike a `tell`'s, it is never absorbed: its sender waits for more."""
+        """Send a question, waiting for room. Unlike a `tell`, it is never absorbed: its sender waits for a reply."""
         await self._mailbox.put(message)
 
     def stop(self, reason: str | None = None, *, drain: bool = True) -> None:
         """Begin an ordered stop and return at once; `wait` waits for it. Idempotent.
 
-        The intake closes now: waiting and later senders get `ActorStopped`. What the actor has accepted is
-        handled (with `drain=False` nothing more is, it becomes dead letters), then its receive ends, then
-        whatever it does is cleanup, shielded from cancellation from outside. All of this within the actor's
-        stop timeout, after which it is cancelled. A stopped actor is not restarted.
+        The intake closes now: waiting and later senders get `ActorStopped`. The actor handles what it has accepted
+        (with `drain=False` those messages become dead letters), then its receive ends. The code after that is cleanup,
+        shielded from cancellation from outside. All of this must end within the actor's stop timeout, after which it is
+        cancelled. A stopped actor is not restarted.
         """
         self._check_thread("stop")
         self._cell.stop(reason, drain=drain)
 
     def cancel(self, reason: str | None = None) -> None:
-        """Cancel the actor: a cancellation at its next checkpoint, and nothing more is received. Idempotent.
+        """Cancel the actor at its next checkpoint; it receives nothing more. Idempotent.
 
-        What it was handling and what it had accepted become dead letters. It is not restarted.
+        The message that it was handling and those that it had accepted become dead letters. It is not restarted.
         """
         self._check_thread("cancel")
         self._cell.cancel(reason)
 
     def interrupt(self, reason: str | None = None) -> bool:
-        """Cancel the handler that runs now; the actor and its mailbox live on.
+        """Cancel the running handler; the actor and its mailbox continue.
 
-        Inside of `Me.serve` only the handler is unwound. An actor that loops over its messages by itself is
-        unwound as a whole, and its function is called again, without its timers and watches. The message that was
-        being handled becomes a dead letter, and its asker gets `Interrupted`.
+        Inside of `Me.serve` only the handler is unwound. An actor that loops over its messages itself is unwound as a
+        whole, and its function is called again, without its timers and watches. The message that was being handled
+        becomes a dead letter, and its asker gets `Interrupted`.
 
         Returns:
             Whether a handler was running. If none was, nothing happens, and no later message is affected.
@@ -210,7 +209,7 @@ class Ref(Generic[M_contra]):
         return await self._cell.wait()
 
     def statistics(self) -> Statistics:
-        """Count what can be counted about it, now."""
+        """A snapshot of its counters."""
         return self._cell.statistics()
 
     def _check_thread(self, what: str) -> None:

@@ -1,6 +1,4 @@
-"""The callee's half of an `ask`: a reply that goes past the caller's mailbox, straight to the waiting
-task.
-"""
+"""The callee's half of an `ask`: a reply that goes directly to the waiting task, not through a mailbox."""
 
 from __future__ import annotations
 
@@ -22,14 +20,14 @@ class Callee(Protocol):
     late_replies: int
 
     def unanswerable(self, error: BaseException) -> Exception:
-        """What an asker gets in place of an exception that must not leave its task."""
+        """What an asker gets instead of an exception that must not leave its task."""
 
 
 class Reply(Generic[R]):
-    """Answer exactly one question with `set` or `fail`; neither ever blocks. To be called in Trio's thread.
+    """Answers exactly one question with `set` or `fail`; neither ever blocks. Call them in Trio's thread.
 
-    An answer to an asker that no longer waits (deadline, cancellation, a second answer) is counted in the
-    callee's statistics and otherwise ignored: that the caller lost interest is not the callee's fault.
+    An answer to an asker that no longer waits (deadline, cancellation, a second answer) is counted in the callee's
+    statistics and otherwise ignored, because it is not the callee's fault.
     """
 
     __slots__ = ("_answer", "_callee", "_task")
@@ -47,8 +45,8 @@ class Reply(Generic[R]):
     def fail(self, error: BaseException) -> None:
         """Answer with an exception, which is raised at the caller's `ask`.
 
-        What is not an `Exception` stays in this task: the caller gets `Interrupted` in place of a cancellation,
-        which would seem to be its own, and `ActorFailed` in place of anything else.
+        A `BaseException` that is no `Exception` is not passed on: the caller gets `Interrupted` instead of a
+        cancellation, which would seem to be its own, and `ActorFailed` instead of anything else.
         """
         if not isinstance(error, Exception):
             error = Interrupted("?", None) if self._callee is None else self._callee.unanswerable(error)
@@ -56,7 +54,7 @@ class Reply(Generic[R]):
 
     @property
     def wanted(self) -> bool:
-        """Whether an answer would still be of use. Costly work may look here first."""
+        """Whether the asker still waits. Check this before costly work."""
         return self._answer is None
 
     @enable_ki_protection

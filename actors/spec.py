@@ -21,7 +21,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spec(Generic[M]):
-    """A recipe for an actor that receives `M`. It can be started any number of times."""
+    """What to run as an actor that receives `M`. It can be started any number of times."""
 
     name: str
     _function: Callable[..., Awaitable[object]]
@@ -52,13 +52,13 @@ def actor(
 ) -> Spec[M]:
     """Pair an actor's coroutine function with the arguments that it gets after its `Me`.
 
-    The message type comes from the function's first parameter, and the arguments are checked against the
-    others, so that a wrong message and a wrong argument are both type errors. They are evaluated once: a
-    restarted actor gets the very same objects.
+    The message type comes from the function's first parameter, and the arguments are checked against the others, so
+    that a wrong message and a wrong argument are both type errors. They are evaluated once: a restarted actor gets the
+    same objects.
 
     Raises:
-        TypeError: `function` is not callable, or is a generator function. (That a plain function returns nothing to
-            await is found when it is started.)
+        TypeError: `function` is not callable, or is a generator function. (A plain function is refused when it is
+            started, because it returns nothing to await.)
     """
     if not callable(function):
         raise TypeError(f"an actor is a coroutine function, not {function!r}")

@@ -1,4 +1,4 @@
-"""What can be counted about an actor."""
+"""The counters of an actor."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from actors.lifecycle import State
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A snapshot of one actor, as trio's own `statistics()` are. All counts are since its start.
+    """A snapshot of one actor, similar to Trio's own `statistics()`. All counts are since its start.
 
-    Nothing is lost without a trace: `accepted == taken + queued + dropped + unhandled`, and each message that
-    was dropped, left over (`unhandled`) or taken but not finished is among `dead_letters`.
+    Every message is counted: `accepted == taken + queued + dropped + unhandled`, and each message that was dropped,
+    left over (`unhandled`) or taken but not finished is among `dead_letters`.
     """
 
     state: State

@@ -1,4 +1,4 @@
-"""What users hold of a supervisor: start actors, nest supervisors, leave the block. The engine is `actors.family`.
+"""The interface of a supervisor: start actors, nest supervisors, leave the block. The engine is `actors.family`.
 
 A nested supervisor is an actor whose function opens a family's block. Its parent sees a child like any other; when it
 is restarted, its own children are run again with their mailboxes and their `Ref`s.
@@ -43,7 +43,7 @@ DEFAULT_INTENSITY = Intensity()
 
 
 class Supervisor:
-    """Start actors in it. Made by `open_supervisor` and `start_supervisor`, whose documentation has the rules."""
+    """Starts and owns actors. Made by `open_supervisor` and `start_supervisor`, whose docstrings have the rules."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class Supervisor:
         Args:
             spec: What to run, made by `actors.actor` or, without a task, by `actors.inline`.
             name: Unique among the living children; made from the function's name by default.
-            capacity: How many user messages its mailbox holds.
-            overflow: What happens to one more.
+            capacity: The number of user messages for which its mailbox has room.
+            overflow: What happens to further messages.
             restart: When it is restarted. A `TEMPORARY` child's failure is reported (`on_failure`, its
                 watchers, or the log), and nothing else happens.
             intensity: How many restarts of this child are allowed, and after which failures, counted for it alone;
@@ -131,13 +131,13 @@ class Supervisor:
         stop_timeout: float | None = None,
         start_timeout: float | None = None,
     ) -> Ref[M]:
-        """Start an actor and return at once: for one whose readiness the caller need not wait for.
+        """Start an actor and return at once, if the caller need not wait until it is ready.
 
-        It may be told things at once; they wait until it receives. Two turns of the loop are saved for each actor.
-        No caller waits for its start: whatever it raises, before its first receive too, is a failure like any other,
-        after which it is restarted or not.
+        Messages may be sent to it at once; they wait until it receives. This saves two turns of the loop for each
+        actor. No caller waits for its start, so any exception, also before its first receive, is a failure like any
+        other, after which it is restarted or not.
 
-        Arguments and errors are those of `start`, but for `StartFailed`.
+        Arguments and errors are those of `start`, except `StartFailed`.
         """
         settings = self._settings(capacity, overflow, restart, intensity, stop_timeout, start_timeout)
         ref: Ref[M] = self._add(spec, name, settings, awaited=False).ref
@@ -201,9 +201,9 @@ class Supervisor:
     ) -> Supervisor:
         """Start a supervisor as a child of this one. It ends when this one's block is left, or with `stop`.
 
-        When a child of it fails past its intensity, it fails itself, with `Escalated`; this supervisor then
-        restarts it, which runs its children again, or escalates in turn. Hooks and dead letters go where this
-        one's go. Arguments and errors are those of `open_supervisor` and `start`.
+        When a child of it fails more often than its intensity allows, it fails with `Escalated`. This supervisor then
+        restarts it, which runs its children again, or escalates, too. It has the hooks and the dead letter handler of
+        this one. Arguments and errors are those of `open_supervisor` and `start`.
         """
         on_failure = on_failure or self._on_failure
         nested = Supervisor(
@@ -235,7 +235,7 @@ class Supervisor:
 
 
 async def _supervise(me: Me[NoReturn], family: Family) -> None:
-    """The function of the actor that a nested supervisor is."""
+    """The actor function of a nested supervisor."""
     me._cell.on_end = family.abandon
     async with family.open(None, me._cell):
         me.ready()
@@ -254,12 +254,12 @@ def open_supervisor(
     on_dead_letter: Callable[[DeadLetter], None] | None = None,
     hooks: Hooks | None = None,
 ) -> AbstractAsyncContextManager[Supervisor]:
-    """Own actors for the length of an `async with` block.
+    """Own actors while an `async with` block runs.
 
-    Leaving the block stops them: all at once under `ONE_FOR_ONE`, whose children do not depend on each other, so that
-    it takes as long as the slowest; in reverse start order, one after another, under the other strategies. Leaving it
-    with an exception does too, but their mailboxes are not drained; a cancellation from outside cancels them at once.
-    While it is being left, no child is restarted, and a message from one to another that has stopped is a dead letter.
+    Leaving the block stops them. Under `ONE_FOR_ONE`, whose children do not depend on each other, they stop all at
+    once; under the other strategies in reverse start order, one after another. An exception in the block also stops
+    them, but without draining their mailboxes. A cancellation from outside cancels them at once. While the block is
+    being left, no child is restarted, and a message from one to another that has stopped is a dead letter.
 
     Args:
         name: For errors, logs and the tree.
@@ -269,7 +269,7 @@ def open_supervisor(
         start_timeout: Seconds that a restarted child may take to become ready, if it was ready in an earlier run. One
             that takes longer has failed again, with `StartTimeout`.
         stop_in_order: Whether children are stopped one after another, the last one first, or all at once; by default it
-            follows from the strategy.
+            depends on the strategy.
         on_failure: Called with each failure of a child that was ready. Must not block or raise.
         on_dead_letter: Called with each message that was accepted and not handled. Must not block or raise.
         hooks: For tracing, see `actors.hooks`.

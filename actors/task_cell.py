@@ -39,7 +39,7 @@ class TaskCell(Cell[M]):
 
     @disable_ki_protection  # it is called in protected code, and runs the user's
     async def run(self) -> Exit:
-        """Run the function once, and again after each interrupt, until it ends by itself.
+        """Run the function, and again after each interrupt, until it ends.
 
         Returns:
             How it ended. It is not the end of the actor: `rest` or `end` must follow.
@@ -109,7 +109,7 @@ class TaskCell(Cell[M]):
         return Exit(self.name, kind, reason, cause)
 
     def _torn(self, failure: BaseException) -> Exit:
-        """How it ended when the world around it is coming down."""
+        """How it ended when an exception from outside of it ended it."""
         rest: BaseException | None = failure
         if isinstance(failure, BaseExceptionGroup):
             rest = failure.split(trio.Cancelled)[1]
@@ -119,7 +119,7 @@ class TaskCell(Cell[M]):
 
     @enable_ki_protection
     def ready(self, value: object = None) -> None:
-        """It has set itself up: its starter may go on, and its start deadline is met."""
+        """Its set-up is done: the caller of `start` may continue, and its start deadline is met."""
         super().ready(value)
         if self._start_deadline != FOREVER:
             self._start_deadline = FOREVER
@@ -127,7 +127,7 @@ class TaskCell(Cell[M]):
                 self._scope.deadline = self._deadline
 
     def drained(self) -> None:
-        """The mailbox says that it is done: what the function does from here on is cleanup.
+        """Called by the mailbox when it is drained: what the function does from here on is cleanup.
 
         Cleanup is shielded from a cancellation from outside. The deadline of the stop still holds.
         """
@@ -136,7 +136,7 @@ class TaskCell(Cell[M]):
 
     @enable_ki_protection
     def rest(self, exit: Exit) -> None:
-        """As `Cell.rest`; the deadlines and an interrupt of the run that is over do not count for the next one."""
+        """As `Cell.rest`; the deadlines and an interrupt of the ended run do not affect the next one."""
         self._deadline = FOREVER
         self._interrupt_reason = None
         super().rest(exit)
@@ -183,8 +183,8 @@ class TaskCell(Cell[M]):
             return
         self._cancel_reason = reason or "no reason given"
         if self._scope is not None:
-            # First of all: an actor that is parked in its receive is woken by this, with the cancellation. Woken by
-            # the mailbox, it would have to ask Trio for it, which takes two more turns of the loop.
+            # Cancel first: this wakes an actor that is parked in its receive, with the cancellation. If the mailbox
+            # woke it, the cancellation would come two turns of the loop later.
             self.mailbox.cancelling = True
             self._scope.cancel(reason)
         self.mailbox.close()
@@ -207,7 +207,7 @@ class TaskCell(Cell[M]):
 
     @enable_ki_protection
     def interrupted(self) -> None:
-        """A handler was unwound by an interrupt: settle its message, and be ready for the next one."""
+        """A handler was unwound by an interrupt: settle its message, and prepare for the next one."""
         reason = None if self._interrupt_reason is None else self._interrupt_reason[0]
         messages = self.mailbox.messages_in_hand()
         self.asks.fail_those_in(messages, lambda: Interrupted(self.name, reason))
@@ -226,13 +226,13 @@ class TaskCell(Cell[M]):
         return answer
 
     def swap_interruptible(self, scope: trio.CancelScope) -> trio.CancelScope | None:
-        """Make `scope` what an interrupt cancels. Returns what it was, to be put back."""
+        """Let an interrupt cancel `scope`. Returns the previous scope, for restoring it."""
         before, self._interruptible = self._interruptible, scope
         return before
 
 
 def _is_only(kind: type[Exception], failure: Exception) -> bool:
-    """Whether a failure is of one kind, be it from within a nursery of the actor's own."""
+    """Whether a failure is of one kind, possibly inside exception groups from a nursery of the actor's own."""
     if isinstance(failure, ExceptionGroup):
         return failure.split(kind)[1] is None
     return isinstance(failure, kind)

@@ -1,4 +1,4 @@
-"""A picture of a live system, read off trio's own task tree: there is no registry that could be wrong."""
+"""A text picture of a running system, from Trio's own task tree. There is no registry that could be wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actors.current import current
 
 
 class Child(Protocol):
-    """A child of a supervisor, as the tree sees it."""
+    """The part of a supervisor's child that the tree needs."""
 
     has_task: bool
 
@@ -24,7 +24,7 @@ supervised: WeakKeyDictionary[trio.Nursery, Mapping[str, Child]] = WeakKeyDictio
 def tree(root: trio.lowlevel.Task | None = None) -> str:
     """Draw all tasks below `root` (by default, of the whole run), actors with their state and mailbox.
 
-    Actors without a task stand below the task that owns their supervisor, beside those that have one.
+    Actors without a task are below the task that owns their supervisor, next to those with a task.
 
     Raises:
         RuntimeError: called outside of a trio run.
@@ -49,8 +49,9 @@ def _draw(root: trio.lowlevel.Task, depth: int) -> Iterator[str]:
 
 
 def _children(nursery: trio.Nursery) -> list[trio.lowlevel.Task | str]:
-    """What lives in a nursery, in reverse order of the names: it keeps its tasks in a set, and the walk uses a
-    stack.
+    """The tasks of a nursery in reverse order of their names, because the walk uses a stack.
+
+    They are sorted because a nursery keeps its tasks in a set.
     """
     named: list[tuple[str, trio.lowlevel.Task | str]] = [(task.name, task) for task in nursery.child_tasks]
     for name, child in supervised.get(nursery, {}).items():

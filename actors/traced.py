@@ -53,9 +53,8 @@ class TracedMe(Me[M]):
     async def __anext__(self) -> M:
         box = self._mailbox
         if box.credit and box.queue and not box.senders and box.hooks is not None:
-            if (
-                not box.credit & 7
-            ):  # LOOK_EVERY, spelled out, because a global costs more than the rest of the line
+            # 7 is LOOK_EVERY - 1, inlined, because a global costs more than the rest of the line.
+            if not box.credit & 7:
                 box.put_down()
                 await trio.lowlevel.checkpoint_if_cancelled()
             box.credit -= 1

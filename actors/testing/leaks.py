@@ -14,11 +14,10 @@ import trio
 
 @contextmanager
 def no_leaks() -> Generator[None]:
-    """Raise `AssertionError` if the block leaves something behind that was not there before it.
+    """Raise `AssertionError` if something remains after the block that did not exist before it.
 
-    Tasks are looked at when it is used inside of a trio run. Trio's idle worker threads are no leak: it keeps
-    them for a few seconds to use them again. Descriptors and child processes are looked at where `/proc`
-    exists (Linux).
+    Tasks are checked if it is used inside of a Trio run. Trio's idle worker threads are no leak: Trio keeps them for a
+    few seconds to use them again. Descriptors and child processes are checked where `/proc` exists (Linux).
     """
     before = _snapshot()
     yield

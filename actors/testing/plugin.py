@@ -1,8 +1,8 @@
 """The pytest plugin: the test kit as fixtures, beside pytest-trio.
 
 Load it with `-p actors.testing.plugin`, in `addopts` for example, or with `pytest_plugins = ["actors.testing.plugin"]`
-in the top conftest.py. Pytest does not load it by itself: a project that has a package `actors` of its own must be able
-to run its tests where optio-agents is installed. It imports nothing until a fixture is used.
+in the top conftest.py. Pytest does not load it automatically: a project that has a package `actors` of its own must be
+able to run its tests where optio-agents is installed. It imports nothing until a fixture is used.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def actor_supervisor() -> AsyncGenerator[Supervisor]:
     """An open supervisor, for tests that pytest-trio runs.
 
     An assertion that fails inside an actor fails the test, also if the actor is restarted. Other failures of actors are
-    logged, as they are without this fixture, and may be what the test is about.
+    only logged, as without this fixture, because the test may cause them on purpose.
     """
     import actors
 

@@ -1,6 +1,4 @@
-"""An actor through which a test talks to others: it collects what it is sent, the test says what it
-expects.
-"""
+"""An actor with which a test talks to others: it collects its messages, and the test checks them."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ X = TypeVar("X")
 
 
 class Probe(Generic[M]):
-    """Give `probe.ref` to the code under test. Times are seconds of trio's clock; use a `MockClock`."""
+    """Pass `probe.ref` to the code under test. Times are seconds of Trio's clock; use a `MockClock`."""
 
     def __init__(self) -> None:
         """Made by `start`."""
@@ -31,7 +29,7 @@ class Probe(Generic[M]):
 
     @classmethod
     async def start(cls, supervisor: Supervisor, name: str = "probe", capacity: int = 64) -> Probe[M]:
-        """Start a probe as a temporary child. `supervisor.start` says what can go wrong."""
+        """Start a probe as a temporary child. The errors are those of `supervisor.start`."""
         probe: Probe[M] = cls()
         await supervisor.start(actor(_collect, probe), name=name, capacity=capacity)
         return probe
@@ -81,10 +79,10 @@ class Probe(Generic[M]):
             raise AssertionError(f"expected nothing, got {await self._receive.receive()!r}")
 
     async def fish(self, fits: Callable[[Any], bool], *, within: float = 1.0) -> Any:
-        """Pass over messages until one `fits`.
+        """Skip messages until one `fits`.
 
         Raises:
-            AssertionError: none came within so many seconds in all.
+            AssertionError: none came within `within` seconds in all.
         """
         deadline = trio.current_time() + within
         while not fits(message := await self._next(deadline - trio.current_time(), fits)):

@@ -1,8 +1,8 @@
 """Cancel, or fail, at every single step of a scenario, under many schedules.
 
-A scenario is run again and again. In run k it is cancelled (or one of its actors is made to raise) just
-before its k-th task step, until there is no k-th step any more. Whatever can go wrong because something stops
-in the middle goes wrong at one of these points, and the seed and the step say at which.
+A scenario is run repeatedly. In run k it is cancelled (or one of its actors is made to raise) just before its k-th task
+step, until there is no k-th step any more. A fault that depends on stopping in the middle appears at one of these
+points; the seed and the step identify it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Point:
 
 @dataclass(slots=True)
 class StepReport:
-    """What was tried. `points` counts disturbed runs, `longest` is the most steps that a run had."""
+    """The extent of a test. `points` counts disturbed runs, `longest` is the most steps of a run."""
 
     points: int = 0
     seeds: int = 0
@@ -40,7 +40,7 @@ class StepReport:
 
 
 class InjectedFault(Exception):  # noqa: N818
-    """What `fail_at_every_step` makes actors raise."""
+    """The exception that `fail_at_every_step` makes actors raise."""
 
 
 Scenario = tuple[Callable[[], Awaitable[object]], Callable[[], None]]

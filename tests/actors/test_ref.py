@@ -364,7 +364,6 @@ async def test_a_failure_before_the_question_was_sent_does_not_concern_the_asker
     async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
         ref = await supervisor.start(actors.actor(echo), restart=actors.TRANSIENT)
         ref.try_tell("boom")
-        monkeypatch.setattr(
-            budget, "left", 0
-        )  # the ask runs a checkpoint first, during which the actor fails
+        # The ask runs a checkpoint first, during which the actor fails.
+        monkeypatch.setattr(budget, "left", 0)
         assert await ref.ask(asking("still"), timeout=5) == "still"

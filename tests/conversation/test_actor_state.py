@@ -51,9 +51,8 @@ async def test_events_are_weighed_as_they_lie_in_memory_however_their_line_was_c
     options = ConversationOptions(backlog_bytes=1024 * 1024)
     async with simulated(options=options) as (conversation, transport):
         with conversation.events() as sleeper:
-            line = (
-                b'{"say": "x", "a": [' + b"{}," * 100_000 + b"{}]}\n"
-            )  # 300 KB, some 7 MB once it is decoded
+            # 300 KB, about 7 MB once it is decoded.
+            line = b'{"say": "x", "a": [' + b"{}," * 100_000 + b"{}]}\n"
             for _ in range(5):
                 for place in range(0, len(line), 65_536):
                     transport.print(line[place : place + 65_536])

@@ -29,9 +29,8 @@ def whole_session(world: World, last_line: str, *, messages: int = 2) -> dict[st
         messages: how many CALLER_MESSAGE lines there are: the first one is waited for, the others come at once.
     """
     heard = asyncio.Event()
-    set_up = type(world.host).setup_workdir.__get__(
-        world.host
-    )  # the host may have been another world's before
+    # Of the class, because the host may have been used by another world before.
+    set_up = type(world.host).setup_workdir.__get__(world.host)
     world.host.setup_workdir = world.noting(set_up)
 
     def say(*lines: str) -> None:

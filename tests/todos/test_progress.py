@@ -67,9 +67,8 @@ def test_merging_matches_by_id_then_by_text_else_appends() -> None:
         update(
             item("A", "completed", "1"),
             item("b", "in_progress", "9"),
-            item(
-                "b again", "in_progress", "9"
-            ),  # the id that was matched by text is an alias, within this update
+            # The id that was matched by text is an alias within this update.
+            item("b again", "in_progress", "9"),
             item("c"),
             merge=True,
         )

@@ -24,10 +24,8 @@ def task_directory(place: str | None = None) -> Iterator[str]:
 
 def append_file(source: str, host: Any) -> None:
     """Append a file to the session's log, without its bytes passing through this process's memory."""
-    with (
-        open(source, "rb") as data,
-        open(log_of(host), "r+b", buffering=0) as log,
-    ):  # sendfile refuses O_APPEND
+    # Not opened for appending, because sendfile refuses O_APPEND.
+    with open(source, "rb") as data, open(log_of(host), "r+b", buffering=0) as log:
         log.seek(0, os.SEEK_END)
         size = os.fstat(data.fileno()).st_size
         done = 0

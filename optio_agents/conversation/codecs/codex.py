@@ -80,9 +80,8 @@ class CodexCodec(JsonRpcCodec):
         self._started = False
         self._own: int | None = None  # a turn that the agent has begun by itself and not ended
         self._own_id: str | None = None
-        self._known: dict[
-            str, int
-        ] = {}  # the last turns by their ids, those of subagents with the turn of ours
+        # The last turns by their ids; those of subagents with the turn of ours for which they work.
+        self._known: dict[str, int] = {}
         self._work = CodexWork()
         self._steers_wait: list[tuple[int, str]] = []
         self._requests = CodexRequests()

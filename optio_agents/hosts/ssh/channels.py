@@ -29,10 +29,8 @@ RECONNECT = 30.0
 AGAIN = 2.0
 """The same after that has failed once: many callers may try in turn, and each must get its error soon."""
 
-_PAUSES = (
-    0.1,
-    5.0,
-)  # seconds between two attempts: first and longest; each is drawn between a half and the whole
+_PAUSES = (0.1, 5.0)
+"""Seconds between two attempts: the first and the longest pause. Each is drawn between half and all of it."""
 
 FAREWELL = 2.0
 """Seconds to wait until the server confirms that something is closed."""
