@@ -3,7 +3,7 @@
     python examples/hook.py
 
 The agent is a few lines of shell. `before_execute` copies its input to the host and looks at it there; the
-callback gets the deliverable; `after_execute` reads a file that the agent left behind.
+callback gets the deliverable; `after_execute` reads a file that the agent has written.
 """
 
 from __future__ import annotations

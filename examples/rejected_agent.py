@@ -1,4 +1,4 @@
-"""An agent that gets something wrong, is told so, and puts it right. Standard library only.
+"""An agent that makes a mistake, gets a message about it, and corrects it. Standard library only.
 
     optio-agents run -- python /path/to/rejected_agent.py [SECONDS]
 
@@ -42,7 +42,7 @@ class Harness:
         for line in sys.stdin:
             if line.startswith(start):
                 return line.removeprefix(start).strip()
-        sys.exit("the harness closed our input")  # nobody waits for us any more
+        sys.exit("the harness closed our input")  # the session has ended
 
 
 def count_primes(harness: Harness) -> list[int]:

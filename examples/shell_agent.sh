@@ -20,7 +20,7 @@ deliver() {
             "System: deliverable $1: "*) say "ERROR: $1 was refused: ${line#*: *: }"; exit 1 ;;
         esac
     done
-    exit 1 # our input was closed: nobody waits for us any more
+    exit 1 # our input was closed: the session has ended
 }
 
 say "STATUS: 10% Looking around"

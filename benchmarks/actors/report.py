@@ -39,12 +39,11 @@ NOTES = """\
 ## What the rows mean
 
 Every number in the table is microseconds by the wall's clock for one message, question, hop or actor: the median of
-the rounds, and in brackets the quartiles. *trio* is what one would write without actors: a memory channel of 64
-with `send` and `async for`; for asks two bare events and `fail_after`, without any queue; for spawning a nursery
-task with three events (ready, stop, ended). *trio, nursery.start* is the same with what trio offers for it:
-`nursery.start` and a cancel scope. *asyncio* is a task around an `asyncio.Queue(64)`. *actors, traced* has hooks on
-that do nothing. *method call* is no actor at all: a method of a plain object that does what the handler of the actor
-without a task does.
+the rounds, and the quartiles in brackets. *trio* is the usual code without actors: a memory channel of 64 with `send`
+and `async for`; for asks two events and `fail_after`, without a queue; for spawning a nursery task with three events
+(ready, stop, ended). *trio, nursery.start* does the same with `nursery.start` and a cancel scope. *asyncio* is a task
+around an `asyncio.Queue(64)`. *actors, traced* has hooks on that do nothing. *method call* is no actor at all: a
+method of a plain object that does what the handler of the actor without a task does.
 
 ## What is not compared
 
@@ -54,13 +53,13 @@ without a task does.
   cancel). Its stop waits for the thread. It can use several cores where it does not hold the interpreter's lock;
   the others here cannot.
 - Xoscar is built for actors in many processes and machines. Here it runs with all actors in this process, which is
-  its quickest way; it has no supervisor, and no cancel that would compare.
+  its fastest mode; it has no supervisor, and no comparable cancel.
 - Trio and asyncio tasks have no mailbox policy, no death watch, no restart, no dead letters. Their mass cancel is
-  one call on a nursery (trio), and ours cancels each actor by itself and hands back its dead letters.
-- Erlang is a virtual machine with a scheduler on every core, started anew for each measure (its start is not
-  timed). It is here as a measure of what actors can cost, not as a competitor. Its memory is what it says of a
-  process; that of the others is the growth of the resident set of a fresh process.
-- No handler does any work here. As soon as one does, the differences in the first rows stop mattering.
+  one call on a nursery (trio). Ours cancels each actor separately and returns its dead letters.
+- Erlang is a virtual machine with a scheduler on every core, restarted for each measurement (its start is
+  not timed). It shows what actors can cost; it is not a competitor. Its memory is what it reports for a process; that
+  of the others is the growth of the resident set of a fresh process.
+- No handler does any work here. With real work, the differences in the first rows hardly matter.
 """
 
 

@@ -12,7 +12,7 @@ from benchmarks.actors.rows import RING, SENDERS, Measure
 
 
 class PykkaCounter(pykka.ThreadingActor):  # type: ignore[misc]
-    """Counts what it is told, and says so when asked."""
+    """Counts its messages, and returns the count."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ PORTS = numbers(20_000)
 
 
 class XoscarCounter(xoscar.Actor):  # type: ignore[misc]
-    """Counts what it is told, and says so when asked."""
+    """Counts its messages, and returns the count."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -77,7 +77,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--from-results",
         action="store_true",
-        help=f"write the page anew from {RESULTS.relative_to(CHECKOUT)}",
+        help=f"write the page again from {RESULTS.relative_to(CHECKOUT)}",
     )
     return parser.parse_args()
 

@@ -68,7 +68,7 @@ class Bench:
         return answer
 
     def say(self, text: str) -> None:
-        """Tell whoever waits what is going on."""
+        """Print what is being measured."""
         print(text, file=sys.stderr, flush=True)
 
 

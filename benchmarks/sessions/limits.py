@@ -1,4 +1,4 @@
-"""What this machine can do at best with a log, whoever reads it."""
+"""The best possible speed of this machine for reading a log."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def spread(values: Sequence[float], form: str) -> str:
-    """The median, and behind it the least and the greatest value."""
+    """The median, with the least and the greatest value."""
     if len(values) == 1:
         return format(values[0], form)
     return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})"

@@ -79,7 +79,7 @@ def markdown(results: dict[str, Any]) -> str:
         if name in results:
             sections += group.show(results[name])
     if not results["quick"]:
-        sections.append(Section("What stands in the way", IN_THE_WAY))
+        sections.append(Section("Why goals were not reached", IN_THE_WAY))
     sections.append(Section("What is not compared", NOT_COMPARED))
     return "\n\n".join([introduction, *(section.markdown() for section in sections)]) + "\n"
 

@@ -107,7 +107,7 @@ def create_agent_task(
             it gets the rest of optio's grace period.
         protocol: as there.
         conversation: opens a conversation over the agent's streams, for agents that have a codec: the result of
-            `optio_agents.task.conversing.conversing`, or a similar function.
+            `optio_agents.conversation.task_streams.conversing`, or a similar function.
         options: the session's limits. Deadlines should fit into optio's grace for cancelled tasks.
         result: a shell pattern for the path of the deliverable that is the result of the process, which the dashboard
             offers for download. By default the only one, if there is exactly one.

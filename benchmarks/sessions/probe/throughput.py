@@ -1,4 +1,4 @@
-"""A log that stands complete: how long until the session has handled all of it and returned.
+"""A complete log: the time until the session has handled all of it and returned.
 
 Parameters: `world`, `log` (a file that ends in DONE), `mongo` (a URI: a real ctx; else one that counts),
 `deliverables` (how many files of 1 KB, `report-N.txt`, the log announces), `caller_messages` (whether it has any),

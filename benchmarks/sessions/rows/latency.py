@@ -11,7 +11,7 @@ from benchmarks.sessions.sections import Section, Table
 
 LATENCY_TEXT = """
 Another process writes a STATUS line every 12 to 20 ms, with the time in it; `ctx.report_progress` looks at the clock.
-Alone, and beside 64 sessions in the same process whose agents are silent.
+Alone, and together with 64 sessions in the same process whose agents are silent.
 
 `the machine` is no package at all: bare Python that waits for inotify in `epoll`, reads the line and looks at the
 clock. `one bare Trio task` does the same after `wait_readable`. They take turns with the others.

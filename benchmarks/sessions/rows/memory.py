@@ -13,10 +13,9 @@ STUCK = b'CALLER_MESSAGE: stuck {"until": "attention"}\n'
 LAST = b"ATTENTION: everything before this was read\n"
 
 TEXT = """
-Peak resident memory (`VmHWM`, reset before the log is there) above what the process had while the session stood idle.
-The log's bytes never pass through the measured process on their way to the disk. `behind a stuck callback`: the first
-line's callback returns only when the ATTENTION in the last line was seen, so that everything in between is read
-meanwhile.
+Peak resident memory (`VmHWM`, reset before the log is there) above the process's memory while the session was idle.
+The log's bytes never pass through the measured process on their way to the disk. `after a stuck callback`: the callback
+of the first line returns only when the ATTENTION in the last line was seen, so everything in between is read meanwhile.
 """
 
 
@@ -39,7 +38,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     for mix in (STATUS, CALLER):
         size = bench.pick(10, 1000 if mix is STATUS else 100)
         log = bench.logs.get(mix, size, first=STUCK, last=LAST)
-        key = f"{mix.title}, {size} MB, behind a stuck callback"
+        key = f"{mix.title}, {size} MB, after a stuck callback"
         measured[key] = _measure(bench, log, {"caller_messages": True, "stuck": True}, False)
     return measured
 

@@ -1,4 +1,4 @@
-"""How fast a log that stands complete is handled."""
+"""The speed of handling a complete log."""
 
 from __future__ import annotations
 
