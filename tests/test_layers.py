@@ -168,6 +168,10 @@ def test_the_runtime_needs_trio_only() -> None:
             "from optio_agents import run_log_protocol_session; import optio_agents.hosts.local",
             ("motor", "asyncssh", "optio_host", "optio_core"),
         ),
+        (
+            "import optio_agents.cli.worker.command, optio_agents.task.lease",
+            ("trio", "redis", "asyncssh", "optio_host", "optio_core"),
+        ),
     ],
 )
 def test_nothing_is_imported_that_is_not_used(statement: str, unwanted: tuple[str, ...]) -> None:

@@ -17,23 +17,20 @@
     process_log.py   the lines that a run leaves in the log of its process
 
 Everything here is asyncio code, as optio-core and optio-host are; the session within runs on Trio.
+
+Names are imported on first use: a worker that finds its prefix taken must not pay for what a session needs.
 """
 
-from optio_agents.task.agent import AgentExited, AgentProcess
-from optio_agents.task.claim import DirectoryInUse
-from optio_agents.task.factory import create_agent_task
-from optio_agents.task.lease import LeaseHeld, worker_lease
-from optio_agents.task.orphans import end_orphans
-from optio_agents.task.run import AgentRun, Conversing
+from __future__ import annotations
 
-__all__ = [
-    "AgentExited",
-    "AgentProcess",
-    "AgentRun",
-    "Conversing",
-    "DirectoryInUse",
-    "LeaseHeld",
-    "create_agent_task",
-    "end_orphans",
-    "worker_lease",
-]
+from typing import TYPE_CHECKING
+
+from optio_agents.lazy_imports import install_lazy_imports
+
+if TYPE_CHECKING or not install_lazy_imports():
+    from optio_agents.task.agent import AgentExited as AgentExited, AgentProcess as AgentProcess
+    from optio_agents.task.claim import DirectoryInUse as DirectoryInUse
+    from optio_agents.task.factory import create_agent_task as create_agent_task
+    from optio_agents.task.lease import LeaseHeld as LeaseHeld, worker_lease as worker_lease
+    from optio_agents.task.orphans import end_orphans as end_orphans
+    from optio_agents.task.run import AgentRun as AgentRun, Conversing as Conversing

@@ -29,7 +29,7 @@ from typing import Any
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from optio_agents.hosts.processes.process_tree import parse_stat
+from optio_agents.hosts.processes.snapshot import read_entry
 
 LEASE_SECONDS = 20.0
 """Seconds until a lease expires if it is not renewed. The lease of a worker killed on another machine is free then."""
@@ -133,6 +133,23 @@ class Lease:
             _logger.warning("the worker's lease could not be given back: %s", _first_line(error))
 
 
+async def check_prefix_is_free(database: Any, prefix: str) -> None:
+    """Look whether another worker holds the lease, before anything slow is begun. Only `worker_lease` decides.
+
+    Args:
+        database: motor's.
+        prefix: as for `worker_lease`.
+
+    Raises:
+        LeaseHeld: another worker has it.
+        PyMongoError: the database cannot be reached.
+    """
+    held = {"_id": _ID, "$expr": {"$gte": ["$expires", "$$NOW"]}}
+    document = await database[f"{prefix}_worker_lease"].find_one(held)
+    if document is not None and not (holder := LeaseHolder.of(document)).is_dead:
+        raise LeaseHeld(database.name, prefix, holder)
+
+
 @asynccontextmanager
 async def worker_lease(database: Any, prefix: str) -> AsyncIterator[Lease]:
     """Hold the lease on `prefix` of `database` while the block runs.
@@ -201,7 +218,7 @@ def _machine() -> str:
 
 def _started(pid: int) -> int | None:
     try:
-        entry = parse_stat(Path(f"/proc/{pid}/stat").read_bytes())
+        entry = read_entry(pid)
     except (OSError, ValueError):
         return None
     return None if entry.dead else entry.started

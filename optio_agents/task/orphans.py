@@ -19,12 +19,8 @@ from typing import Any
 from optio_core.models import TaskInstance
 from optio_core.store import append_log
 
-from optio_agents.hosts.processes.process_tree import (
-    MARKER_VARIABLE,
-    ProcessEntry,
-    read_marked,
-    read_snapshot,
-)
+from optio_agents.hosts.processes.process_tree import MARKER_VARIABLE
+from optio_agents.hosts.processes.snapshot import ProcessEntry, read_marked, read_snapshot
 from optio_agents.task.agent import ENDING, mark_of
 from optio_agents.task.claim import is_claimed
 from optio_agents.task.run import AgentRun

@@ -40,9 +40,9 @@ class WorkerProcess:
         self.redis_url = redis.url
         self.process: subprocess.Popen[str] | None = None
 
-    def command(self) -> list[str]:
+    def command(self, tasks: str = "tests.optio.worker_tasks:get_tasks") -> list[str]:
         """The command line of such a worker."""
-        program = [sys.executable, "-m", "optio_agents.cli", "worker", "tests.optio.worker_tasks:get_tasks"]
+        program = [sys.executable, "-m", "optio_agents.cli", "worker", tasks]
         return [*program, "--mongo-url", self.mongo_url, "--redis-url", self.redis_url, "--prefix", "test"]
 
     def start(self) -> None:
@@ -194,16 +194,8 @@ def test_a_worker_that_is_terminated_ends_its_sessions(worker: WorkerProcess, ow
         ("tests.optio.worker_tasks:__doc__", "is not a function"),
     ],
 )
-def test_what_is_no_function_is_unusable(name: str, text: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "optio_agents.cli",
-        "worker",
-        name,
-        "--mongo-url",
-        "mongodb://127.0.0.1:1/x",
-    ]
+def test_what_is_no_function_is_unusable(database: str, name: str, text: str) -> None:
+    command = [sys.executable, "-m", "optio_agents.cli", "worker", name, "--mongo-url", database]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False)
     assert ended.returncode == 2
     assert text in ended.stderr
@@ -229,10 +221,11 @@ def test_without_a_server_the_worker_says_so_in_one_line_without_the_password() 
     assert "s3cret" not in ended.stderr
 
 
-def test_a_second_worker_on_the_prefix_is_refused_at_once(worker: WorkerProcess) -> None:
-    ended = subprocess.run(
-        worker.command(), cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False
-    )
+def test_a_second_worker_on_the_prefix_is_refused_before_its_tasks_are_imported(
+    worker: WorkerProcess,
+) -> None:
+    command = worker.command("no.such.module:f")
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False)
     assert worker.process is not None
     assert ended.returncode == 2
     assert (

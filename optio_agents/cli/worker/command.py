@@ -6,8 +6,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -24,7 +24,10 @@ DEFAULT_DATABASE = "optio"
 """The database, when the URL names none."""
 
 CONNECT_SECONDS = 5.0
-"""How long the database may take to answer at the start. Later outages are waited for (30 s for each operation)."""
+"""How long the database may take to answer at the start."""
+
+OUTAGE_SECONDS = 60.0
+"""How long an operation waits later for a database that is away."""
 
 CONSUMER = "optio-agents"
 TASK_ROOT, REMOTE_TASK_ROOT = "OPTIO_AGENTS_TASK_ROOT", "OPTIO_AGENTS_REMOTE_TASK_ROOT"
@@ -59,45 +62,71 @@ def run(args: argparse.Namespace) -> int:
     )
     settings = read_settings(args, os.environ)
     _set_task_roots(settings)
-    definitions = checked(args.tasks, find_function(args.tasks))
     import asyncio
 
+    # First of all: to import the user's module, and all that a session needs, takes seconds.
+    asyncio.run(_check_prefix_is_free(settings))
+    definitions = checked(args.tasks, find_function(args.tasks))
     asyncio.run(_work(args.tasks, settings, definitions))
     return 0
+
+
+async def _check_prefix_is_free(settings: WorkerSettings) -> None:
+    """Find out quickly whether the database answers and the prefix is free, with an impatient client of its own."""
+    from optio_agents.task.lease import check_prefix_is_free
+
+    with _mongo_failures(settings), _database(settings, patience=CONNECT_SECONDS) as database:
+        await check_prefix_is_free(database, settings.prefix)
 
 
 async def _work(
     name: str, settings: WorkerSettings, definitions: Callable[[Any, Any], Awaitable[list[Any]]]
 ) -> None:
-    from motor.motor_asyncio import AsyncIOMotorClient
-    from pymongo.errors import PyMongoError
     from redis.exceptions import RedisError
 
-    from optio_agents.task.lease import LeaseHeld, worker_lease
+    from optio_agents.task.lease import worker_lease
 
     try:
-        await _find_database(settings.mongo_url)
-        client: Any = AsyncIOMotorClient(settings.mongo_url)
-        with closing(client):
-            database = client.get_default_database(default=DEFAULT_DATABASE)
+        with _mongo_failures(settings), _database(settings, patience=OUTAGE_SECONDS) as database:
             async with worker_lease(database, settings.prefix) as lease:
                 await _work_with(lease, name, settings, database, definitions)
-    except LeaseHeld as error:
-        raise UsageError(f"{error} (--prefix)") from error
-    except PyMongoError as error:
-        raise _unreachable("MongoDB", settings.mongo_url, error) from error
     except (RedisError, OSError) as error:
         raise _unreachable("Redis", settings.redis_url or "", error) from error
 
 
-async def _find_database(url: str) -> None:
-    """Check quickly whether the database answers. Uses a client with a short timeout; the worker's has a long one."""
+@contextmanager
+def _database(settings: WorkerSettings, *, patience: float) -> Iterator[Any]:
+    """The worker's database, through a client that is closed at the end of the block.
+
+    Args:
+        settings: the worker's.
+        patience: seconds for which an operation waits for a server, unless the URL says.
+    """
     from motor.motor_asyncio import AsyncIOMotorClient
 
-    patience = _parsed(url)["options"].get("serverselectiontimeoutms", CONNECT_SECONDS * 1000)
-    client: Any = AsyncIOMotorClient(url, serverSelectionTimeoutMS=int(patience))
+    wanted = _parsed(settings.mongo_url)["options"].get("serverselectiontimeoutms", patience * 1000)
+    client: Any = AsyncIOMotorClient(settings.mongo_url, serverSelectionTimeoutMS=int(wanted))
     with closing(client):
-        await client.admin.command("ping")
+        yield client.get_default_database(default=DEFAULT_DATABASE)
+
+
+@contextmanager
+def _mongo_failures(settings: WorkerSettings) -> Iterator[None]:
+    """Report a database that cannot be used, or is used by another worker, in one line.
+
+    Raises:
+        CommandFailure: in place of the block's exception.
+    """
+    from pymongo.errors import PyMongoError
+
+    from optio_agents.task.lease import LeaseHeld
+
+    try:
+        yield
+    except LeaseHeld as error:
+        raise UsageError(f"{error} (--prefix)") from error
+    except PyMongoError as error:
+        raise _unreachable("MongoDB", settings.mongo_url, error) from error
 
 
 def _parsed(url: str) -> dict[str, Any]:

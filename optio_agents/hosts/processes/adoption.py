@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 
 import trio
 
-from optio_agents.hosts.processes.process_tree import ProcessEntry, Snapshot, read_snapshot
+from optio_agents.hosts.processes.snapshot import ProcessEntry, Snapshot, read_snapshot
 
 _PR_SET_CHILD_SUBREAPER = 36
 

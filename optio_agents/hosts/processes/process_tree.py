@@ -32,6 +32,13 @@ from dataclasses import dataclass
 import trio
 
 from optio_agents.hosts.processes.deadlines import Deadlines
+from optio_agents.hosts.processes.snapshot import (
+    ProcessEntry,
+    Snapshot,
+    read_entry,
+    read_marked,
+    read_snapshot,
+)
 
 WAITED = 64
 """Processes that are waited for at once: each takes a descriptor."""
@@ -43,43 +50,6 @@ MARKER_VARIABLE = "OPTIO_PROCESS_TREE"
 def marker_environment() -> dict[str, str]:
     """A fresh marker, to be added to the environment of a program that is about to be started."""
     return {MARKER_VARIABLE: secrets.token_hex(12)}
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessEntry:
-    """One process in a snapshot. `started` (clock ticks since boot) tells a reused pid from the old one."""
-
-    pid: int
-    parent: int
-    session: int
-    started: int
-    name: str = ""
-    dead: bool = False
-    """A zombie: it runs no more and waits for its parent to collect its status."""
-
-
-Snapshot = Mapping[int, ProcessEntry]
-
-
-def parse_stat(stat: bytes) -> ProcessEntry:
-    """One `/proc/<pid>/stat`. The name stands in parentheses and may itself hold spaces and parentheses.
-
-    Raises:
-        ValueError: it is no such text.
-    """
-    head, opened, rest = stat.partition(b" (")
-    name, closed, tail = rest.rpartition(b") ")
-    fields = tail.split()
-    if not opened or not closed or len(fields) < 20:
-        raise ValueError(f"not a stat line: {stat[:80]!r}")
-    return ProcessEntry(
-        pid=int(head),
-        parent=int(fields[1]),
-        session=int(fields[3]),
-        started=int(fields[19]),
-        name=name.decode(errors="replace"),
-        dead=fields[0] in (b"Z", b"X"),
-    )
 
 
 class Lineage:
@@ -128,30 +98,6 @@ class Lineage:
             self._sessions.add(entry.pid)
 
 
-def read_snapshot() -> dict[int, ProcessEntry]:
-    """All processes of this machine, as `/proc` shows them now."""
-    snapshot = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            # It may end between the listing and the reading.
-            with suppress(OSError, ValueError), open(f"/proc/{name}/stat", "rb") as file:
-                entry = parse_stat(file.read())
-                snapshot[entry.pid] = entry
-    return snapshot
-
-
-def read_marked(snapshot: Snapshot, marker: Mapping[str, str]) -> set[int]:
-    """The pids in `snapshot` whose environment holds `marker` (those that we may look into)."""
-    wanted = [os.fsencode(f"{name}={value}") for name, value in marker.items()]
-    marked = set()
-    for pid in snapshot:
-        with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
-            variables = file.read().split(b"\0")
-            if wanted and all(variable in variables for variable in wanted):
-                marked.add(pid)
-    return marked
-
-
 class EndedBy(enum.Enum):
     """The step that ended a tree. The earlier steps were tried before it."""
 
@@ -189,8 +135,7 @@ class ProcessTree:
     ) -> None:
         self._adopted = adopted
         try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                root = parse_stat(file.read())
+            root = read_entry(pid)
         except FileNotFoundError:
             raise ProcessLookupError(f"no process {pid}") from None
         self._lineage = Lineage(root)
@@ -254,8 +199,7 @@ def _open_pidfd(entry: ProcessEntry, stack: ExitStack) -> int:
     descriptor = os.pidfd_open(entry.pid)
     stack.callback(os.close, descriptor)
     try:
-        with open(f"/proc/{entry.pid}/stat", "rb") as file:
-            same = parse_stat(file.read()).started == entry.started
+        same = read_entry(entry.pid).started == entry.started
     except (OSError, ValueError):
         same = False
     if not same:

@@ -16,13 +16,12 @@ from optio_agents.hosts.processes.deadlines import Deadlines
 from optio_agents.hosts.processes.process_tree import (
     EndedBy,
     Lineage,
-    ProcessEntry,
     ProcessTree,
     TreeEnd,
     end_tree,
     marker_environment,
-    parse_stat,
 )
+from optio_agents.hosts.processes.snapshot import ProcessEntry
 
 HANG_GUARD = 60.0
 
@@ -93,21 +92,6 @@ def test_selection_equals_the_transitive_closure_over_parents(parents: list[int]
             break
         expected = more
     assert pids(Lineage(entries[0]).select(snapshot(*entries))) == expected
-
-
-def test_the_stat_line_of_a_program_with_parentheses_in_its_name() -> None:
-    tail = b" ".join(str(number).encode() for number in range(4, 53))
-    parsed = parse_stat(b"77 (a) (b c) S " + tail)
-    assert (parsed.pid, parsed.name, parsed.parent, parsed.session, parsed.started) == (
-        77,
-        "a) (b c",
-        4,
-        6,
-        22,
-    )
-    assert parse_stat(b"77 (x) Z " + tail).dead
-    with pytest.raises(ValueError, match="not a stat line"):
-        parse_stat(b"")
 
 
 # Real processes from here on.
