@@ -104,8 +104,9 @@ def _database(settings: WorkerSettings, *, patience: float) -> Iterator[Any]:
     """
     from motor.motor_asyncio import AsyncIOMotorClient
 
-    wanted = _parsed(settings.mongo_url)["options"].get("serverselectiontimeoutms", patience * 1000)
-    client: Any = AsyncIOMotorClient(settings.mongo_url, serverSelectionTimeoutMS=int(wanted))
+    # In seconds, once parsed.
+    seconds = _parsed(settings.mongo_url)["options"].get("serverselectiontimeoutms", patience)
+    client: Any = AsyncIOMotorClient(settings.mongo_url, serverSelectionTimeoutMS=int(seconds * 1000))
     with closing(client):
         yield client.get_default_database(default=DEFAULT_DATABASE)
 
