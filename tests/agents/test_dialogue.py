@@ -205,7 +205,7 @@ async def test_kill_9_of_the_agent_while_its_tool_runs_leaves_nothing(lab: Lab, 
 
 def agent_pid(lab: Lab) -> int:
     """The agent: the one of its processes whose parent is ours."""
-    from optio_agents.hosts.processes.process_tree import read_marked, read_snapshot
+    from optio_agents.hosts.processes.snapshot import read_marked, read_snapshot
 
     snapshot = read_snapshot()
     marked = read_marked(snapshot, {"HOME": str(lab.home)})

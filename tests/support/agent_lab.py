@@ -30,7 +30,7 @@ from optio_agents.conversation import (
     opencode,
 )
 from optio_agents.conversation.opening import open_conversation
-from optio_agents.hosts.processes.process_tree import read_snapshot
+from optio_agents.hosts.processes.snapshot import read_snapshot
 from tests.agents import install
 
 HANG_GUARD = 120.0

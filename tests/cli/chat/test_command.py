@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import trio
 
-from optio_agents.hosts.processes.process_tree import read_marked, read_snapshot
+from optio_agents.hosts.processes.snapshot import read_marked, read_snapshot
 
 AGENT = Path(__file__).parents[2] / "support" / "acp_agent.py"
 CLAUDE = Path(__file__).parents[2] / "support" / "claude_agent.py"

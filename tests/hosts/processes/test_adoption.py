@@ -33,7 +33,7 @@ import os, sys
 import trio
 from optio_agents.hosts.processes import adoption
 from optio_agents.hosts.processes.owned import OwnedProcess
-from optio_agents.hosts.processes.process_tree import read_snapshot
+from optio_agents.hosts.processes.snapshot import read_snapshot
 
 async def main():
     async with trio.open_nursery() as nursery:
