@@ -34,6 +34,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.hosts",
         "optio_agents.protocol",
     },
+    "optio_agents.session_controls": set(),
     "optio_agents.conversation": {
         "actors",
         "optio_agents.bridge",
@@ -41,6 +42,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.hosts",
         "optio_agents.protocol",
         "optio_agents.session",
+        "optio_agents.session_controls",
     },
     "optio_agents.model_probe": {"optio_agents.conversation"},
     "optio_agents.seeds": set(),

@@ -4,6 +4,7 @@
 surface.py      what task packages import: the protocol, permission values, ConversationClosed
 values.py       events, states, turn results, receipts: the values that a conversation returns
 requests.py     an agent's requests to its owner: tool requests, questions and their answers; sendable.py checks texts
+controls.py     the controls that an agent offers while it runs: model, effort, permission mode
 codecs/         one file per backend protocol, over base.py, which defines a codec
 turns/          the turn rules that all backends share, sans-IO
 views/          typed views over the raw events: text, tool uses, usage, errors, ...
@@ -76,6 +77,7 @@ if TYPE_CHECKING or not install_lazy_imports():
         BackgroundTask as BackgroundTask,
         Capabilities as Capabilities,
         ClosingReport as ClosingReport,
+        ControlRejected as ControlRejected,
         ConversationError as ConversationError,
         ConversationState as ConversationState,
         ConversationState as State,  # noqa: F401 - the name of earlier versions

@@ -25,6 +25,7 @@ from optio_agents.conversation import commands
 from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.codecs.json_lines import UNPARSEABLE
 from optio_agents.conversation.codecs.weight import weight_of
+from optio_agents.conversation.controls import ControlEnd
 from optio_agents.conversation.options import ConversationOptions
 from optio_agents.conversation.outbox import Outbox
 from optio_agents.conversation.promises import PendingInterrupt, Promise, Sent
@@ -33,6 +34,8 @@ from optio_agents.conversation.states import ObservedState
 from optio_agents.conversation.subscribers import Subscribers, dropped_event, keeps_all, keeps_event
 from optio_agents.conversation.transport import Transport
 from optio_agents.conversation.turns.effects import (
+    ControlSettled,
+    ControlsKnown,
     Effect,
     EndBackend,
     InterruptStarted,
@@ -45,6 +48,7 @@ from optio_agents.conversation.turns.effects import (
 from optio_agents.conversation.turns.owner_commands import Turns
 from optio_agents.conversation.turns.turn_state import TurnState
 from optio_agents.conversation.values import ConversationState, Event, Fate, SendEnd, TurnResult
+from optio_agents.session_controls import SessionControl
 
 MAILBOX_CAPACITY = 256
 
@@ -80,6 +84,8 @@ class Core:
         self.first_words: list[str] = []
         self._sents: dict[int, Sent] = {}
         self._interrupts: dict[int, PendingInterrupt] = {}
+        self._listings: list[Promise[tuple[SessionControl, ...] | None]] = []
+        self._changes: dict[int, Promise[ControlEnd | None]] = {}
         self._heard = 0  # the weight of what was heard since the last batch of events
 
     @property
@@ -133,6 +139,12 @@ class Core:
                 effects = turns.answer(question, answer)
                 self._perform(effects, timers)
                 done.settle(bool(effects))
+            case commands.ListControls(listing):
+                self._listings.append(listing)
+                self._perform(turns.list_controls(), timers)
+            case commands.SetControl(change, control_id, value, set_done):
+                self._changes[change] = set_done
+                self._perform(turns.set_control(change, control_id, value), timers)
             case commands.InterruptExpired(interrupted):
                 self._perform(turns.interrupt_expired(interrupted), timers)
             case commands.StartExpired():
@@ -170,6 +182,10 @@ class Core:
                 done.settle(False)
             case commands.Decide(_, _, done) | commands.AnswerRequest(_, _, done):
                 done.settle(False)
+            case commands.ListControls(listing):
+                listing.settle(None)
+            case commands.SetControl(_, _, _, set_done):
+                set_done.settle(None)
             case _:
                 pass
 
@@ -221,6 +237,14 @@ class Core:
             case Settled(number):
                 if self.dispatcher is not None:
                     self.dispatcher.settle(number)
+            case ControlsKnown(controls):
+                listings, self._listings = self._listings, []
+                for listing in listings:
+                    listing.settle(controls)
+            case ControlSettled(change, control_end):
+                waiting = self._changes.pop(change, None)
+                if waiting is not None:
+                    waiting.settle(control_end)
             case EndBackend():
                 self.ending.settle(effect)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import TypeVar
 
 import trio
 
@@ -11,6 +12,7 @@ import actors
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.conversation import commands
 from optio_agents.conversation.actor_state import Core
+from optio_agents.conversation.controls import ControlEnd
 from optio_agents.conversation.intake import Intake
 from optio_agents.conversation.listeners import Listeners
 from optio_agents.conversation.promises import Promise, Sent
@@ -35,6 +37,7 @@ from optio_agents.conversation.values import (
     BackgroundTask,
     Capabilities,
     ClosingReport,
+    ControlRejected,
     ConversationError,
     ConversationState,
     Event,
@@ -45,6 +48,9 @@ from optio_agents.conversation.values import (
     TurnStatus,
     Unsupported,
 )
+from optio_agents.session_controls import SessionControl
+
+T = TypeVar("T")
 
 
 class AgentConversation:
@@ -190,9 +196,53 @@ class AgentConversation:
         how = await self.core.over.wait()
         return self.closed_reason or how
 
-    async def set_control(self, control_id: str, value: str | bool) -> None:
-        """Do nothing: no backend has a selector that can be set while it runs, so every id is unknown."""
-        await trio.lowlevel.checkpoint()
+    # What can be changed while it runs.
+
+    async def list_controls(self) -> tuple[SessionControl, ...]:
+        """What the agent lets its user change: model, reasoning effort, permission mode, with values and present value.
+
+        Each change of them is an `x-optio-control-update` event from now on.
+
+        Raises:
+            ConversationClosed: it has ended.
+            ControlRejected: the agent does not answer within the `control_seconds` of the options.
+        """
+        done: Promise[tuple[SessionControl, ...] | None] = Promise()
+        await self._intake.tell(commands.ListControls(done))
+        return await self._answered(done, "which controls it has")
+
+    async def set_control(self, control_id: str, value: str | bool) -> bool:
+        """Set a control by its id. It holds for all turns from the next one on; some agents apply it at once.
+
+        Returns whether the agent has a control of that id; if it has none, nothing is done.
+
+        Raises:
+            ControlRejected: it cannot take the value, the agent refuses it, or does not answer within the
+                `control_seconds` of the options (then it may still take it later).
+            ConversationClosed: it has ended.
+        """
+        await self.list_controls()
+        done: Promise[ControlEnd | None] = Promise()
+        change = self._intake.new_change()
+        await self._intake.tell(commands.SetControl(change, control_id, value, done))
+        end = await self._answered(done, f"to {control_id} = {value!r:.100}")
+        if end.reason is not None:
+            raise ControlRejected(f"{self.name}: {end.reason}")
+        return end.is_known
+
+    @property
+    def controls(self) -> tuple[SessionControl, ...]:
+        """The controls as they were told last; none before `list_controls` or `set_control` was called."""
+        return self.core.turn_state.controls.known
+
+    async def _answered(self, done: Promise[T | None], what: str) -> T:
+        seconds = self.core.options.control_seconds
+        with trio.move_on_after(seconds):
+            answer = await done.wait()
+            if answer is None:
+                raise self._intake.closed_error()
+            return answer
+        raise ControlRejected(f"{self.name} did not answer {what} within {seconds:g} s")
 
     # State.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from optio_agents.conversation.controls import ControlEnd
 from optio_agents.conversation.promises import PendingInterrupt, Promise, Sent
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
+from optio_agents.session_controls import SessionControl
 
 
 class Send(NamedTuple):
@@ -66,6 +68,21 @@ class AnswerRequest(NamedTuple):
     """Whether this was the answer, or another one came before it."""
 
 
+class ListControls(NamedTuple):
+    """Tell the controls; `None` when the conversation ended first."""
+
+    done: Promise[tuple[SessionControl, ...] | None]
+
+
+class SetControl(NamedTuple):
+    """Set a control; `done` says what became of it, `None` when the conversation ended first."""
+
+    change: int
+    control_id: str
+    value: str | bool
+    done: Promise[ControlEnd | None]
+
+
 class StateProbe(NamedTuple):
     """Settle `done`: all earlier messages have been handled."""
 
@@ -107,6 +124,8 @@ Command = (
     | Interrupt
     | Decide
     | AnswerRequest
+    | ListControls
+    | SetControl
     | StateProbe
     | Close
     | Heard

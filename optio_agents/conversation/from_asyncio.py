@@ -40,6 +40,7 @@ from optio_agents.conversation.values import (
     SendEnd,
     TurnResult,
 )
+from optio_agents.session_controls import SessionControl
 
 T = TypeVar("T")
 
@@ -142,9 +143,18 @@ class AsyncioConversation:
         """See `AgentConversation.send`."""
         return await self._within_trio(lambda: self._inner.send(text, uuid=uuid))
 
-    async def set_control(self, control_id: str, value: str | bool) -> None:
+    async def list_controls(self) -> tuple[SessionControl, ...]:
+        """See `AgentConversation.list_controls`."""
+        return await self._within_trio(self._inner.list_controls)
+
+    async def set_control(self, control_id: str, value: str | bool) -> bool:
         """See `AgentConversation.set_control`."""
-        await self._within_trio(lambda: self._inner.set_control(control_id, value))
+        return await self._within_trio(lambda: self._inner.set_control(control_id, value))
+
+    @property
+    def controls(self) -> tuple[SessionControl, ...]:
+        """The controls as they were told last."""
+        return self._inner.controls
 
     async def steer(self, text: str) -> Sent:
         """See `AgentConversation.steer`."""

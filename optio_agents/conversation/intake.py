@@ -54,6 +54,10 @@ class Intake:
             raise ValueError(f"seconds must be 0 or more, not {seconds}")
         return PendingInterrupt(self._next_number(), seconds)
 
+    def new_change(self) -> int:
+        """The number of a change of a control."""
+        return self._next_number()
+
     async def accept(self, sent: Sent, command: commands.Command) -> Sent:
         """Put the command with `sent` into the mailbox. From then on the send ends exactly once.
 

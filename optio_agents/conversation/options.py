@@ -24,6 +24,9 @@ class ConversationOptions:
     """How long after TERM; then KILL."""
     kill_seconds: float = 5.0
     """How long after KILL, before what is still there is given up on and reported."""
+    control_seconds: float = 30.0
+    """How long the agent may take to answer that a control was set, or which controls it has. Answers were measured at
+    5-600 ms."""
     queue_limit: int = 256
     """How many sends may wait; one more raises `SendQueueFull`."""
     backlog_events: int = 20_000

@@ -113,7 +113,7 @@ class Conversation(Protocol):
     async def interrupt(self) -> object:
         """Stop the agent's present turn. Queued messages stay queued."""
 
-    async def set_control(self, control_id: str, value: str | bool) -> None:
+    async def set_control(self, control_id: str, value: str | bool) -> object:
         """Set one of the agent's selectors (`optio_agents.session_controls`); an unknown id does nothing."""
 
     async def close(self) -> object:

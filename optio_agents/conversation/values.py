@@ -184,5 +184,9 @@ class SendRejected(ConversationError):  # noqa: N818
     """The agent refused what `ask` sent. The text says why."""
 
 
+class ControlRejected(ConversationError):  # noqa: N818
+    """A control cannot take the value. The text says why, and which values it takes."""
+
+
 class AgentNotStarted(Exception):  # noqa: N818
     """The agent could not be started (missing, wrong version, not logged in). The environment's fault."""

@@ -225,6 +225,13 @@ class Handler(BaseHTTPRequestHandler):
         name, _, given = argument.strip().partition(" ")
         return name, json.loads(given or "{}")
 
+    def _report(self, dialect: str, body: Json, steps: list[Step], said: list[tuple[str, str]]) -> None:
+        """Tell the test of a model call: also of the model, and of the effort where the dialect has it."""
+        named = re.search(r"/models/([^/:]+):", self.path)
+        effort = (body.get("output_config") or body.get("reasoning") or {}).get("effort")
+        model = body.get("model") or (named and named[1])
+        BOARD.report("request", dialect=dialect, steps=steps, newest=newest(said), model=model, effort=effort)
+
     # Anthropic Messages.
 
     def _anthropic(self, body: Json) -> Iterator[tuple[str, Json]]:
@@ -239,7 +246,7 @@ class Handler(BaseHTTPRequestHandler):
         # Small calls beside the dialogue (a title, a probe) offer no tools: they get something small.
         steps = script(said) if body.get("tools") else [("say", "ok")]
         if body.get("tools"):
-            BOARD.report("request", dialect="anthropic", steps=steps, newest=newest(said))
+            self._report("anthropic", body, steps, said)
         usage = {"input_tokens": 10, "output_tokens": 1}
         message = {
             "id": f"msg_{uuid.uuid4().hex[:20]}",
@@ -301,7 +308,7 @@ class Handler(BaseHTTPRequestHandler):
             elif kind == "message" and given.get("role") == "user":
                 said.append(("user", flatten(given.get("content"))))
         steps = script(said)
-        BOARD.report("request", dialect="openai", steps=steps, newest=newest(said))
+        self._report("openai", body, steps, said)
         response = {"id": f"resp_{uuid.uuid4().hex[:16]}", "object": "response", "model": body.get("model")}
 
         def event(kind: str, **fields: Any) -> tuple[str, Json]:
@@ -367,7 +374,7 @@ class Handler(BaseHTTPRequestHandler):
         # The small call that makes up a title offers no tools.
         steps = script(said) if body.get("tools") else [("say", "ok")]
         if body.get("tools"):
-            BOARD.report("request", dialect="chat", steps=steps, newest=newest(said))
+            self._report("chat", body, steps, said)
         answer = {"id": f"chatcmpl-{uuid.uuid4().hex[:12]}", "created": 0, "model": body.get("model")}
 
         def chunk(delta: Json, reason: str | None = None) -> tuple[str, Json]:
@@ -413,7 +420,7 @@ class Handler(BaseHTTPRequestHandler):
             steps: list[Step] = [("say", json.dumps(example(schema)))]
         else:
             steps = script(said)
-            BOARD.report("request", dialect="gemini", steps=steps, newest=newest(said))
+            self._report("gemini", body, steps, said)
 
         def chunk(parts: list[Json], reason: str | None = None) -> tuple[str, Json]:
             candidate: Json = {"content": {"role": "model", "parts": parts}, "index": 0}

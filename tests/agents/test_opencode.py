@@ -9,6 +9,7 @@ import trio
 
 from optio_agents.conversation import (
     AgentConversation,
+    ControlRejected,
     ConversationState,
     InterruptKind,
     PermissionDecision,
@@ -28,6 +29,25 @@ async def asked(conversation: AgentConversation) -> PermissionRequest:
     await conversation.wait_state(ConversationState.AWAITING_PERMISSION)
     (request,) = conversation.permission_requests
     return request
+
+
+async def test_the_controls_of_opencode(lab: Lab) -> None:
+    with trio.fail_after(HANG_GUARD):
+        async with lab.talk("opencode") as conversation:
+            controls = {control.id: control.value for control in await conversation.list_controls()}
+            assert controls == {"model": "fake/fake-model", "permission_mode": "build"}
+            running = await conversation.send("[[say before]][[wait go]]")
+            await lab.waiting("go")
+            assert await conversation.set_control("model", "fake/other-model")
+            assert await conversation.set_control("permission_mode", "plan")
+            await lab.release("go")
+            await running.wait()
+            await conversation.ask("[[say after]]")
+            models = [event["model"] for event in lab.events if event["event"] == "request"]
+            assert models == ["fake-model", "other-model"]
+            with pytest.raises(ControlRejected, match="model not found"):
+                await conversation.set_control("model", "fake/none")
+            assert conversation.controls[1].value == "plan"
 
 
 async def test_a_dialogue_with_opencode(lab: Lab) -> None:

@@ -112,6 +112,13 @@ class History(WatchedTurns):
                 written = self.did(self.turns.decide(number, PermissionDecision(behavior)))
             assert stale == (written == [])
 
+    def set_mode(self, choice: int) -> None:
+        """Set the one control that the agent has, to what it offers, to what it refuses, or to nonsense."""
+        self.did(self.turns.list_controls())
+        self.number += 1
+        self.changes[self.number] = ["ask", "plan", "root", "nonsense"][choice % 4]
+        self.did(self.turns.set_control(self.number, "permission_mode", self.changes[self.number]))
+
     def close(self, choice: int) -> None:
         if choice % 3:
             return
@@ -172,6 +179,7 @@ class History(WatchedTurns):
             {"say": "withdrawn", "key": f"p{turn}"},
             {"say": "woke", "own": f"lie{choice}"},
             {"say": "ended", "own": f"w{turn}", "status": "completed", "text": "a lie"},
+            {"say": "set", "change": choice % 40, "reason": None},
             {"say": "something new"},
         ]
         lie = lies[choice % len(lies)]
@@ -209,6 +217,7 @@ STEPS = [
     History.flow,
     History.swap,
     History.take_back,
+    History.set_mode,
     History.lie,
     History.close,
     History.die,

@@ -1,5 +1,5 @@
-"""Cancelled at every step, under 50 schedules: send, ask, interrupt, a permission, turns of the agent's own, close, and
-the block itself.
+"""Cancelled at every step, under 50 schedules: send, ask, interrupt, a permission, turns of the agent's own, a control,
+close, and the block itself.
 
 After each: every send has one end, every permission is settled, the agent is finished, and what the agent
 was told agrees with what the sends were told.
@@ -18,6 +18,7 @@ from actors.testing import InjectedFault, cancel_at_every_step, fail_at_every_st
 from actors.testing.steps import Scenario
 from optio_agents.conversation import (
     AgentConversation,
+    ControlRejected,
     ConversationClosed,
     ConversationState,
     Fate,
@@ -82,13 +83,24 @@ async def working_by_itself(conversation: AgentConversation, sents: list[Sent]) 
     assert result.turn
 
 
+async def setting_controls(conversation: AgentConversation, sents: list[Sent]) -> None:
+    sents.append(await conversation.send("hang"))
+    assert await conversation.set_control("permission_mode", "plan")
+    with suppress(ControlRejected):
+        await conversation.set_control("permission_mode", "root")
+    assert not await conversation.set_control("model", "x")
+    await conversation.interrupt()
+
+
 async def closing(conversation: AgentConversation, sents: list[Sent]) -> None:
     sents.append(await conversation.send("hang"))
     sents.append(await conversation.send("say:x"))
     await conversation.close()
 
 
-@pytest.mark.parametrize("part", [sending, asking, interrupting, permitting, working_by_itself, closing])
+@pytest.mark.parametrize(
+    "part", [sending, asking, interrupting, permitting, working_by_itself, setting_controls, closing]
+)
 def test_cancelled_at_every_step_nothing_is_left_open(part: Part) -> None:
     def build() -> Scenario:
         transport = SimulatedTransport()

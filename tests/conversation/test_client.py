@@ -10,7 +10,9 @@ from trio.testing import wait_all_tasks_blocked
 
 from optio_agents.conversation import (
     Capabilities,
+    ControlRejected,
     Conversation,
+    ConversationClosed,
     ConversationState,
     Fate,
     InterruptKind,
@@ -165,3 +167,69 @@ async def test_a_refused_ask_is_an_error_of_its_own() -> None:
         with pytest.raises(SendRejected, match="too long"):
             await conversation.ask("x")
         assert conversation.state is ConversationState.IDLE
+
+
+async def test_controls_are_listed_set_and_told_to_those_who_listen() -> None:
+    async with simulated() as (conversation, transport):
+        assert not conversation.controls
+        (mode,) = await conversation.list_controls()
+        assert (mode.id, mode.value) == ("permission_mode", "ask")
+        with conversation.events() as events:
+            busy = await conversation.send("hang")
+            assert await conversation.set_control("permission_mode", "plan")
+            assert conversation.controls[0].value == "plan"
+            assert transport.agent.mode == "plan"
+            await conversation.interrupt()
+            await busy.wait()
+            told = [
+                event.raw
+                for event in events.take() or []
+                if event.raw.get("type") == "x-optio-control-update"
+            ]
+        assert [controls["controls"][0]["value"] for controls in told] == ["plan"]
+
+
+async def test_a_control_that_the_agent_does_not_have_is_told_and_one_it_refuses_is_an_error() -> None:
+    async with simulated() as (conversation, transport):
+        assert not await conversation.set_control("temperature", "hot")
+        with pytest.raises(ControlRejected, match="cannot be 'nonsense'; it can be ask, plan, root"):
+            await conversation.set_control("permission_mode", "nonsense")
+        with pytest.raises(ControlRejected, match="not as root"):
+            await conversation.set_control("permission_mode", "root")
+        assert [told["mode"] for told in transport.heard if told["do"] == "set"] == ["root"]
+        assert conversation.controls[0].value == "ask"
+
+
+async def test_controls_of_an_agent_that_does_not_answer_are_not_waited_for_for_ever(
+    autojump_clock: object,
+) -> None:
+    transport = SimulatedTransport()
+    async with simulated(transport) as (conversation, _):
+        await conversation.list_controls()
+        transport.mute = True
+        with pytest.raises(ControlRejected, match="did not answer to permission_mode = 'plan' within 30 s"):
+            await conversation.set_control("permission_mode", "plan")
+        transport.mute = False
+        assert await conversation.set_control("permission_mode", "ask")
+
+
+async def test_controls_of_a_conversation_that_ends_raise_why() -> None:
+    transport = SimulatedTransport()
+    async with simulated(transport) as (conversation, _):
+        await conversation.list_controls()
+        transport.mute = True
+        raised: list[str] = []
+
+        async def change() -> None:
+            with pytest.raises(ConversationClosed) as error:
+                await conversation.set_control("permission_mode", "plan")
+            raised.append(str(error.value))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(change)
+            await wait_all_tasks_blocked()
+            transport.die("it crashed")
+        for call in (conversation.list_controls(), conversation.set_control("permission_mode", "ask")):
+            with pytest.raises(ConversationClosed, match="it crashed"):
+                await call
+        assert len(raised) == 1

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+from optio_agents.conversation.controls import ControlEnd
 from optio_agents.conversation.requests import AgentRequest
 from optio_agents.conversation.turns.effects import (
+    ControlSettled,
     Effect,
     EndBackend,
     InterruptStarted,
@@ -60,6 +62,8 @@ class WatchedTurns:
         self.decided: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.lied_about: set[int] = set()  # sends
+        self.changes: dict[int, str] = {}  # of the mode
+        self.changed: dict[int, ControlEnd | None] = {}
         self.closed_events = 0
         self.interrupted_turns: set[int] = set()
         self.number = 0
@@ -119,6 +123,10 @@ class WatchedTurns:
                     self.receipts[interrupt] = receipt
                 case InterruptStarted(interrupt=interrupt):
                     self.deadlines.append(interrupt)
+                case ControlSettled(change=change, end=control_end):
+                    assert change in self.changes
+                    assert change not in self.changed
+                    self.changed[change] = control_end
                 case EndBackend():
                     assert self.turn_state.closed is not None
         running = self.turn_state.running
@@ -142,6 +150,10 @@ class WatchedTurns:
                 assert send in self.ends or send in self.prompted or self.sends[send] in queued
         elif record["do"] == "steer":
             self.steered.append(record["send"])
+        elif record["do"] == "set":
+            # What the agent does not offer is not written, and nothing is before it has listed what it offers.
+            assert self.turn_state.controls.known
+            assert record["mode"] == self.changes[record["change"]] != "nonsense"
         elif record["do"] in ("decide", "answer", "cancel"):
             self.decided[record["key"]] += 1
             # Answered at most as often as it was asked: no answer is made up, none is given twice.
@@ -184,6 +196,7 @@ class WatchedTurns:
         assert set(self.ends) == set(self.sends)
         assert set(self.receipts) == self.interrupts
         assert set(self.settled) == set(self.offered)
+        assert set(self.changed) == set(self.changes)
         assert self.closed_events == 1
         assert not self.turn_state.pending
         assert self.turn_state.queued == ()

@@ -204,7 +204,7 @@ def opencode_settings(url: str) -> dict[str, Any]:
         "npm": "@ai-sdk/openai-compatible",
         "name": "fake",
         "options": {"baseURL": f"{url}/v1", "apiKey": "sk-test"},
-        "models": {"fake-model": model},
+        "models": {"fake-model": model, "other-model": model},
     }
     return {
         "autoupdate": False,

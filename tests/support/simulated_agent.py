@@ -18,6 +18,8 @@ from optio_agents.conversation.codecs.base import (
     BackendStartFailed,
     BackgroundChanged,
     Codec,
+    ControlAnswered,
+    ControlsListed,
     Folded,
     InterruptAcknowledged,
     Key,
@@ -30,9 +32,16 @@ from optio_agents.conversation.codecs.base import (
     TurnBegan,
     TurnFinished,
 )
-from optio_agents.conversation.requests import AgentQuestion, Choice, QuestionAnswer, QuestionRequest
+from optio_agents.conversation.controls import permission_mode_control
+from optio_agents.conversation.requests import (
+    AgentQuestion,
+    Choice,
+    QuestionAnswer,
+    QuestionRequest,
+)
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
+from optio_agents.session_controls import ControlOption, SessionControl
 
 Record = dict[str, Any]
 
@@ -81,6 +90,16 @@ class SimulatedCodec(Codec):
         """Say it."""
         self._write({"do": "cancel", "key": key})
 
+    def list_controls(self) -> list[Signal]:
+        """Ask for them."""
+        self._write({"do": "controls"})
+        return []
+
+    def set_control(self, change: int, control: str, value: str | bool) -> list[Signal]:
+        """Say it."""
+        self._write({"do": "set", "change": change, "mode": value})
+        return []
+
     def _record(self, record: Record, out: list[Event | Signal]) -> None:
         kind, turn = record.get("say"), record.get("turn")
         is_new = False
@@ -114,6 +133,10 @@ class SimulatedCodec(Codec):
             )
         elif kind == "background":
             out.append(BackgroundChanged(tuple(BackgroundTask(key, "task", key) for key in record["tasks"])))
+        elif kind == "controls":
+            out.append(ControlsListed((simulated_control(record["mode"]),), complete=not record.get("news")))
+        elif kind == "set":
+            out.append(ControlAnswered(record["change"], record["reason"]))
         elif kind == "withdrawn":
             out.append(RequestWithdrawn(record["key"]))
         elif kind == "ended" and turn is not None:
@@ -125,6 +148,11 @@ class SimulatedCodec(Codec):
             out.append(Folded(record["send"], turn))
         elif kind == "refused":
             out.append(Refused(record["send"], record["reason"], record.get("lost_race", False)))
+
+
+def simulated_control(mode: str) -> SessionControl:
+    """The only control of the simulated agent. It refuses the mode `root`."""
+    return permission_mode_control([ControlOption(value, value) for value in ("ask", "plan", "root")], mode)
 
 
 class SimulatedAgent:
@@ -151,6 +179,7 @@ class SimulatedAgent:
         self._sends: list[int] = []
         self.turn: int | None = None
         """A turn runs: its number, 0 for one that has none because no prompt began it."""
+        self.mode = "ask"
         self.ran: list[str] = []
         """The tools that were allowed, with the input they ran with."""
         self._words: deque[str] = deque()
@@ -280,6 +309,16 @@ class SimulatedAgent:
         if self.turn is None:
             return [{"say": "acknowledged"}]
         return [{"say": "acknowledged", **self._tag}, *self._end("interrupted")]
+
+    def _controls(self, told: Record) -> list[Record]:
+        return [{"say": "controls", "mode": self.mode}]
+
+    def _set(self, told: Record) -> list[Record]:
+        if told["mode"] == "root":
+            return [{"say": "set", "change": told["change"], "reason": "not as root"}]
+        self.mode = told["mode"]
+        news = {"say": "controls", "mode": self.mode, "news": True}
+        return [news, {"say": "set", "change": told["change"], "reason": None}]
 
     def _decide(self, told: Record) -> list[Record]:
         if not self._settles(told["key"]):

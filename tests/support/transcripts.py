@@ -12,11 +12,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from optio_agents.conversation.codecs.acp_controls import CATEGORIES
 from optio_agents.conversation.codecs.base import Codec, Signal, TurnBegan, TurnFinished
+from optio_agents.conversation.codecs.codex_controls import PARAMETERS
+from optio_agents.conversation.controls import EFFORT, MODEL, PERMISSION_MODE
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import Event
 
 TRANSCRIPTS = Path(__file__).parents[1] / "conversation" / "transcripts"
+
+CLAUDE_CONTROLS: dict[str, tuple[str, ...]] = {
+    "set_model": (MODEL, "model"),
+    "apply_flag_settings": (EFFORT, "settings", "effortLevel"),
+    "set_permission_mode": (PERMISSION_MODE, "mode"),
+}
+"""The control that a recorded request sets, and where the value is in it."""
+
+ACP_CONTROLS: dict[str, tuple[str, str]] = {
+    "session/set_mode": (PERMISSION_MODE, "modeId"),
+    "session/set_model": (MODEL, "modelId"),
+    "session/set_config_option": ("", "value"),
+}
 
 Record = dict[str, Any]
 S = TypeVar("S")
@@ -38,6 +54,8 @@ class Replay:
     expected: list[Record] = field(default_factory=list)
     written: list[tuple[Record, Record]] = field(default_factory=list)
     """(recorded, ours) pairs of what was written to the backend."""
+    changes: int = 0
+    """How many controls were set."""
     _ids: dict[str | int, str | int] = field(default_factory=dict)
     _unmatched: list[Record] = field(default_factory=list)
     _running: int | None = None
@@ -86,7 +104,22 @@ class Replay:
         elif kind == "user":
             self._send(_text(record["message"]["content"]))
         elif method in ("turn/start", "turn/steer"):
+            for control, parameter in PARAMETERS.items():
+                if parameter in record["params"]:
+                    self._set_control(control, record["params"][parameter])
             self._send(_text(record["params"]["input"]))
+        elif subtype == "get_settings" or method == "model/list":
+            self._note_all(self.codec.list_controls())
+        elif subtype in CLAUDE_CONTROLS:
+            control, *path = CLAUDE_CONTROLS[subtype]
+            value = record["request"]
+            for name in path:
+                value = value[name]
+            self._set_control(control, value)
+        elif method in ACP_CONTROLS:
+            control, name = ACP_CONTROLS[method]
+            self._note_all(self.codec.list_controls())
+            self._set_control(control or CATEGORIES[record["params"]["configId"]], record["params"][name])
         elif method == "session/prompt":
             self._send(_text(record["params"]["prompt"]))
         elif method in ("turn/interrupt", "session/cancel") or subtype == "interrupt":
@@ -109,6 +142,14 @@ class Replay:
             self.codec.decide(record["id"], PermissionDecision("deny"))
         else:
             self.codec.cancel_request(record["id"])
+
+    def _set_control(self, control: str, value: str) -> None:
+        self.changes += 1
+        self._note_all(self.codec.set_control(self.changes, control, value))
+
+    def _note_all(self, signals: list[Signal]) -> None:
+        for signal in signals:
+            self._note(signal)
 
     def _send(self, text: str) -> None:
         self._sends += 1

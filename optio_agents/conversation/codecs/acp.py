@@ -21,12 +21,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from optio_agents.conversation.codecs.acp_controls import MODE_ECHO, AcpControls
 from optio_agents.conversation.codecs.acp_requests import AcpRequests
 from optio_agents.conversation.codecs.base import (
     Answer,
     BackendStartFailed,
+    ControlAnswered,
     Key,
     Ready,
+    Signal,
     TurnBegan,
     TurnFinished,
 )
@@ -75,6 +78,8 @@ class AcpCodec(JsonRpcCodec):
         self._began = False
         self._messages: dict[str, int] = {}  # the turns of the last messages
         self._requests = AcpRequests()
+        self._controls = AcpControls()
+        self._mode_changes = 0  # how many new modes the agent has not confirmed
         self._answer = Answer()
 
     def start(self) -> None:
@@ -124,6 +129,26 @@ class AcpCodec(JsonRpcCodec):
     def _current_turn(self) -> int | None:
         return self._turn
 
+    def list_controls(self) -> list[Signal]:
+        """They were told with the session."""
+        return [self._controls.listed()]
+
+    def set_control(self, change: int, control: str, value: str | bool) -> list[Signal]:
+        """The request that sets it."""
+        source, method, parameters = self._controls.request(control, value)
+        self._mode_changes += source == "mode"
+
+        def answered(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
+            self._mode_changes -= source == "mode"
+            out.append(Event(record))
+            if error is None:
+                self._controls.note_set(source, value, result)
+                out.append(self._controls.listed())
+            out.append(ControlAnswered(change, None if error is None else error.message))
+
+        self._request(method, {"sessionId": self._session, **parameters}, answered)
+        return []
+
     def _initialized(self, result: Any, out: Out) -> None:
         version = result.get("protocolVersion") if isinstance(result, dict) else None
         if version != PROTOCOL_VERSION:
@@ -143,6 +168,7 @@ class AcpCodec(JsonRpcCodec):
                 out.append(BackendStartFailed("it opened a session without telling its id"))
                 return
             self._session = session
+        self._controls.note_session(result)
         self._is_open = True
         self._note_ready(out)
 
@@ -178,7 +204,7 @@ class AcpCodec(JsonRpcCodec):
         if kind == "agent_message_chunk" and not self._replays():
             content = update.get("content")
             piece = content.get("text") if isinstance(content, dict) else None
-            if isinstance(piece, str):
+            if isinstance(piece, str) and not (self._mode_changes and piece.startswith(MODE_ECHO)):
                 text = piece
                 if turn is not None and turn == self._turn:
                     self._answer.add(text)
@@ -186,6 +212,9 @@ class AcpCodec(JsonRpcCodec):
             self._answer.supersede()
             self._requests.note_call(update)
         out.append(Event(record, turn, text))
+        controls = self._controls.note_update(update)
+        if controls is not None:
+            out.append(controls)
         if kind in SIGNS_OF_WORK and turn == self._turn:
             self._note_beginning(out)
         elif kind == "available_commands_update" and self._replaying:

@@ -22,6 +22,7 @@ from optio_agents.conversation.requests import QuestionAnswer, QuestionRequest
 from optio_agents.conversation.surface import PermissionDecision, Scope
 from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
 from optio_agents.conversation.views.outcome import NOT_TOLD, Outcome
+from optio_agents.session_controls import SessionControl
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +126,20 @@ class BackgroundChanged(NamedTuple):
     tasks: tuple[BackgroundTask, ...]
 
 
+class ControlsListed(NamedTuple):
+    """These controls the backend has, with their values now. `complete`: it has answered what `list_controls` asked."""
+
+    controls: tuple[SessionControl, ...]
+    complete: bool = True
+
+
+class ControlAnswered(NamedTuple):
+    """A control was set, or `reason` says why it was not. `change` is the number that `set_control` was given."""
+
+    change: int
+    reason: str | None
+
+
 class LineLost(NamedTuple):
     """A line that may have been a record could not be read."""
 
@@ -148,6 +163,8 @@ Signal = (
     | QuestionAsked
     | RequestWithdrawn
     | BackgroundChanged
+    | ControlsListed
+    | ControlAnswered
     | LineLost
     | InterruptAcknowledged
 )
@@ -196,6 +213,14 @@ class Codec(ABC):
     @abstractmethod
     def cancel_request(self, key: Key) -> None:
         """Answer a request of any kind that will not be decided."""
+
+    def list_controls(self) -> list[Signal]:
+        """Ask what the backend lets its user change. Returns what is known at once; a complete list follows."""
+        return [ControlsListed(())]
+
+    def set_control(self, change: int, control: str, value: str | bool) -> list[Signal]:
+        """Set one of the controls that were listed. Returns what is known at once; `ControlAnswered` follows."""
+        raise NotImplementedError
 
     # Bytes.
 

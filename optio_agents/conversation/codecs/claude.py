@@ -34,8 +34,10 @@ from optio_agents.conversation.codecs.base import (
     Ready,
     RequestWithdrawn,
     SessionNamed,
+    Signal,
     TurnFinished,
 )
+from optio_agents.conversation.codecs.claude_controls import GET_SETTINGS, REQUESTS, ClaudeControls
 from optio_agents.conversation.codecs.claude_requests import ClaudeRequests
 from optio_agents.conversation.codecs.claude_turns import ClaudeTurns, Out, names_in
 from optio_agents.conversation.codecs.forms import dicts_of, text_of
@@ -77,6 +79,7 @@ class ClaudeCodec(Codec):
         self._initialize = ""
         self._interrupts: dict[str, int] = {}
         self._requests = ClaudeRequests()
+        self._controls = ClaudeControls()
         self._task_names: dict[str, str] = {}
         self._answer = Answer()
         self._turns_open = ClaudeTurns(self._new_turn, self._answer)
@@ -120,6 +123,17 @@ class ClaudeCodec(Codec):
     def cancel_request(self, key: Key) -> None:
         """Deny; after an interrupt the agent ignores it."""
         self._respond(key, self._requests.cancel(key))
+
+    def list_controls(self) -> list[Signal]:
+        """`get_settings`: the rest is in the response to `initialize`."""
+        self._controls.note_listing(self._control(GET_SETTINGS))
+        return []
+
+    def set_control(self, change: int, control: str, value: str | bool) -> list[Signal]:
+        """The control request that sets it."""
+        value = str(value)
+        self._controls.note_change(self._control(REQUESTS[control](value)), change, control, value)
+        return []
 
     def _current_turn(self) -> int | None:
         return self._turns_open.current
@@ -196,6 +210,8 @@ class ClaudeCodec(Codec):
             out.append(Event(record, self._turn_of(record)))
             if subtype == "background_tasks_changed":
                 self._background(record, out)
+            elif subtype == "status":
+                out += self._controls.note_turn(record)
             return
         signals: Out = []
         if not self._initialize:  # One that comes before it takes prompts begins no turn.
@@ -205,6 +221,7 @@ class ClaudeCodec(Codec):
         if isinstance(session, str):
             out.append(SessionNamed(session))
         out += signals
+        out += self._controls.note_turn(record)
 
     def _background(self, record: dict[str, Any], out: Out) -> None:
         tasks = tuple(
@@ -264,6 +281,7 @@ class ClaudeCodec(Codec):
             self._initialize = ""
             out.append(Event(record))
             if response.get("subtype") == "success":
+                self._controls.note_initialized(response.get("response"))
                 out.append(Ready(None))
             else:
                 out.append(BackendStartFailed(str(response.get("error"))))
@@ -272,6 +290,7 @@ class ClaudeCodec(Codec):
         out.append(Event(record, turn if turn is not None else self._current_turn()))
         if turn is not None:
             out.append(InterruptAcknowledged(turn))
+        out += self._controls.answered(text_of(name), response)
 
     def _control_cancel(self, record: dict[str, Any], out: Out) -> None:
         out.append(Event(record, self._current_turn()))

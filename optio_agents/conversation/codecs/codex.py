@@ -24,15 +24,18 @@ from optio_agents.conversation.codecs.base import (
     AgentTurnBegan,
     Answer,
     BackendStartFailed,
+    ControlAnswered,
     Folded,
     InterruptAcknowledged,
     Key,
     Ready,
     Refused,
     RequestWithdrawn,
+    Signal,
     TurnBegan,
     TurnFinished,
 )
+from optio_agents.conversation.codecs.codex_controls import CodexControls
 from optio_agents.conversation.codecs.codex_requests import CodexRequests
 from optio_agents.conversation.codecs.codex_work import CodexWork
 from optio_agents.conversation.codecs.forms import text_of
@@ -85,6 +88,7 @@ class CodexCodec(JsonRpcCodec):
         self._work = CodexWork()
         self._steers_wait: list[tuple[int, str]] = []
         self._requests = CodexRequests()
+        self._controls = CodexControls()
         self._answer = Answer()
         self._usage: Usage | None = None  # what the calls of the current turn have cost
         self._item: object = None  # the agentMessage that `_answer` holds
@@ -116,7 +120,8 @@ class CodexCodec(JsonRpcCodec):
                 out.append(Refused(send, error.message))
                 self._refuse_waiting(out)
 
-        self._request("turn/start", {"threadId": self._thread, "input": _input(text)}, answered)
+        start = {"threadId": self._thread, "input": _input(text), **self._controls.parameters}
+        self._request("turn/start", start, answered)
         return turn
 
     def steer(self, send: int, text: str) -> None:
@@ -165,6 +170,22 @@ class CodexCodec(JsonRpcCodec):
         """`cancel`, which ends the turn; after an interrupt the agent ignores it."""
         self._reply_if_open(key, self._requests.cancel(key))
 
+    def list_controls(self) -> list[Signal]:
+        """`model/list`; the rest is in the response to `thread/start`."""
+
+        def answered(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
+            out.append(Event(record))
+            self._controls.note_models(result)
+            out.append(self._controls.listed())
+
+        self._request("model/list", {}, answered)
+        return []
+
+    def set_control(self, change: int, control: str, value: str | bool) -> list[Signal]:
+        """A parameter of the next `turn/start`."""
+        self._controls.set(control, str(value))
+        return [self._controls.listed(), ControlAnswered(change, None)]
+
     def _reply_if_open(self, key: Key, result: dict[str, Any] | None) -> None:
         if result is not None:
             self._reply(key, result)
@@ -183,6 +204,7 @@ class CodexCodec(JsonRpcCodec):
             out.append(BackendStartFailed("it opened a thread without telling its id"))
             return
         self._thread = thread
+        self._controls.note_thread(result)
         out.append(Ready(thread))
 
     def _know(self, identity: str, turn: int) -> None:

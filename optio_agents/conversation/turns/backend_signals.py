@@ -13,6 +13,8 @@ from optio_agents.conversation.codecs.base import (
     AgentTurnBegan,
     BackendStartFailed,
     BackgroundChanged,
+    ControlAnswered,
+    ControlsListed,
     Folded,
     InterruptAcknowledged,
     LineLost,
@@ -204,6 +206,16 @@ def background_changed(turn_state: TurnState, signal: BackgroundChanged) -> list
     return []
 
 
+def controls_listed(turn_state: TurnState, signal: ControlsListed) -> list[Effect]:
+    """Known from now on."""
+    return turn_state.controls.listed(signal)
+
+
+def control_answered(turn_state: TurnState, signal: ControlAnswered) -> list[Effect]:
+    """Whoever changed it learns what became of it."""
+    return turn_state.controls.answered(signal)
+
+
 def line_lost(turn_state: TurnState, signal: LineLost) -> list[Effect]:
     """Count it, for the result of the turn."""
     if turn_state.running is not None:
@@ -231,6 +243,8 @@ RULES: dict[type[Any], Callable[[TurnState, Any], list[Effect]]] = {
     QuestionAsked: asked,
     RequestWithdrawn: request_withdrawn,
     BackgroundChanged: background_changed,
+    ControlsListed: controls_listed,
+    ControlAnswered: control_answered,
     LineLost: line_lost,
     InterruptAcknowledged: interrupt_acknowledged,
 }

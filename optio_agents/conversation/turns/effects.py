@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from optio_agents.conversation.controls import ControlEnd
 from optio_agents.conversation.requests import AgentRequest
 from optio_agents.conversation.values import Event, InterruptReceipt, SendEnd, TurnResult
+from optio_agents.session_controls import SessionControl
 
 
 class SendEnded(NamedTuple):
@@ -49,6 +51,19 @@ class InterruptStarted(NamedTuple):
     seconds: float
 
 
+class ControlsKnown(NamedTuple):
+    """The controls were listed; `None` when the conversation ended first."""
+
+    controls: tuple[SessionControl, ...] | None
+
+
+class ControlSettled(NamedTuple):
+    """A change of a control has ended; `None` when the conversation ended first."""
+
+    change: int
+    end: ControlEnd | None
+
+
 class EndBackend(NamedTuple):
     """The backend must be ended now. `ask`: by the end of its input first; otherwise by signals at once."""
 
@@ -56,4 +71,15 @@ class EndBackend(NamedTuple):
     reason: str
 
 
-Effect = Event | SendEnded | TurnEnded | Offered | Settled | Receipted | InterruptStarted | EndBackend
+Effect = (
+    Event
+    | SendEnded
+    | TurnEnded
+    | Offered
+    | Settled
+    | Receipted
+    | InterruptStarted
+    | ControlsKnown
+    | ControlSettled
+    | EndBackend
+)

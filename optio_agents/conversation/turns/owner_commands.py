@@ -25,7 +25,15 @@ from optio_agents.conversation.codecs.base import ESSENTIAL
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.turns.backend_signals import INTERRUPTED_UNSENT, RULES
-from optio_agents.conversation.turns.effects import Effect, EndBackend, InterruptStarted, Receipted, SendEnded
+from optio_agents.conversation.turns.effects import (
+    ControlSettled,
+    ControlsKnown,
+    Effect,
+    EndBackend,
+    InterruptStarted,
+    Receipted,
+    SendEnded,
+)
 from optio_agents.conversation.turns.turn_state import Queued, RunningTurn, TurnState
 from optio_agents.conversation.values import Event, Fate, InterruptKind, InterruptReceipt, SendEnd
 
@@ -129,6 +137,20 @@ class Turns:
     def answer(self, question: int, answer: QuestionAnswer) -> list[Effect]:
         """Answer a question. No effect if it is settled already."""
         return self.turn_state.requests.answer(question, answer)
+
+    def list_controls(self) -> list[Effect]:
+        """Tell what the backend lets its user change."""
+        return (
+            [ControlsKnown(None)]
+            if self.turn_state.closed is not None
+            else self.turn_state.controls.list_all()
+        )
+
+    def set_control(self, change: int, control_id: str, value: str | bool) -> list[Effect]:
+        """Change one of the controls that were listed."""
+        if self.turn_state.closed is not None:
+            return [ControlSettled(change, None)]
+        return self.turn_state.controls.set(change, control_id, value)
 
     def close(self, reason: str = "closed by its owner") -> list[Effect]:
         """End the conversation: return what waits, stop what runs, then end the backend. Idempotent."""

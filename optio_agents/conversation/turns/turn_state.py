@@ -23,6 +23,7 @@ from optio_agents.conversation.turns.effects import (
     SendEnded,
     TurnEnded,
 )
+from optio_agents.conversation.turns.pending_controls import PendingControls
 from optio_agents.conversation.turns.pending_requests import PendingRequests
 from optio_agents.conversation.values import (
     BackgroundTask,
@@ -177,6 +178,7 @@ class TurnState:
         """The next one first."""
         self.steering = SteeredSends()
         self.requests = PendingRequests(codec)
+        self.controls = PendingControls(codec)
         self.background: tuple[BackgroundTask, ...] = ()
 
     @property
@@ -266,7 +268,7 @@ class TurnState:
 
     def lose(self, reason: str) -> list[Effect]:
         """The backend will not answer any more: end all written sends."""
-        out = self.requests.cancel("closed")
+        out = [*self.requests.cancel("closed"), *self.controls.lose()]
         self.background = ()
         steered, receipts = self.steering.lose()
         out += receipts

@@ -22,6 +22,7 @@ from optio_agents.conversation.codecs.base import (
 )
 from optio_agents.conversation.codecs.claude import ClaudeCodec
 from optio_agents.conversation.codecs.codex import CodexCodec
+from optio_agents.conversation.codecs.codex_controls import PARAMETERS
 from tests.support.transcripts import TRANSCRIPTS, Replay, load
 
 NAMES = sorted(f"{path.parent.name}/{path.stem}" for path in TRANSCRIPTS.glob("*/*.jsonl"))
@@ -59,7 +60,8 @@ def said(record: dict[str, Any]) -> Any:
     ):
         return None  # an answer for good, an interrupting denial, a bare string: we say it otherwise
     if method in ("turn/start", "turn/steer"):
-        return record["params"]["input"]
+        compared = ("input", *PARAMETERS.values())
+        return {key: value for key, value in record["params"].items() if key in compared}
     return record.get("params") or record.get("message") or record.get("request") or record.get("result")
 
 
@@ -113,6 +115,10 @@ TURNS: dict[str, list[tuple[str, str]]] = {
         ("interrupted", "calling Bash"),
     ],
     "claude/sigint": [("interrupted", "chunk0 chunk1 chunk2 chunk3 ")],
+    "claude/controls": [("completed", "one "), ("completed", "two three "), ("completed", "four ")],
+    "codex/controls": [("completed", "one "), ("completed", "two "), ("completed", "three ")],
+    "gemini/controls": [("completed", "one "), ("completed", "two "), ("completed", "three four ")],
+    "opencode/controls": [("completed", "one "), ("completed", "two ")],
     "codex/multi_turn": [("completed", "first answer"), ("completed", "second answer")],
     "codex/interrupt": [
         ("interrupted", "chunk0 chunk1 chunk2 chunk3 chunk4 chunk5 "),
