@@ -124,3 +124,8 @@ async def following(
         await follower.look()
         yield follower
         nursery.cancel_scope.cancel()
+
+
+def rotate_and_write(log: Follower, data: bytes) -> None:
+    log.path.rename(log.path.with_name(f"optio.log.{len(list(log.path.parent.iterdir()))}"))
+    log.path.write_bytes(data)

@@ -61,3 +61,15 @@ def asking(text: str) -> Any:
         return Question(text, reply)
 
     return make
+
+
+async def named(me: actors.Me[str], log: list[str]) -> None:
+    """Say when it begins and ends; `boom` fails."""
+    log.append(f"{me.name}+")
+    try:
+        async for message in me:
+            if message == "boom":
+                raise Boom(me.name)
+            log.append(f"{me.name}:{message}")
+    finally:
+        log.append(f"{me.name}-")

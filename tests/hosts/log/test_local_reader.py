@@ -5,24 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import random
-import shutil
-import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trio
 
-from optio_agents.hosts.base import LINE_LIMIT, LOG_START, WINDOW_LIMIT, LogLost, LogPosition, Window
+from optio_agents.hosts.base import LINE_LIMIT, LOG_START, WINDOW_LIMIT, Window
 from optio_agents.hosts.files.directory import Directory
 from optio_agents.hosts.log.framer import CUT_MARK
-from optio_agents.hosts.log.local_reader import MISSING, OVERTIME, QUIET, SETTLE, open_log_reader
+from optio_agents.hosts.log.local_reader import OVERTIME, QUIET, open_log_reader
 from optio_agents.hosts.log.log_file import CONTEXT
 from optio_agents.protocol.paths import LOG_NAME
-from tests.support.following import Follower, following
-
-COARSE = 5  # CLOCK_REALTIME_COARSE, which file systems take times from
+from tests.support.following import following
 
 
 def open_descriptors() -> int:
@@ -58,84 +52,6 @@ async def test_progress_with_bare_carriage_returns_is_seen_at_once(tmp_path: Pat
         assert log.lines[2:] == [b"next"]
 
 
-@pytest.mark.parametrize("size", [0, 4, 6], ids=["nothing", "a line", "a line and a torn one"])
-async def test_a_log_that_shrank_is_a_new_log(tmp_path: Path, size: int) -> None:
-    async with following(tmp_path) as log:
-        log.append(b"one\ntwo\ntorn")
-        await log.look()
-        os.truncate(log.path, size)
-        await log.look()
-        log.append(b"new\n")
-        await log.look()
-        assert log.lines == [b"one", b"two", *(b"one\ntwo\ntorn"[:size] + b"new\n").split(b"\n")[:-1]]
-        assert log.lost == len(b"torn")
-
-
-@pytest.mark.parametrize("torn", [b"torn", b"x" * (LINE_LIMIT + 1)], ids=["short", "too long"])
-async def test_a_log_that_only_lost_its_torn_last_line_goes_on(tmp_path: Path, torn: bytes) -> None:
-    async with following(tmp_path) as log:
-        log.append(b"one\ntwo\n" + torn)
-        await log.look()
-        os.truncate(log.path, len(b"one\ntwo\nt"))
-        await log.look()
-        log.append(b"hree\n")
-        await log.look()
-        assert log.lines == [b"one", b"two", b"three" if torn == b"torn" else b"xhree"]
-        assert log.lost in (len(torn) - 1, len(torn))
-
-
-async def test_a_log_rewritten_longer_before_anybody_looked_is_a_new_log(tmp_path: Path) -> None:
-    async with following(tmp_path) as log:
-        log.append(b"one\ntwo\n")
-        await log.look()
-        log.path.write_bytes(b"eins\nzwei\ndrei\n")
-        await log.look()
-        assert log.lines == [b"one", b"two", b"eins", b"zwei", b"drei"]
-
-
-async def test_a_log_rewritten_longer_far_behind_its_beginning_is_a_new_log(tmp_path: Path) -> None:
-    """The last bytes before the offset decide, not the first of the file."""
-    head = b"the same\n" * 1000
-    async with following(tmp_path) as log:
-        log.append(head + b"old\n")
-        await log.look()
-        log.path.write_bytes(head + b"new\n" + b"more\n")
-        await log.look()
-        assert log.lines[1001:] == [*head.split(b"\n")[:-1], b"new", b"more"]
-
-
-async def test_a_log_replaced_by_rename_is_read_to_its_end_before_the_new_one(tmp_path: Path) -> None:
-    async with following(tmp_path) as log:
-        log.append(b"one\n")
-        await log.look()
-        log.append(b"late\n")
-        log.replace(b"new\n")
-        await log.look()
-        assert log.lines == [b"one", b"late", b"new"]
-        log.append(b"newer\n")
-        await log.look()
-        assert log.lines[3:] == [b"newer"]
-
-
-async def test_a_write_that_comes_between_the_last_read_and_the_replacement_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with following(tmp_path, wants=lambda window: False) as log:
-        log.append(b"one\n")
-        await log.look()
-
-        def at_the_worst_moment(path: str) -> os.stat_result:
-            monkeypatch.undo()
-            log.append(b"late\n")
-            log.replace(b"new\n")
-            return os.lstat(path)
-
-        monkeypatch.setattr(os, "lstat", at_the_worst_moment)
-        log.append(b"two\n")
-        await log.look()
-        assert log.lines == [b"one", b"two", b"late", b"new"]
-
-
 async def test_what_was_read_is_handed_out_before_trouble_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,113 +64,6 @@ async def test_what_was_read_is_handed_out_before_trouble_is_told(
         await log.ended.wait()
         assert log.lines == [b"one"]
         assert "Input/output error" in str(log.failure)
-
-
-async def test_writes_to_a_renamed_log_are_followed_while_no_other_has_the_name(tmp_path: Path) -> None:
-    async with following(tmp_path) as log:
-        log.append(b"one\n")
-        await log.look()
-        with log.path.open("ab", buffering=0) as writer:
-            log.path.rename(tmp_path / "optio.log.1")
-            writer.write(b"two\n")
-            await log.look()
-            assert log.lines == [b"one", b"two"]
-            writer.write(b"three\n")
-            log.append(b"new\n")
-            await log.look()
-        assert log.lines == [b"one", b"two", b"three", b"new"]
-
-
-async def test_a_log_saved_anew_with_a_line_more_goes_on_where_it_was(tmp_path: Path) -> None:
-    """An agent's edit tool writes the whole file and renames it: nothing is handled twice."""
-    async with following(tmp_path) as log:
-        log.append(b"one\ntwo\n")
-        await log.look()
-        log.replace(b"one\ntwo\nthree\n")
-        await log.look()
-        assert log.lines == [b"one", b"two", b"three"]
-
-
-def next_tick() -> None:
-    """Until the kernel gives files another time than before."""
-    begin = time.clock_gettime_ns(COARSE)
-    while time.clock_gettime_ns(COARSE) == begin:
-        pass
-
-
-def overwrite(log: Follower, data: bytes) -> None:
-    log.path.write_bytes(data)
-
-
-def remove_and_write(log: Follower, data: bytes) -> None:
-    log.path.unlink()
-    log.path.write_bytes(data)
-
-
-def rotate_and_write(log: Follower, data: bytes) -> None:
-    log.path.rename(log.path.with_name(f"optio.log.{len(list(log.path.parent.iterdir()))}"))
-    log.path.write_bytes(data)
-
-
-@pytest.mark.parametrize(
-    "write",
-    [overwrite, remove_and_write, rotate_and_write, Follower.replace],
-    ids=lambda write: write.__name__,
-)
-@pytest.mark.parametrize("offered", [True, False], ids=["offered", "read"])
-async def test_the_same_lines_in_a_log_that_was_begun_again_are_handled_again(
-    tmp_path: Path,
-    autojump_clock: trio.testing.MockClock,
-    write: Callable[[Follower, bytes], None],
-    offered: bool,
-) -> None:
-    """An agent that announces the same path after each correction writes the same bytes each time."""
-    line = b"DELIVERABLE: deliverables/report\n"
-    async with following(tmp_path, wants=lambda window: offered) as log:
-        log.append(line)
-        await log.look()
-        for times in range(2, 6):
-            next_tick()
-            write(log, line)
-            await trio.sleep(2 * SETTLE)
-            assert log.lines == times * [line.strip()]
-        next_tick()
-        write(log, line)
-        await log.finish()
-        assert log.lines == 6 * [line.strip()]
-
-
-async def test_a_log_that_is_only_touched_is_not_handled_again(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
-    async with following(tmp_path) as log:
-        log.append(b"one\n")
-        await log.look()
-        next_tick()
-        log.path.touch()
-        await trio.sleep(2 * SETTLE)
-        log.append(b"two\n")
-        await log.look()
-        next_tick()
-        log.path.touch()
-        await log.finish()
-        assert log.lines == [b"one", b"two"]
-
-
-async def test_a_new_reader_handles_the_same_lines_in_a_log_that_was_begun_again_meanwhile(
-    tmp_path: Path,
-) -> None:
-    async with following(tmp_path) as log:
-        for write in (rotate_and_write, Follower.replace):
-            log.path.unlink(missing_ok=True)
-            log.append(b"one\n")
-            await log.look()
-            await log.stop()
-            handled = len(log.lines)
-            write(log, b"one\n")
-            log.start()
-            await log.look()
-            assert len(log.lines) == handled + 1
 
 
 async def test_a_hole_is_skipped(tmp_path: Path) -> None:
@@ -292,16 +101,6 @@ async def test_a_log_that_grows_on_after_finish_is_left_at_last(
     assert sum(len(window.data) for window in windows) > size
     assert [window.growing for window in windows[-2:]] == [False, True]
     assert len(windows) < 20
-
-
-async def test_a_line_torn_by_the_replacement_is_counted_as_lost(tmp_path: Path) -> None:
-    async with following(tmp_path) as log:
-        log.append(b"one\ntorn")
-        await log.look()
-        log.replace(b"new\n")
-        await log.look()
-        assert log.lines == [b"one", b"new"]
-        assert log.lost == len(b"torn")
 
 
 async def test_loss_that_no_line_follows_is_told_at_the_end(tmp_path: Path) -> None:
@@ -423,108 +222,6 @@ async def test_a_hundred_restarts_at_random_places_handle_every_line_once(tmp_pa
             log.append(data[torn:])
         await log.look()
         assert log.lines == lines, f"seed {seed}"
-
-
-async def test_a_new_reader_finds_the_rotated_log_that_the_last_one_was_in(tmp_path: Path) -> None:
-    async with following(tmp_path) as log:
-        log.append(b"one\n")
-        await log.look()
-        await log.stop()
-        log.append(b"two\n")
-        log.path.rename(tmp_path / "optio.log.1")
-        log.append(b"new\n")
-        log.start()
-        await log.look()
-        assert log.lines == [b"one", b"two", b"new"]
-
-
-async def test_a_new_reader_begins_anew_when_the_log_it_was_in_is_gone(tmp_path: Path) -> None:
-    async with following(tmp_path) as log:
-        log.append(b"one\n")
-        await log.look()
-        await log.stop()
-        log.replace(b"new and longer\n")
-        log.start()
-        await log.look()
-        assert log.lines == [b"one", b"new and longer"]
-
-
-def plant_symlink(path: Path) -> None:
-    secret = path.with_name("secret")
-    secret.write_bytes(b"DONE\n")
-    path.symlink_to(secret)
-
-
-def plant_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-
-
-@pytest.mark.parametrize(
-    ("plant", "text"),
-    [
-        (plant_symlink, "symbolic link"),
-        (os.mkfifo, "not a regular file"),
-        (Path.mkdir, "not a regular file"),
-        (plant_socket, "optio.log"),
-    ],
-    ids=["symlink", "FIFO", "directory", "socket"],
-)
-@pytest.mark.parametrize("when", ["before", "while followed"])
-async def test_what_is_not_a_regular_file_is_never_read(tmp_path: Path, plant, text: str, when: str) -> None:  # type: ignore[no-untyped-def]
-    if when == "before":
-        plant(tmp_path / LOG_NAME)
-    async with following(tmp_path) as log:
-        if when != "before":
-            log.append(b"one\n")
-            await log.look()
-            log.append(b"late\n")
-            log.path.unlink()
-            plant(log.path)
-        await log.ended.wait()
-        assert text in str(log.failure)
-        assert log.lines == ([] if when == "before" else [b"one", b"late"])
-
-
-@pytest.mark.parametrize("swap", [True, False], ids=["swapped for a symlink", "removed"])
-async def test_a_workdir_that_is_taken_away_is_lost(tmp_path: Path, swap: bool) -> None:
-    workdir, elsewhere = tmp_path / "workdir", tmp_path / "elsewhere"
-    workdir.mkdir()
-    elsewhere.mkdir()
-    (elsewhere / LOG_NAME).write_bytes(b"DONE\n")
-    async with following(workdir) as log:
-        workdir.rename(tmp_path / "away")
-        if swap:
-            workdir.symlink_to(elsewhere)
-        await log.ended.wait()
-        assert log.failure is not None
-        assert log.lines == []
-
-
-async def test_a_workdir_that_is_removed_is_noticed(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
-    """A process that works in it keeps the directory's inode, so that no event tells of its end."""
-    workdir = tmp_path / "workdir"
-    workdir.mkdir()
-    (workdir / LOG_NAME).touch()
-    holder = os.open(workdir, os.O_RDONLY)
-    try:
-        async with following(workdir) as log:
-            shutil.rmtree(workdir)
-            with trio.fail_after(10 * MISSING):
-                await log.ended.wait()
-            assert log.failure is not None
-    finally:
-        os.close(holder)
-
-
-async def test_a_position_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    with (
-        pytest.raises(LogLost),
-        open_log_reader(Directory(str(tmp_path)), LOG_NAME, LogPosition(7, b"strange")),
-    ):
-        pass
 
 
 async def test_what_is_written_while_a_read_waits_is_offered_and_what_is_refused_is_read(
