@@ -7,7 +7,7 @@ TEST = $(BIN)/python -m pytest
 PARALLEL = $(if $(JOBS),-q -n $(JOBS) --dist loadfile)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-worker pictures test test-quick test-random test-agents fuzz test-packages check format bench bench-quick bench-actors clean
+.PHONY: help demo demo-worker docs pictures test test-quick test-random test-agents fuzz test-packages check format bench bench-quick bench-actors clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ check: $(call STAMP,dev) ## Check lint, format, types, and the programs and link
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(TEST) -q tests/test_readme.py tests/actors/test_guide.py tests/actors/test_typing.py
 
+docs: $(call STAMP,docs) ## Build the documentation site into site/; every warning is an error.
+	$(BIN)/sphinx-build -q -W --keep-going -E -b html docs site
+
 format: $(call STAMP,dev) ## Format the code and apply safe lint fixes.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -65,6 +68,10 @@ $(call STAMP,dev): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[test,dev,otel,mongo]'
 	touch $@ $(call STAMP,run)
 
+$(call STAMP,docs): pyproject.toml $(call STAMP,dev)
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	touch $@
+
 $(call STAMP,bench): pyproject.toml $(call STAMP,dev)
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	touch $@
@@ -79,4 +86,4 @@ bench-actors: $(call STAMP,bench) ## Measure the actor runtime beside others; wr
 	$(BIN)/python -m benchmarks.actors
 
 clean: ## Remove what the other targets made.
-	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-out
+	rm -rf site .venv* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-out

@@ -11,15 +11,13 @@ R = TypeVar("R")
 
 
 class Question(Generic[R]):
-    """The base of a message class that wants an answer of type `R`.
+    """The base of a message class that wants an answer of type `R`::
 
-    ```python
-    @dataclass(frozen=True)
-    class Get(actors.Question[str]):
-        key: str
+        @dataclass(frozen=True)
+        class Get(actors.Question[str]):
+            key: str
 
-    answer = await ref.ask(Get("a"), timeout=5)  # a str
-    ```
+        answer = await ref.ask(Get("a"), timeout=5)  # a str
 
     The actor answers with `question.reply.set(value)`. After `tell` instead of `ask`, the question has a reply that is
     not `wanted`. The same question may be asked any number of times, also by several tasks at once.

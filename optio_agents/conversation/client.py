@@ -326,7 +326,7 @@ class AgentConversation:
     # Requests of the agent.
 
     def on_permission_request(self, handler: PermissionHandler) -> Unsubscribe:
-        """Let `handler` decide permission requests (`ToolRequest`s), also waiting ones. The newest handler wins.
+        """Let `handler` decide permission requests (of `ToolRequest`), also waiting ones. The newest handler wins.
 
         It returns a `PermissionDecision`, or `None` to leave the request open for `decide`. An exception denies. It is
         cancelled when the request is settled in another way, or when a newer handler is set, which gets the request
@@ -335,7 +335,7 @@ class AgentConversation:
         return self._listeners.on_permission_request(handler)
 
     def on_question(self, handler: QuestionHandler) -> Unsubscribe:
-        """Let `handler` answer the agent's questions to its user (`QuestionRequest`s). The newest handler wins.
+        """Let `handler` answer the questions of the agent to its user (`QuestionRequest`). The newest handler wins.
 
         It returns a `QuestionAnswer`, or `None` to leave the question open for `answer`. An exception declines. Without
         a handler, questions are declined at once. It is cancelled and unsubscribed as in `on_permission_request`.

@@ -13,12 +13,12 @@ from optio_agents.conversation.views.usage import Usage
 class ConversationState(enum.Enum):
     """The one visible state of a conversation.
 
-    ```
-    STARTING ──> IDLE <──> RUNNING <──> AWAITING_PERMISSION
-                  ^           │  │              │
-                  │           v  └──────────────┤
-                  └────── INTERRUPTING <────────┘        from anywhere ──> CLOSED
-    ```
+    Its changes::
+
+        STARTING ──> IDLE <──> RUNNING <──> AWAITING_PERMISSION
+                      ^           │  │              │
+                      │           v  └──────────────┤
+                      └────── INTERRUPTING <────────┘        from anywhere ──> CLOSED
     """
 
     STARTING = "starting"
