@@ -13,6 +13,7 @@ Where things are, from the bottom up:
     reply.py         the callee's half of an ask
     question.py      messages with a type for their answer
     asks.py          the asks that an actor has not answered
+    ask_deadlines.py the deadlines of all asks, watched by one task
     statistics.py    what can be counted
     cell.py          the base of every actor: state, asks, watchers, dead letters, an end
     task_cell.py     the life of an actor with a task: run, interrupt, stop

@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import trio
 from trio.lowlevel import enable_ki_protection
 
+from actors.ask_deadlines import AskDeadlines
 from actors.asks import Asks
 from actors.current import Running, current, cycle_of_tells
 from actors.errors import (
@@ -35,8 +36,6 @@ from actors.mailbox import NOTHING, Mailbox, Overflow
 from actors.statistics import Statistics
 
 M = TypeVar("M")
-
-FOREVER = float("inf")
 
 
 class Recipe(Protocol):
@@ -62,6 +61,8 @@ class Leaving(Protocol):
 
     thread: int
     """The thread in which the actors run."""
+    ask_deadlines: AskDeadlines
+    """Those of all asks in this tree of supervisors."""
 
     @property
     def is_leaving(self) -> bool:

@@ -23,7 +23,8 @@ from typing import Any, TypeVar
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from actors.cell import FOREVER, Cell
+from actors.ask_deadlines import FOREVER, AskDeadlines
+from actors.cell import Cell
 from actors.errors import ActorStopped, Escalated, NameTaken, SupervisorClosed
 from actors.exits import Exit, ExitKind
 from actors.inline_cell import InlineCell
@@ -56,6 +57,7 @@ class Family:
         self.children: dict[str, TaskCell[Any] | InlineCell[Any]] = {}
         self.cell: Cell[Any] | None = None  # the supervisor's own, if it is nested
         self.thread = get_ident()
+        self.ask_deadlines = AskDeadlines(self._watch_ask_deadlines)
         self._on_failure = on_failure
         self._nursery: trio.Nursery | None = None
         self._block: trio.CancelScope | None = None
@@ -106,6 +108,8 @@ class Family:
         unwrapped.
         """
         self.cell, self.thread = cell, get_ident()
+        if cell is not None:
+            self.ask_deadlines = cell.family.ask_deadlines
         self._history = RestartHistory(self.intensity)
         for child in self.children.values():
             child.history = child.history and RestartHistory(child.history.intensity)
@@ -124,6 +128,8 @@ class Family:
                 except Exception as failure:  # noqa: BLE001 - raised below, when the children have stopped
                     error = failure
                 await self._close(error)
+                if cell is None:
+                    self.ask_deadlines.end()
         except BaseExceptionGroup as group:
             torn = group.exceptions[0] if len(group.exceptions) == 1 else group
         except trio.Cancelled as cancelled:
@@ -134,6 +140,11 @@ class Family:
         first = self._first(torn, error)
         if first is not None:
             raise first
+
+    def _watch_ask_deadlines(self) -> None:
+        if self._nursery is None:
+            raise RuntimeError(f"supervisor {self.name!r} is not open")
+        self._nursery.start_soon(self.ask_deadlines.watch, name=f"ask deadlines of {self.name}")
 
     def _first(self, torn: BaseException | None, error: Exception | None) -> BaseException | None:
         """The exception that leaves the block: one from outside, otherwise the first failure; the others are notes."""

@@ -166,27 +166,27 @@ class Mailbox(Generic[M]):
 
     @enable_ki_protection
     def offer(self, message: M) -> bool:
-        """Queue a message if that is possible at once: the quick path of `Ref.tell`, which has it inlined."""
-        if len(self.queue) < self.limit and budget.left and self.hooks is None:
-            budget.left -= 1
+        """Queue a message unless that has to wait: for room, or for a checkpoint. Errors are those of `put_nowait`."""
+        if not budget.left or self._must_wait():
+            return False
+        budget.left -= 1
+        if len(self.queue) < self.limit and self.hooks is None:  # the quick path of `Ref.tell`
             if self.parked is not None:
                 self.wake()
             self.accepted += 1
             self.queue.append(message)
-            return True
-        return False
+        else:
+            self.put_nowait(message)
+        return True
 
     @enable_ki_protection
     async def put(self, message: M) -> None:
         """Queue a message: the slow path of `Ref.tell`, which is documented there."""
-        if not self._must_wait():
-            if not budget.left:
-                await trio.lowlevel.checkpoint()
-                budget.left = CHECKPOINT_EVERY
-            if not self._must_wait():
-                budget.left -= 1
-                self.put_nowait(message)
-                return
+        if not budget.left and not self._must_wait():
+            await trio.lowlevel.checkpoint()
+            budget.left = CHECKPOINT_EVERY
+        if self.offer(message):
+            return
         task = trio.lowlevel.current_task()
         assert self.owner is not None  # it is open
         sender = self.owner.about_to_block(task)

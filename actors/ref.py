@@ -13,7 +13,7 @@ from actors.current import current, cycle_of_waits
 from actors.errors import ActorStopped, AskTimeout, SelfAsk, SelfWait, WrongThread
 from actors.lifecycle import State
 from actors.mailbox import CHECKPOINT_EVERY, budget
-from actors.reply import Reply
+from actors.reply import NoAnswer, Reply
 from actors.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -138,15 +138,7 @@ class Ref(Generic[M_contra]):
         if asker is not None:
             asker.asking = cell
         try:
-            with trio.CancelScope(deadline=trio.current_time() + timeout):
-                # Run the checkpoint before the ask is open: a failure of the actor meanwhile does not concern it.
-                if not budget.left:
-                    await trio.lowlevel.checkpoint()
-                    budget.left = CHECKPOINT_EVERY
-                cell.asks.add(reply, message)
-                if not self._offer(message):
-                    await self._put_question(message)
-                return await reply._wait()
+            answer = await self._answer(reply, message, timeout)
         finally:
             cell.asks.remove(reply)
             reply._give_up()
@@ -154,7 +146,41 @@ class Ref(Generic[M_contra]):
             if asker is not None:
                 cycle = cycle_of_waits(asker)
                 asker.asking = None
-        raise AskTimeout(cell.name, timeout, f": {cycle or repr(cell)}")
+        if isinstance(answer, NoAnswer):
+            raise AskTimeout(cell.name, timeout, f": {cycle or repr(cell)}")
+        return answer
+
+    @enable_ki_protection
+    async def _answer(self, reply: Reply[R], message: M_contra, timeout: float) -> R | NoAnswer:
+        """Send a question and wait for the answer, for `timeout` seconds at most."""
+        due = trio.current_time() + timeout
+        cell = self._cell
+        is_sent = False
+        if budget.left and timeout > 0:
+            cell.asks.add(reply, message)
+            if is_sent := self._offer(message):
+                if not reply.wanted:
+                    return await reply._wait()
+                deadlines = cell.family.ask_deadlines
+                if (number := deadlines.add(reply, due)) is not None:
+                    try:
+                        answer = await reply._wait()
+                    finally:
+                        deadlines.forget(number)
+                    if answer is not NoAnswer.UNWATCHED:
+                        return answer
+        with trio.CancelScope(deadline=due):
+            if not is_sent:
+                if (
+                    not budget.left
+                ):  # before the ask is open: a failure of the actor meanwhile is not about it
+                    await trio.lowlevel.checkpoint()
+                    budget.left = CHECKPOINT_EVERY
+                cell.asks.add(reply, message)
+                if not self._offer(message):
+                    await self._put_question(message)
+            return await reply._wait()
+        return NoAnswer.EXPIRED
 
     def _offer(self, message: M_contra) -> bool:
         """Send a question at once, if that is possible."""

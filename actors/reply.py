@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Generic, Protocol, TypeVar
 
 import trio
@@ -11,6 +12,19 @@ from trio.lowlevel import enable_ki_protection
 from actors.errors import Interrupted, WrongThread
 
 R = TypeVar("R")
+
+
+class NoAnswer(enum.Enum):
+    """Why an asker was woken without an answer."""
+
+    EXPIRED = enum.auto()
+    """Its deadline has passed."""
+    UNWATCHED = enum.auto()
+    """Its deadline is its own to watch from now on."""
+
+
+NO_ASKER = Error(RuntimeError("no asker waits for this reply"))
+"""The answer of a reply whose asker has gone, with or without one."""
 
 
 class Callee(Protocol):
@@ -75,12 +89,24 @@ class Reply(Generic[R]):
             raise WrongThread("?" if self._callee is None else self._callee.name, "a reply") from None
 
     def _give_up(self) -> None:
-        """The caller no longer waits."""
-        if self._answer is None:
-            self._answer = Error(RuntimeError("no asker waits for this reply"))
+        """The caller no longer waits. (An answer that it got is not kept: others may hold this reply for longer.)"""
+        self._answer = NO_ASKER
+
+    def _expire(self) -> None:
+        """The deadline has passed."""
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task, Value(NoAnswer.EXPIRED))
+            self._task = None
+            self._answer = NO_ASKER
+
+    def _hand_back(self) -> None:
+        """The deadline is the caller's own to watch from now on."""
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task, Value(NoAnswer.UNWATCHED))
+            self._task = None
 
     @enable_ki_protection
-    async def _wait(self) -> R:
+    async def _wait(self) -> R | NoAnswer:
         """Wait for the answer: the caller's half, used by `Ref.ask`."""
         if self._answer is not None:
             await trio.lowlevel.checkpoint()
@@ -91,7 +117,7 @@ class Reply(Generic[R]):
             return trio.lowlevel.Abort.SUCCEEDED
 
         self._task = trio.lowlevel.current_task()
-        answer: R = await trio.lowlevel.wait_task_rescheduled(abort)
+        answer: R | NoAnswer = await trio.lowlevel.wait_task_rescheduled(abort)
         return answer
 
     def __repr__(self) -> str:

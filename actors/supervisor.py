@@ -13,7 +13,8 @@ from typing import Any, NoReturn, TypeVar
 
 import trio
 
-from actors.cell import FOREVER, Handles, Settings
+from actors.ask_deadlines import FOREVER
+from actors.cell import Handles, Settings
 from actors.errors import StartFailed
 from actors.exits import DeadLetter, Exit, ExitKind
 from actors.family import Family

@@ -7,7 +7,8 @@ from typing import TypeVar
 import trio
 from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
-from actors.cell import FOREVER, Cell, Handles, Leaving, Recipe, Settings
+from actors.ask_deadlines import FOREVER
+from actors.cell import Cell, Handles, Leaving, Recipe, Settings
 from actors.current import current
 from actors.errors import ActorStopped, EndOfMailbox, Interrupted, StartTimeout
 from actors.exits import Exit, ExitKind
