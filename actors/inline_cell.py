@@ -32,7 +32,7 @@ class InlineCell(Cell[M]):
 
     has_task = False
 
-    __slots__ = ("_engine", "_is_working", "handle", "has_more", "is_idle", "is_slow", "quick")
+    __slots__ = ("_engine", "_is_working", "handle", "has_more", "idle", "is_slow", "quick")
 
     def __init__(
         self, spec: Recipe, name: str, handles: Handles, settings: Settings, engine: Engine, *, awaited: bool
@@ -42,7 +42,8 @@ class InlineCell(Cell[M]):
         self.handle: Callable[[M], object] | None = None  # `None` between two runs
         # Whether messages go through the mailbox: it rests, has ended, is traced or is being left.
         self.is_slow = True
-        self.is_idle = False  # a message can be handled at once: it is not slow, and handles no other one
+        # `handle` while a message can be handled at once: it is not slow, and handles no other one.
+        self.idle: Callable[[M], object] | None = None
         self._is_working = False  # it handles what was in the mailbox
         self.has_more = False  # something came while it was busy
         self.quick = 0  # messages that did not go through the mailbox
@@ -85,7 +86,7 @@ class InlineCell(Cell[M]):
     def _work(self) -> Exit | None:
         """Handle one message after another until none waits, or the run is over."""
         box = self.mailbox
-        self._is_working, self.is_idle = True, False
+        self._is_working, self.idle = True, None
         while True:
             if self._cancel_reason is not None:
                 return self._over(Exit(self.name, ExitKind.CANCELLED, self._cancel_reason))
@@ -104,17 +105,17 @@ class InlineCell(Cell[M]):
             return self._over(Exit(self.name, ExitKind.STOPPED, self._stop_reason))
         self.has_more = self._is_working = False
         self.is_slow = self.hooks is not None or self.is_leaving
-        self.is_idle = not self.is_slow
+        self.idle = None if self.is_slow else self.handle
         return None
 
     def slow_down(self) -> None:
         """Its supervisor is being left: from now on its handler counts as a sender of its own, see `Cell.absorbs`."""
-        self.is_slow, self.is_idle = True, False
+        self.is_slow, self.idle = True, None
 
     @property
     def is_busy(self) -> bool:
         """Whether a message is being handled, further up in the stack."""
-        return self._is_working or not (self.is_idle or self.is_slow)
+        return self._is_working or not (self.idle or self.is_slow)
 
     def _take_one(self, handle: Callable[[M], object]) -> None:
         message = self.mailbox.take_now()
@@ -129,7 +130,7 @@ class InlineCell(Cell[M]):
         self.mailbox.put_down()
 
     def _over(self, exit: Exit) -> Exit:
-        self.is_slow, self.is_idle, self._is_working = True, False, False
+        self.is_slow, self.idle, self._is_working = True, None, False
         return exit
 
     def broke(self, message: M, failure: BaseException) -> None:
@@ -163,15 +164,19 @@ class InlineCell(Cell[M]):
 
     def end(self, exit: Exit) -> None:
         """As `Cell.end`."""
-        self.is_slow, self.is_idle, self._is_working = True, False, False
+        self.is_slow, self.idle, self._is_working = True, None, False
         self.handle = None
         super().end(exit)
 
     def statistics(self) -> Statistics:
         """As `Cell.statistics`, with the messages that did not go through the mailbox."""
+        self.count()
+        return super().statistics()
+
+    def count(self) -> None:
+        """Account for those messages. (Now and then, for small numbers are quicker to count.)"""
         self.mailbox.accepted += self.quick
         self.quick = 0
-        return super().statistics()
 
     # -- sending
 

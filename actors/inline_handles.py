@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+import weakref
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import trio
 
 from actors.errors import ActorStopped
 from actors.inline_cell import InlineCell
-from actors.mailbox import CHECKPOINT_EVERY, Overflow, budget
+from actors.mailbox import Budget, Overflow
 from actors.ref import Ref
 
 if TYPE_CHECKING:
@@ -17,6 +18,46 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
+
+CHECKPOINT_EVERY = 256
+"""At most this many messages are handled by tells of one task without a full checkpoint, to whatever actors without a
+task. It is more than for messages to others, because each is a call: a checkpoint costs as much as fifty of them.
+"""
+
+budget = Budget()
+
+
+def _nothing() -> Iterator[NoReturn]:
+    yield from ()
+
+
+EXHAUSTED = _nothing()
+next(EXHAUSTED, None)
+
+
+class Done:
+    """What to await when all is done: a coroutine, as far as Trio can tell, that ends at once, any number of times.
+
+    Making and awaiting a real one takes longer than a method call. A weak reference is the quickest callable that gives
+    the same object each time, and a generator that is over is the quickest iterator that ends.
+    """
+
+    __slots__ = ()
+    __await__: Any = weakref.ref(EXHAUSTED)
+
+    def send(self, value: object) -> NoReturn:
+        """End."""
+        raise StopIteration
+
+    def throw(self, error: Any, *rest: Any) -> NoReturn:
+        """Let it pass."""
+        raise error
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+DONE: Coroutine[Any, Any, None] = Done()  # it has what a task needs of one
 
 
 class InlineRef(Ref[M_contra]):
@@ -28,26 +69,32 @@ class InlineRef(Ref[M_contra]):
         super().__init__(cell)
         self._inline = cell
 
-    async def tell(self, message: M_contra) -> None:
-        """As `Ref.tell`: the message is handled now, in this task. Waits only while the actor rests."""
+    def tell(self, message: M_contra) -> Coroutine[Any, Any, None]:
+        """As `Ref.tell`: the message is handled now, in this task. Waits only while the actor rests.
+
+        The call itself handles the message in nearly all cases; what it returns must be awaited in any case.
+        """
         cell = self._inline
-        if not cell.is_idle or not budget.left:
-            await self._tell_slowly(message)
-            return
-        budget.left -= 1
-        cell.is_idle = False  # from here on the same as `try_tell`, inlined for speed
-        cell.quick += 1
-        try:
-            if (result := cell.handle(message)) is not None:  # type: ignore[misc]  # it has one while it is idle
+        handle = cell.idle
+        left = budget.left
+        if handle is None or not left:
+            return self._tell_slowly(message)
+        budget.left = left - 1
+        try:  # from here on the same as `try_tell`, inlined for speed
+            cell.idle = None
+            cell.quick += 1
+            if (result := handle(message)) is not None:
                 cell.check_result(result)
+            cell.idle = handle
         except BaseException as failure:  # noqa: BLE001 - it is the actor's, and judged by its supervisor
             cell.broke(message, failure)
         else:
-            cell.is_idle = True
             if cell.has_more:
                 cell.go()
+        return DONE
 
     async def _tell_slowly(self, message: M_contra) -> None:
+        self._inline.count()
         if budget.left:
             budget.left -= 1
         else:
@@ -66,22 +113,22 @@ class InlineRef(Ref[M_contra]):
     def try_tell(self, message: M_contra) -> None:
         """As `Ref.try_tell`: the message is handled now, by this call, or queued if the actor cannot handle it yet.
 
-        This costs less than three plain calls. An awaited `tell` costs more, for its coroutine and one checkpoint in
-        64. The calling thread is checked only when the message is queued, because the check costs a call.
+        Which thread calls it is looked at only when the message is queued, because that alone would cost a call.
         """
         cell = self._inline
-        if not cell.is_idle:
+        handle = cell.idle
+        if handle is None:
             self._try_tell_slowly(message)
             return
-        cell.is_idle = False
-        cell.quick += 1
-        try:
-            if (result := cell.handle(message)) is not None:  # type: ignore[misc]
+        try:  # all of it: a Ctrl-C at any of these lines ends the actor, and never leaves it busy for ever
+            cell.idle = None
+            cell.quick += 1
+            if (result := handle(message)) is not None:
                 cell.check_result(result)
+            cell.idle = handle
         except BaseException as failure:  # noqa: BLE001
             cell.broke(message, failure)
         else:
-            cell.is_idle = True
             if cell.has_more:
                 cell.go()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -52,6 +53,15 @@ async def worker(me: actors.Me[Any]) -> None:
             raise ValueError
 
 
+def passer(me: actors.InlineMe[Any], other: actors.Ref[Any]) -> Callable[[Any], None]:
+    def handle(message: Any) -> None:
+        if message == "first":
+            me.ref.try_tell("from inside")
+        other.try_tell(message)
+
+    return handle
+
+
 async def tell(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
     await ref.tell(1)
 
@@ -83,7 +93,13 @@ async def restart(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
     assert await ref.ask(lambda reply: reply, timeout=5) == 1
 
 
-DEEDS = [tell, try_tell, ask, stop, cancel, start, restart]
+async def tell_without_a_task(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    inline = await supervisor.start(actors.inline(passer, ref))
+    await inline.tell("first")
+    inline.try_tell("second")
+
+
+DEEDS = [tell, try_tell, ask, stop, cancel, start, restart, tell_without_a_task]
 
 
 @pytest.mark.parametrize("deed", DEEDS)
@@ -115,4 +131,29 @@ def test_ctrl_c_at_any_line(
             raise
         assert ctrl_c.left > 0, f"Ctrl-C at {ctrl_c.where} was lost"
         break
+    assert nth > 5
+
+
+@pytest.mark.parametrize("verb", ["tell", "try_tell"])
+def test_after_a_ctrl_c_that_is_caught_an_actor_without_a_task_can_still_be_stopped(verb: str) -> None:
+    """At no line is it left busy for ever."""
+
+    async def program(ctrl_c: CtrlC) -> None:
+        with trio.fail_after(600):
+            async with actors.open_supervisor() as supervisor:
+                ref = await supervisor.start(actors.actor(worker))
+                inline = await supervisor.start(actors.inline(passer, ref))
+                with ctrl_c, suppress(KeyboardInterrupt):
+                    if (sent := getattr(inline, verb)(1)) is not None:
+                        await sent
+                inline.stop()
+                await inline.wait()
+
+    nth, left = 0, 0
+    while left <= 0:
+        nth += 1
+        ctrl_c = CtrlC(nth)
+        with suppress(KeyboardInterrupt):  # it comes later if it hit protected code
+            trio.run(program, ctrl_c, clock=MockClock(autojump_threshold=0))
+        left = ctrl_c.left
     assert nth > 5

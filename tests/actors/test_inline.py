@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import actors
+from actors.inline_handles import CHECKPOINT_EVERY
 from actors.testing import run_seeded
 from tests.actors.test_hooks import Recorder
 from tests.support.sample_actors import Boom, keep
@@ -472,3 +473,39 @@ def test_no_message_is_lost_doubled_or_reordered(
     assert mine == sorted(mine), "the messages of one sender were reordered"
     inside = [number for lane, number, _ in begun if lane == "inside"]
     assert inside == sorted(inside), "the messages from inside were reordered"
+
+
+async def test_a_tell_is_like_that_of_any_other_actor_for_those_that_call_or_wrap_it() -> None:
+    log: list[int] = []
+
+    def collect(me: actors.InlineMe[int]) -> Callable[[int], None]:
+        return log.append
+
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.inline(collect))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ref.tell, 1)
+        told = ref.tell(2)
+        assert log == [1, 2]
+        await told
+        await told
+        told.close()
+        for number in range(3, 1000):
+            assert await ref.tell(number) is None  # type: ignore[func-returns-value]
+    assert log == list(range(1, 1000))
+
+
+async def test_tells_to_many_actors_without_a_task_can_be_cancelled() -> None:
+    def ignore(me: actors.InlineMe[int]) -> Callable[[int], None]:
+        return lambda number: None
+
+    async with actors.open_supervisor() as supervisor:
+        refs = [await supervisor.start(actors.inline(ignore)) for _ in range(100)]
+        told = 0
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            while True:
+                for ref in refs:
+                    await ref.tell(1)
+                    told += 1
+        assert told <= CHECKPOINT_EVERY
