@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from trio.lowlevel import disable_ki_protection, enable_ki_protection
+
 from actors.cell import Cell, Handles, Leaving, Recipe, Settings
 from actors.current import current
 from actors.exits import Exit, ExitKind
@@ -50,6 +52,7 @@ class InlineCell(Cell[M]):
 
     # -- one run
 
+    @enable_ki_protection
     def begin(self) -> Exit | None:
         """Set up a run, and handle what waits in the mailbox.
 
@@ -71,6 +74,7 @@ class InlineCell(Cell[M]):
         self.ready()
         return self._work()
 
+    @enable_ki_protection
     def go(self) -> None:
         """Handle what waits, after a message or a stop, unless that is being done further up the stack."""
         self.has_more = True
@@ -83,6 +87,7 @@ class InlineCell(Cell[M]):
         if exit is not None:
             self._engine.run_is_over(self, exit)
 
+    @enable_ki_protection
     def _work(self) -> Exit | None:
         """Handle one message after another until none waits, or the run is over."""
         box = self.mailbox
@@ -108,6 +113,7 @@ class InlineCell(Cell[M]):
         self.idle = None if self.is_slow else self.handle
         return None
 
+    @enable_ki_protection
     def slow_down(self) -> None:
         """Its supervisor is being left: from now on its handler counts as a sender of its own, see `Cell.absorbs`."""
         self.is_slow, self.idle = True, None
@@ -117,6 +123,7 @@ class InlineCell(Cell[M]):
         """Whether a message is being handled, further up in the stack."""
         return self._is_working or not (self.idle or self.is_slow)
 
+    @disable_ki_protection  # it is called in protected code, and runs the user's
     def _take_one(self, handle: Callable[[M], object]) -> None:
         message = self.mailbox.take_now()
         token = current.set(self) if self.is_leaving else None
@@ -133,6 +140,7 @@ class InlineCell(Cell[M]):
         self.is_slow, self.idle, self._is_working = True, None, False
         return exit
 
+    @enable_ki_protection
     def broke(self, message: M, failure: BaseException) -> None:
         """Handle an exception of the handler on the quick path."""
         self.mailbox.in_hand = message
@@ -157,11 +165,13 @@ class InlineCell(Cell[M]):
             f"returned {result!r}. Use actors.actor for one that waits"
         )
 
+    @enable_ki_protection
     def rest(self, exit: Exit) -> None:
         """As `Cell.rest`; the next run has a handler of its own."""
         self.handle = None
         super().rest(exit)
 
+    @enable_ki_protection
     def end(self, exit: Exit) -> None:
         """As `Cell.end`."""
         self.is_slow, self.idle, self._is_working = True, None, False
@@ -173,6 +183,7 @@ class InlineCell(Cell[M]):
         self.count()
         return super().statistics()
 
+    @enable_ki_protection
     def count(self) -> None:
         """Account for those messages. (Now and then, for small numbers are quicker to count.)"""
         self.mailbox.accepted += self.quick
@@ -180,11 +191,13 @@ class InlineCell(Cell[M]):
 
     # -- sending
 
+    @enable_ki_protection
     def accept(self, message: M) -> None:
         """Handle a message, or queue it if that cannot be now. Errors are those of `Ref.try_tell`."""
         self.mailbox.put_nowait(message)
         self.go()
 
+    @enable_ki_protection
     def notify(self, about: Cell[Any], make: Callable[[], M]) -> None:
         """Deliver `make()` before all queued messages."""
         super().notify(about, make)
@@ -192,6 +205,7 @@ class InlineCell(Cell[M]):
 
     # -- commands
 
+    @enable_ki_protection
     def stop(self, reason: str | None, *, drain: bool) -> None:
         """Stop: what is queued is handled now, within this call, unless a handler of this actor is further up."""
         if self.state is State.ENDED:
@@ -204,6 +218,7 @@ class InlineCell(Cell[M]):
         self._move(Step.STOP)
         self.go()
 
+    @enable_ki_protection
     def pause(self, reason: str) -> None:
         """End the present run before its next message, to be run again. The intake stays open."""
         self._stop_reason = reason
@@ -211,6 +226,7 @@ class InlineCell(Cell[M]):
         self._move(Step.PAUSE)
         self.go()
 
+    @enable_ki_protection
     def cancel(self, reason: str | None) -> None:
         """End it before its next message."""
         if self.state is State.ENDED or self._cancel_reason is not None:

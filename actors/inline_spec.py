@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
+from trio.lowlevel import disable_ki_protection
+
 if TYPE_CHECKING:
     from actors.inline_handles import InlineMe
 
@@ -22,6 +24,7 @@ class InlineSpec(Generic[M]):
     _args: tuple[Any, ...]
     _kwargs: dict[str, Any]
 
+    @disable_ki_protection  # it is called in protected code, and runs the user's
     def run(self, me: InlineMe[M]) -> Callable[[M], object]:
         """Set up one run.
 

@@ -16,6 +16,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import actors
 from actors import api
+from actors.inline_handles import CHECKPOINT_EVERY, budget
 
 FOLDER = str(Path(api.__file__).parent)
 
@@ -135,16 +136,20 @@ def test_ctrl_c_at_any_line(
 
 
 @pytest.mark.parametrize("verb", ["tell", "try_tell"])
-def test_after_a_ctrl_c_that_is_caught_an_actor_without_a_task_can_still_be_stopped(verb: str) -> None:
+@pytest.mark.parametrize("hooks", [None, actors.Hooks()], ids=["quick", "traced"])
+def test_after_a_ctrl_c_that_is_caught_an_actor_without_a_task_can_still_be_stopped(
+    verb: str, hooks: actors.Hooks | None
+) -> None:
     """At no line is it left busy for ever."""
 
     async def program(ctrl_c: CtrlC) -> None:
         with trio.fail_after(600):
-            async with actors.open_supervisor() as supervisor:
+            async with actors.open_supervisor(hooks=hooks) as supervisor:
                 ref = await supervisor.start(actors.actor(worker))
                 inline = await supervisor.start(actors.inline(passer, ref))
+                budget.left = CHECKPOINT_EVERY
                 with ctrl_c, suppress(KeyboardInterrupt):
-                    if (sent := getattr(inline, verb)(1)) is not None:
+                    if (sent := getattr(inline, verb)("first")) is not None:
                         await sent
                 inline.stop()
                 await inline.wait()
@@ -153,7 +158,12 @@ def test_after_a_ctrl_c_that_is_caught_an_actor_without_a_task_can_still_be_stop
     while left <= 0:
         nth += 1
         ctrl_c = CtrlC(nth)
-        with suppress(KeyboardInterrupt):  # it comes later if it hit protected code
+        try:
             trio.run(program, ctrl_c, clock=MockClock(autojump_threshold=0))
+        except KeyboardInterrupt:
+            pass  # it hit protected code, and came later
+        except BaseException as error:
+            error.add_note(f"Ctrl-C at {ctrl_c.where}")
+            raise
         left = ctrl_c.left
-    assert nth > 5
+    assert nth > 20
