@@ -250,19 +250,24 @@ class Cell(ABC, Generic[M]):
         self.mailbox.clear()
         if self.asks:
             self.asks.fail_all(lambda: self._why_no_reply(exit))
-        self._unwatch_all()
-        watchers, self.watchers = self.watchers, {}
-        for watcher in watchers:
-            watcher.watching.pop(self, None)
+        if self.watching:
+            self._unwatch_all()
+        watchers = None
+        if self.watchers:
+            watchers, self.watchers = self.watchers, {}
+            for watcher in watchers:
+                watcher.watching.pop(self, None)
         self.task = None
         self._move(Step.END, exit)
         self.mailbox.put_down()
-        for watcher, make in watchers.items():
-            watcher.notify(self, functools.partial(make, exit))
-        on_end, self.on_end = self.on_end, None
-        if on_end is not None:
+        if watchers is not None:
+            for watcher, make in watchers.items():
+                watcher.notify(self, functools.partial(make, exit))
+        if self.on_end is not None:
+            on_end, self.on_end = self.on_end, None
             on_end(exit)
-        self._to_dead_letters(letters)
+        if letters:
+            self._to_dead_letters(letters)
         self.spec = self.context = None
         self.mailbox.owner = None
         self._ref = weakref.ref(self._ref)

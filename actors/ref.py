@@ -171,9 +171,8 @@ class Ref(Generic[M_contra]):
                         return answer
         with trio.CancelScope(deadline=due):
             if not is_sent:
-                if (
-                    not budget.left
-                ):  # before the ask is open: a failure of the actor meanwhile is not about it
+                # Run the checkpoint before the ask is open: a failure of the actor meanwhile does not concern it.
+                if not budget.left:
                     await trio.lowlevel.checkpoint()
                     budget.left = CHECKPOINT_EVERY
                 cell.asks.add(reply, message)

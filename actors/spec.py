@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 """The flags of a function that yields."""
 
+NO_KWARGS: dict[str, Any] = {}
+"""Shared: an empty dict for each actor would weigh more than the rest of its arguments."""
+
 M = TypeVar("M")
 P = ParamSpec("P")
 
@@ -68,4 +71,4 @@ def actor(
         )
 
     name: Any = getattr(function, "__name__", None) or type(function).__name__
-    return Spec(name, function, args, kwargs)
+    return Spec(name, function, args, kwargs or NO_KWARGS)

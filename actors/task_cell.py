@@ -60,7 +60,7 @@ class TaskCell(Cell[M]):
                 if self._cancel_reason is not None:
                     return self._exit(ExitKind.CANCELLED, self._cancel_reason)
                 assert self.spec is not None
-                deadline = min(self._deadline, self._start_deadline)
+                deadline = self._deadline if self._deadline < self._start_deadline else self._start_deadline
                 self._scope = self._interruptible = trio.CancelScope(deadline=deadline)
                 with self._scope:
                     await self.spec.run(self.handles.me(self))
