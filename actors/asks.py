@@ -1,4 +1,4 @@
-"""The questions that an actor has been asked and has not answered."""
+"""The questions that an actor has received and has not answered."""
 
 from __future__ import annotations
 

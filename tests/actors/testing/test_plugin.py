@@ -99,5 +99,6 @@ def test_an_assertion_that_fails_inside_an_actor_fails_the_test(tmp_path: Path) 
             "test_it.py": ASSERTING,
         },
     )
-    assert "2 failed, 4 passed in" in run.stdout, run.stdout + run.stderr  # and no error: the fixture is found
+    # No error beside the failures: the fixture was found.
+    assert "2 failed, 4 passed in" in run.stdout, run.stdout + run.stderr
     assert "AssertionError: the wrong message came" in run.stdout
