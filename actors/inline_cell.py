@@ -30,7 +30,7 @@ class Engine(Leaving, Protocol):
 
 
 class InlineCell(Cell[M]):
-    """An actor whose handler is a plain function, called by whatever sends it a message."""
+    """An actor whose handler is a plain function, called in the sender's task."""
 
     has_task = False
 

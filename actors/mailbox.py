@@ -147,7 +147,7 @@ class Mailbox(Generic[M]):
         self.credit = 0
         self._left = CHECKPOINT_EVERY  # what `credit` was when it was set to 0
         self.open = True  # the intake
-        self.ending = False  # no more messages are given out, whatever is queued
+        self.ending = False  # no more messages are returned, even if some are queued
         self.cancelling = False  # a cancellation is on its way to the receiver: no more messages before it
         self.exit: Any = None  # for the errors that senders get once it is closed
         self.in_hand: Any = NOTHING  # a message, or a `Batch` of them

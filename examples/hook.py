@@ -38,7 +38,7 @@ class PrintingContext:
         print("" if percent is None else f"{percent:.0f}%", message or "")
 
     def should_continue(self) -> bool:
-        """Nobody cancels this."""
+        """Never cancelled."""
         return True
 
 

@@ -67,7 +67,7 @@ class UsageWindow:
 
 @dataclass(frozen=True)
 class AccountInfo:
-    """An account. Whatever the agent does not say is `None`.
+    """An account. Fields that the agent does not report are `None`.
 
     Attributes:
         name, email: of its owner.

@@ -50,7 +50,7 @@ def build_grant_flags(
 
 
 def fs_isolation_dirs(config: Any, workdir: str) -> list[tuple[str, str]] | None:
-    """The directories that an agent is told it may use, (path, mode) each; `None` without isolation.
+    """The directories that an agent may use, for its instructions, (path, mode) each; `None` without isolation.
 
     Args:
         config: a task config with `optio_agents.config_types.ClaustrumConfigMixin`.

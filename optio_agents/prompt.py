@@ -234,7 +234,7 @@ def _sandbox_note(directories: Sequence[tuple[str, str]]) -> str:
 
 
 def _code(text: str) -> str:
-    """`text` as a code span on one line, whatever it holds.
+    """`text` as a code span on one line, with any content.
 
     CommonMark ends a span at a run of as many backticks as began it.
     """

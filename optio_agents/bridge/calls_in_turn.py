@@ -55,7 +55,7 @@ class CallsInTurn(ABC):
                     if self._was_asked_for(call):
                         raise
                     result = Error(StrayCancellation(label, stray))
-                except Exception as failure:  # noqa: BLE001 - whatever user code raises is that call's result
+                except Exception as failure:  # noqa: BLE001 - any exception of user code is that call's result
                     result = Error(failure)
                 else:
                     if on_answer is not None and not call.is_left_behind:

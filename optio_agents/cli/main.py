@@ -100,7 +100,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if named is None and arguments and not arguments[0].startswith("-"):
         hint = did_you_mean(arguments[0], COMMANDS) or f"; the commands are {', '.join(COMMANDS)}"
         build_parser([]).error(f"there is no command {arguments[0]!r}{hint}")
-    # `--help` works whatever the user's configuration file says.
+    # `--help` must work even if the user's configuration file is invalid.
     environment = None if {"-h", "--help"} & set(arguments) else os.environ
     parser = build_parser([named], environment) if named else build_parser(list(COMMANDS))
     args, extra = parser.parse_known_args(arguments)

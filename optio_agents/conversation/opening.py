@@ -88,7 +88,7 @@ async def open_conversation_over(
     options: ConversationOptions = DEFAULT_OPTIONS,
     boundary: Boundary | None = None,
 ) -> AsyncGenerator[AgentConversation]:
-    """Like `open_conversation`, over whatever `connect` connects to; it may put tasks into the nursery."""
+    """Like `open_conversation`, over the transport that `connect` returns; `connect` may put tasks into the nursery."""
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
@@ -106,8 +106,7 @@ async def open_conversation_over(
                 failure = failure or error
             nursery.cancel_scope.cancel(reason="the conversation has ended")
     except BaseExceptionGroup as group:
-        # One of our own tasks failed: that is a bug, and it is one exception, not a group, for whoever owns
-        # us.
+        # One of our own tasks failed: that is a bug. Our owner gets one exception, not a group.
         raise group.exceptions[0] if len(group.exceptions) == 1 else group  # noqa: B904
     if failure is not None:
         raise failure

@@ -19,7 +19,7 @@ from optio_agents.hosts.processes.process_tree import EndedBy, end_tree
 READ_SIZE = 256 * 1024
 EOF_SECONDS = 1.0
 """How long the rest of the output may take to arrive once the whole tree is gone. It is in the pipe already;
-only a process that escaped the tree can hold the pipe open, and nobody waits for that one."""
+only a process that escaped the tree can hold the pipe open, and that one is not waited for."""
 
 
 class StderrExcerpt:

@@ -73,7 +73,7 @@ class ConversationClosed(Exception):  # noqa: N818 - named for what happened
 EventHandler = Callable[[dict[str, Any]], Awaitable[None] | None]
 MessageHandler = Callable[[str], Awaitable[None] | None]
 PermissionAnswer = PermissionDecision | None
-"""What a permission handler returns; `None` leaves the request open for whoever decides it later."""
+"""What a permission handler returns; `None` leaves the request open, to be decided later."""
 
 PermissionHandler = Callable[[PermissionRequest], Awaitable[PermissionAnswer] | PermissionAnswer]
 Unsubscribe = Callable[[], None]

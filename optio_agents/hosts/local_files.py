@@ -145,7 +145,7 @@ class LocalFiles:
                     raise LeavesDirectory(DELIVERABLES) from error
                 raise
         try:
-            return open_file(root, path.encode())  # the log is UTF-8, whatever the locale
+            return open_file(root, path.encode())  # the log is UTF-8 in every locale
         finally:
             os.close(root)
 

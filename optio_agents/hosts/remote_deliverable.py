@@ -19,7 +19,7 @@ ATTEMPTS = 5
 """How often a connection may be lost while one deliverable is read."""
 
 OPENING = 5.0
-"""Seconds after which the host is told to give up opening a file: a FIFO that the agent put in its place blocks."""
+"""Seconds after which the host stops trying to open a file: a FIFO that the agent put in its place blocks."""
 
 
 class RemoteDeliverable:

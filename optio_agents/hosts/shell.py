@@ -376,6 +376,6 @@ end_members "$2" || { printf 'still running: %s\n' "$(members)" >&2; exit 1; }
 
 def end_marked(variable: str, value: str, *, seconds: float) -> str:
     """End every process whose environment holds `variable=value`, with what they have started: TERM, then KILL,
-    `seconds` after each at most. Looks ten times a second, over there, while something is being ended.
+    `seconds` after each at most. Checks ten times a second, on the host, while something is being ended.
     """
     return command(_END_MARKED, f"{variable}={value}", str(max(1, round(seconds * 10))))

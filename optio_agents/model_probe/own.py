@@ -59,7 +59,7 @@ async def probe_agents(
             ):
                 turn = await conversation.ask(question)
                 usable[model] = turn.status is TurnStatus.COMPLETED and bool(usable_check(turn.text))
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong says that this model cannot be used
+        except Exception as error:  # noqa: BLE001 - any error means that this model cannot be used
             _logger.info("the model %r does not answer: %r", model, error)
             usable.setdefault(model, False)
         if report is not None:

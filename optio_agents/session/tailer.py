@@ -57,8 +57,8 @@ async def _read_on(
 ) -> bool:
     """Tell the parser each window. Returns whether the log contains what ends the session; otherwise it has ended.
 
-    A window of one line is told while this task sleeps. The task wakes if the parser needs a wait, and when held-back
-    progress is due.
+    A window of one line is passed to the parser while this task sleeps. The task wakes if the parser needs a wait, and
+    when held-back progress is due.
     """
 
     def take(window: Window) -> bool:

@@ -140,7 +140,7 @@ class Topology:
             await self._sender.wait()
 
     def end(self) -> None:
-        """Cancel whoever is left, all at once; the supervisor waits for their ends, bounded by the grace of each call.
+        """Cancel all remaining actors at once; the supervisor waits for their ends, bounded by the grace of each call.
 
         Cancelled, not stopped: a stop would wait for a body that goes on working.
         """

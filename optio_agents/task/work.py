@@ -97,7 +97,7 @@ class Work:
                 if self._memory is not None:
                     await self._memory.save()
                 await saved.save(self._ctx, self._host)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the work stays on the host
+        except Exception as error:  # noqa: BLE001 - after any error, the work stays on the host
             reason = f"it took more than {seconds:.1f} s" if isinstance(error, TimeoutError) else repr(error)
             _logger.warning("the workdir of %s could not be saved: %s", self._ctx.process_id, reason)
             self._ctx.report_progress(

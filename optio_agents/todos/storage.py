@@ -60,7 +60,7 @@ async def write_saved(host: Any, text: str) -> None:
     Raises:
         TimeoutError: the host did not answer in time.
         OSError: it cannot be written.
-        Exception: whatever the host raises.
+        Exception: an error of the host.
     """
     async with asyncio.timeout(SECONDS):
         if is_optio_local(host, "write_text"):

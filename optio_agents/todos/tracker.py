@@ -78,7 +78,7 @@ class TodoTracker:
     def end_replay(self) -> None:
         """All past events were observed: report the progress of the list once."""
         self._is_replaying = self._only_statuses = False
-        self._report(anew=True)
+        self._report(everything=True)
 
     async def use_rebuilt(self, progress: TodoProgress) -> None:
         """Use a list that was rebuilt from a transcript: show it and report it."""
@@ -88,7 +88,7 @@ class TodoTracker:
             self.ctx.report_progress(None)
             self._last = _NOTHING
         else:
-            self._report(anew=True)
+            self._report(everything=True)
         self._publisher.changed()
         await self._publisher.settle()
 
@@ -108,7 +108,7 @@ class TodoTracker:
         if progress is None:
             return False
         self.progress = progress
-        self._report(anew=True)
+        self._report(everything=True)
         self._publisher.changed()
         await self._publisher.settle()
         return True
@@ -125,16 +125,16 @@ class TodoTracker:
                 _logger.exception("the todo list could not be saved")
         await self._publisher.settle()
 
-    def _report(self, *, anew: bool = False) -> None:
+    def _report(self, *, everything: bool = False) -> None:
         """Report what has changed since the last report, or all of it."""
         last, report = self._last, self.progress.report()
         self._last = report or _NOTHING
         if report is None:
             if last.message is not None:
                 self.ctx.report_progress(None)
-        elif report.message is not None and (anew or report.message != last.message):
+        elif report.message is not None and (everything or report.message != last.message):
             self.ctx.report_progress(report.percent, report.message)
-        elif anew or report.percent != last.percent:
+        elif everything or report.percent != last.percent:
             self.ctx.report_progress(report.percent, None)
 
     async def _publish(self) -> None:

@@ -177,7 +177,7 @@ async def watch(ledger: Ledger) -> None:
         watched.stop()
         await other.wait()
         assert len(exits) <= 1
-        # Whoever saw its own end in order has seen the other's.
+        # An actor that saw its own end in order has seen the other's.
         assert exits or other.exit is None or other.exit.kind is actors.ExitKind.FAILED
 
 
@@ -271,7 +271,7 @@ async def hanging_restart(ledger: Ledger) -> None:
 
 
 async def without_a_task(ledger: Ledger) -> None:
-    """An actor without a task fails, rests, and is told things meanwhile by tasks that wait for room."""
+    """An actor without a task fails and rests, while tasks that wait for room send to it."""
 
     def set_up(me: actors.InlineMe[Any]) -> Callable[[Any], None]:
         def handle(message: Any) -> None:

@@ -19,7 +19,7 @@ def test_every_state_can_be_reached_and_every_living_one_can_end() -> None:
 
 
 def test_a_stop_is_never_undone() -> None:
-    """Whatever happens to an actor that is stopping, it goes on stopping or ends."""
+    """An actor that is stopping continues to stop or ends, after every step."""
     after = {TRANSITIONS[pair] for pair in TRANSITIONS if pair[0] is State.STOPPING}
     assert after == {State.STOPPING, State.ENDED}
 

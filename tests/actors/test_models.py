@@ -57,7 +57,7 @@ def step(coroutine: Any) -> Any:
 
 
 class MailboxMachine(RuleBasedStateMachine):
-    """The two lanes of a mailbox behave as two plain queues, as long as nobody has to wait."""
+    """The two lanes of a mailbox behave as two plain queues, as long as no task has to wait."""
 
     @initialize(capacity=st.integers(1, 4), overflow=Overflows, traced=st.booleans())
     def begin(self, capacity: int, overflow: Overflow, traced: bool) -> None:
@@ -231,7 +231,7 @@ def test_no_message_is_lost_without_a_dead_letter_handled_twice_or_reordered(
     assert len(set(buried)) == len(buried), "buried twice"
     for message in sent:
         assert (message in ended) + (message in buried) == 1, f"{message} has no fate, or two"
-    assert set(begun) - set(ended) <= set(buried), "broken off, and nobody was told"
+    assert set(begun) - set(ended) <= set(buried), "cut off without a dead letter"
     for lane in range(3):
         order = [number for which, number in begun if which == lane]
         assert order == sorted(order), f"the messages of sender {lane} were reordered"

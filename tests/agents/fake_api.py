@@ -38,7 +38,7 @@ DIRECTIVE = re.compile(
     r"\[\[(say|wait|tool|error)\b\s*(.*?)\]\](?!\])|\(\((say|wait|tool|error)\b\s*(.*?)\)\)(?!\))", re.DOTALL
 )
 WAIT_LIMIT = 300.0
-"""Seconds after which a request that nobody releases is dropped, so that no thread outlives a broken test."""
+"""Seconds after which a request that is not released is dropped, so that no thread outlives a broken test."""
 
 Step = tuple[str, str]
 Json = dict[str, Any]
@@ -95,7 +95,7 @@ def newest(said: list[tuple[str, str]]) -> str:
 
 
 def flatten(content: object) -> str:
-    """The text in whatever shape an API has for content."""
+    """The text of a content, in the format of any of the APIs."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
@@ -124,11 +124,11 @@ class Handler(BaseHTTPRequestHandler):
         """Be quiet: stdout is for reports."""
 
     def do_HEAD(self) -> None:
-        """Some agents look whether anybody is there."""
+        """Some agents check whether the server answers."""
         self._json(200, {})
 
     def do_GET(self) -> None:
-        """Lists of models, and whatever else they ask for."""
+        """Lists of models, and all other requests."""
         self._json(200, {"object": "list", "data": [], "models": [], "has_more": False})
 
     def do_POST(self) -> None:

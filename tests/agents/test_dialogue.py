@@ -107,7 +107,7 @@ async def test_permissions_allowed_denied_and_changed(lab: Lab, name: str) -> No
             changed = {"command": "touch changed", "description": "d"}
             await conversation.decide(request, PermissionDecision("allow", updated_input=changed))
             await sent.wait()
-            # Who cannot run something else runs nothing: the original is what nobody allowed.
+            # An agent that cannot run the changed input runs nothing, because the original was not allowed.
             assert not (lab.workdir / "original").exists()
             assert (lab.workdir / "changed").exists() == conversation.capabilities.change_input
             assert (await conversation.ask("[[say still here]]")).text.strip() == "still here"
@@ -138,7 +138,7 @@ async def test_interrupts_wherever_the_turn_is(lab: Lab, name: str) -> None:
                 end = await queued.wait()
             assert end.turn is not None
             assert (end.turn.turn, end.turn.text.strip()) == (3, "after")
-            # While a permission request is open; the late answer reaches nobody.
+            # While a permission request is open; the late answer has no effect.
             await conversation.send(shell(name, "touch never"))
             request = await asked(conversation)
             receipt = await conversation.interrupt()

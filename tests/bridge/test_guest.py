@@ -51,7 +51,7 @@ def nothing_is_left() -> Iterator[None]:
 
 
 def threads_of_ours() -> set[threading.Thread]:
-    """All but those that Trio keeps for ten seconds after somebody has used them (see `test_driver` for ours)."""
+    """All except those that Trio keeps for ten seconds after their last use (see `test_driver` for ours)."""
     return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio thread")}
 
 
@@ -531,7 +531,7 @@ def test_a_crash_of_trio_ends_the_session_and_leaves_no_descriptor() -> None:
 
 
 def test_a_signal_handler_that_exits_in_the_middle_of_trio_leaves_the_loop_as_that_exit() -> None:
-    # In a process of its own: Trio's nurseries protest loudly that nobody ended them.
+    # In a process of its own, because Trio's nurseries warn loudly that they were not ended.
     ended = subprocess.run(
         [sys.executable, "-c", EXIT_IN_THE_SCHEDULER],
         capture_output=True,

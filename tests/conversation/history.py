@@ -71,7 +71,7 @@ class History(WatchedTurns):
         interrupt = self.new_interrupt()
         written = self.did(self.turns.interrupt(interrupt, 1.0))
         if running is not None and closed is None:
-            # It overtakes whatever waits: it was written at once, and what the agent itself asks is open no more.
+            # It overtakes everything that waits: it was written at once, and the agent's own requests are closed.
             assert again or {"do": "interrupt"} in written
             assert self.turn_state.state is (
                 ConversationState.INTERRUPTING if self.turn_state.ready else ConversationState.STARTING
@@ -126,7 +126,7 @@ class History(WatchedTurns):
         assert self.turn_state.state is ConversationState.CLOSED
 
     def agent_works(self, choice: int) -> None:
-        """The agent goes on by a few words, and nobody hears it yet."""
+        """The agent prints some more output, which is not read yet."""
         for _ in range(1 + choice % 3):
             self.wire += self.agent.step()
 

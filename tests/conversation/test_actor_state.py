@@ -1,4 +1,4 @@
-"""What an agent prints, whatever it is, reaches the subscribers, and the conversation goes on."""
+"""Any output of an agent reaches the subscribers, and the conversation continues."""
 
 from __future__ import annotations
 

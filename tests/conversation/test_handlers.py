@@ -1,4 +1,4 @@
-"""Handlers: each gets everything in order, whatever the others do."""
+"""Handlers: each gets all items in order, independent of the others."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ async def test_past_the_limit_nothing_more_is_taken_until_the_agent_reads_again(
     outbox, transport = Outbox(100), StuckTransport()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(outbox.write_to, transport)
-        # Nothing is being written yet, so however long a text is, it has not kept anybody waiting.
+        # Nothing is being written yet, so even a long text has not made any other wait.
         assert outbox.put(b"x" * 1000)
         assert outbox.put(b"y")
         await wait_all_tasks_blocked()

@@ -1,4 +1,4 @@
-"""An agent's process: the surroundings it gets, what is told of its end, and that nothing of it is left."""
+"""An agent's process: its environment, the report of its end, and its complete removal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Permission requests: who decides them, once, and what becomes of those that nobody decides."""
+"""Permission requests: each is decided once; what happens to requests without a decision."""
 
 from __future__ import annotations
 

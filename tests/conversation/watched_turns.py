@@ -1,4 +1,4 @@
-"""The turns of a conversation with the simulated agent, watched: whatever happens, `check` says what always holds.
+"""The turns of a conversation with the simulated agent; `check` asserts the invariants after any step.
 
 What the agent says lies on a wire first (`wire`), where it can be held back, repeated or lost.
 """
@@ -101,7 +101,8 @@ class WatchedTurns:
                     assert send not in self.ends
                     self.ends[send] = end
                     if end.turn is not None and end.turn.raw is not None and send not in self.lied_about:
-                        # It is told the result of the turn in which the agent answered it (lies do not say which).
+                        # It gets the result of the turn in which the agent answered it (a lying agent does not say
+                        # which).
                         assert send in end.turn.raw.get("answers", [send])
                 case TurnEnded(result=result):
                     # It is ended by its own end, not by that of another turn.

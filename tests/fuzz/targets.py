@@ -206,7 +206,7 @@ def display(generator: Random) -> None:
 
 
 def codecs(generator: Random) -> None:
-    """No line of a live agent ends a conversation, in whatever pieces it arrives."""
+    """No line of a live agent ends a conversation, split into any pieces."""
     make, folder = generator.choice(
         [(_claude, "claude"), (_codex, "codex"), (_acp, "gemini"), (_acp, "opencode"), (_acp, "claude-acp")]
     )

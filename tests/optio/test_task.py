@@ -21,7 +21,7 @@ SAY = 'say() { printf "%s\\n" "$*" >> optio.log; }\n'
 
 
 def is_running(pid: str) -> bool:
-    """Whether there is such a process, and it is more than a status that nobody has collected."""
+    """Whether there is such a process that is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Deliverables on a host whose agent makes opening them hang: refused in time, and nothing is left over there."""
+"""Deliverables on a host whose agent makes opening them hang: refused in time, and nothing is left on the host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.servers
 
 @contextmanager
 def opening_hangs(path: Path) -> Iterator[None]:
-    """Whoever opens the file waits for its lease, which is not given up: as for a FIFO, but also after any check."""
+    """Opening the file waits for its lease, which is never released: as with a FIFO, but also after any check."""
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     descriptor = os.open(path, os.O_RDWR)
     try:

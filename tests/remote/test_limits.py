@@ -35,7 +35,7 @@ class Said:
     async def receive(self, limit: int = 1 << 18) -> bytes:
         piece = next(self._pieces, self._last)
         self.received += len(piece)
-        assert self.received < 4 << 20, "nobody limits this"
+        assert self.received < 4 << 20, "the output is not limited"
         return piece
 
     async def stderr_excerpt(self) -> str:

@@ -178,7 +178,7 @@ def test_the_keys_of_a_running_agent_are_used(
     with running_agent(tmp_path, ssh.key) as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
         assert connect(settings(ssh, policy, key=False)) == "in\n"
-    # It has ended: its socket answers no more, which hinders nobody.
+    # It has ended: its socket does not answer any more, which must not block the others.
     assert connect(settings(ssh, policy)) == "in\n"
 
 

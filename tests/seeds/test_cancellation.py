@@ -1,4 +1,4 @@
-"""Whatever is done to a seed is cancelled at every step of the loop: the seed stays whole, and nothing is left."""
+"""Every operation on a seed is cancelled at every step of the loop: the seed stays whole, and nothing is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker is killed between any two of its steps, and whatever it was doing to a seed, the seed is whole."""
+"""A worker is killed between any two of its steps, and the seed stays complete in every case."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ async def test_a_set_up_that_fails_raises_the_same_object_and_after_execute_runs
         await run_log_protocol_session(host, RecordingCtx(), body=body, after_execute=after, **hooks)
     assert caught.value is crash
     assert ran == ["after"]
-    assert trio.current_time() == began, "nobody is waited for"
+    assert trio.current_time() == began, "no wait"
 
 
 async def test_statuses_and_plain_lines_are_progress() -> None:

@@ -1,4 +1,4 @@
-"""What callers rely on for deliverables: which answers accept, what the agent is told, what counts as rejected."""
+"""The contract for deliverables: which answers accept, which replies the agent gets, what counts as rejected."""
 
 from __future__ import annotations
 

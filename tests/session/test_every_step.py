@@ -1,6 +1,6 @@
 """A session that is cancelled at every single step, by its caller or by optio, under many schedules.
 
-Whatever can go wrong because something stops in the middle goes wrong at one of these points. A desk run takes every
+A fault that depends on stopping in the middle appears at one of these points. A desk run takes every
 step of the first schedule and some of each other one; where `CI` is set, every step of all of them.
 """
 
@@ -180,7 +180,7 @@ UNDISTURBED: dict[Scenario, Ending] = {
     a_body_that_returns: Ending.DONE,
     an_error_with_everything_before_it: Ending.ERROR,
 }
-"""How each scenario ends if nobody disturbs it."""
+"""How each scenario ends without a disturbance."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Whatever the host, the ctx, the callbacks or the observer raise, and wherever: one outcome that names it."""
+"""Any exception of the host, the ctx, the callbacks or the observer, anywhere: one outcome that names it."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def runs(make: Any, seed: int) -> Iterator[FaultyRun]:
 
 
 def told(run: FaultyRun) -> str:
-    """Everything that the caller is told."""
+    """Everything that the caller gets."""
     texts = run.ctx.messages
     error = run.raised
     while error is not None:
@@ -139,7 +139,7 @@ def test_a_fault_at_any_call_gives_one_outcome_that_names_it(make: Any, seed: in
         place = run.faults.place
         assert place is not None
         places.add(place.split()[1])
-        # An observer that failed is told nothing more.
+        # An observer that failed gets no more events.
         told_of_end = "on_event" not in place or place == "after on_event(Ended)"
         assert len(run.ended) == told_of_end, f"{len(run.ended)} outcomes, {place}"
         assert "the injected fault" in told(run), place
@@ -152,7 +152,7 @@ def test_a_fault_at_any_call_gives_one_outcome_that_names_it(make: Any, seed: in
             assert run.returned is not None, (place, run.raised)
             assert run.returned.ending is Ending.DONE
         elif run.returned is not None:
-            # DONE counts whatever the body does then; a reader that fails is started again.
+            # DONE counts, no matter what the body does then; a reader that fails is started again.
             assert place in (
                 "after body",
                 "before reader.read",

@@ -22,7 +22,7 @@ from optio_agents.protocol.session import Ending, SessionOptions
 from tests.support.session import RecordingCtx
 
 BOUND = 16.0
-"""MiB of resident memory above idle, whatever the log."""
+"""MiB of resident memory above idle, for every log."""
 
 PATIENCE = 120.0
 """Seconds of real time after which a measured process is taken to hang."""

@@ -1,4 +1,4 @@
-"""The spool: a queue in order, whatever lies in memory and whatever in its file."""
+"""The spool: a queue in order, partly in memory and partly in its file."""
 
 from __future__ import annotations
 

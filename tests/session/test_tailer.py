@@ -190,7 +190,7 @@ async def test_only_a_plain_line_is_told_while_the_tailer_sleeps(offered: Window
     script, parser = Script(offered, None, offered=1), FarEnd()
     assert not await read_on(script, Cursor(), parser)
     assert script.answers == [is_taken]
-    assert parser.told == [offered], "it is told once either way"
+    assert parser.told == [offered], "it is passed on once in both cases"
     assert script.waits == (1 if is_taken else 2)
 
 

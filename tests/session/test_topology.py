@@ -51,7 +51,7 @@ async def test_tailer_parser_resolver_and_fetcher_are_actors_in_the_tree(host: L
 async def test_single_lines_that_crowd_a_queue_wake_the_tailer_which_waits_for_room(
     host: LocalHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is told to the parser while the tailer sleeps."""
+    """Each is passed to the parser while the tailer sleeps."""
     monkeypatch.setattr("optio_agents.session.work_queue.MEMORY", 200)
     waited: list[int] = []
     taken: list[str] = []

@@ -3,7 +3,7 @@
 `log:LINE` appends a line to optio.log (with spaces for underscores), `file:PATH` writes a file, `say:WORD`
 prints text, `todo:a=completed,b=pending` shows a plan, `ask:TOOL` asks for permission, `hang` waits to be cancelled,
 `once` does so the first time in a directory, `crash` exits with status 3. Of a prompt with the documentation of the log
-protocol, only what follows `## Your task` is done. With the arguments `--do WORDS` it does these whatever it is told;
+protocol, only what follows `## Your task` is done. With the arguments `--do WORDS` it does these for every prompt;
 with `--usage` it prints a usage text instead. Each prompt, and each session that is taken up, becomes a line of the
 file $SEEN, if that is set. With $FORGETFUL it takes up no session. Standard library only.
 """

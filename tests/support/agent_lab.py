@@ -1,4 +1,4 @@
-"""A place in which real agents run: no network but the fake API's, a home of their own, nobody's key.
+"""An environment for real agents: only the network of the fake API, a home of their own, a dummy key.
 
 The API is a process in a fresh network namespace; each agent joins that namespace (`nsenter`) when it
 starts. Our own process stays outside: it only talks to both through pipes.

@@ -98,7 +98,7 @@ def cancel_at_every_step(
     limit: int = 1000,
     stride: int = 1,
 ) -> int:
-    """Run `program` anew for each step until it ends before it can be cancelled; `check` each run.
+    """Run `program` again for each step until it ends before it can be cancelled; `check` each run.
 
     `stride` above 1 tries only every `stride`-th step. Returns the last step at which it was cancelled, plus one.
 

@@ -29,7 +29,7 @@ def writing(*lines: str) -> Any:
 
 
 def stray_cancellation() -> trio.Cancelled:
-    """A cancellation that belongs to nobody around it."""
+    """A cancellation that belongs to no scope around it."""
     return trio.Cancelled._create(source="unknown")
 
 

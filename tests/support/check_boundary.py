@@ -1,4 +1,4 @@
-"""What holds of every boundary, whatever world the user's code lives in."""
+"""What every boundary must do, for user code on Trio and on asyncio."""
 
 from __future__ import annotations
 

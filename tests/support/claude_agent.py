@@ -172,7 +172,7 @@ def main() -> None:
             steps = turn.later
             turn = Turn(None)
             turn.run(steps)
-    # Its own end, whatever its reader does.
+    # It ends on its own, independent of its reader.
     os._exit(0)
 
 

@@ -62,12 +62,12 @@ class Ledger:
             self.ended.append(message)
 
     def check(self) -> None:
-        """No message lost without a dead letter, none handled twice, none reordered; nobody left waiting."""
+        """No message lost without a dead letter, none handled twice, none reordered; no task left waiting."""
         begun, ended, buried = (Counter(map(_key, log)) for log in (self.begun, self.ended, self.buried))
         assert all(count == 1 for count in (begun | ended | buried).values()), "something happened twice"
         for message in map(_key, self.sent):
             assert ended[message] + buried[message] == 1, f"{message!r} has no fate, or two"
-        assert begun - ended <= buried, "a handler was broken off, and nobody was told"
+        assert begun - ended <= buried, "a handler was cut off without a dead letter"
         known = Counter(map(_key, self.sent)) + Counter(map(_key, self.unknown))
         told = [message for message in begun + buried if isinstance(message, int)]
         assert not [message for message in told if message not in known], "an unsent message arrived"

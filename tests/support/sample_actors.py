@@ -17,7 +17,7 @@ class Question:
 
 
 class Boom(Exception):  # noqa: N818
-    """What the samples raise when they are told to fail."""
+    """The exception of the samples for a message that makes them fail."""
 
 
 async def keep(me: actors.Me[Any], log: list[Any]) -> None:

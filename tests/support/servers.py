@@ -77,7 +77,7 @@ class Server:
                     raise RuntimeError(f"{self._command[0]} did not start: {seen[-2000:]!r}")
                 log.write(data)
                 seen = seen[-4096:] + data
-            # The server keeps writing: let the file take it, not a pipe that nobody reads.
+            # The server keeps writing: use a file, not a pipe without a reader.
             self._drain = subprocess.Popen(["cat"], stdin=output, stdout=log, start_new_session=True)
 
     def stop(self, number: int = signal.SIGKILL) -> None:
@@ -116,7 +116,7 @@ class Ssh:
         _kill([self.server.pid, *_descendants(self.server.pid)], signal.SIGCONT)
 
     def stop(self) -> None:
-        """Cut everything, and let nobody in any more."""
+        """Cut all connections, and accept no more."""
         if self.server.is_running:
             children = _descendants(self.server.pid)
             self.server.stop()

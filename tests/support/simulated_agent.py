@@ -3,7 +3,7 @@ behaves.
 
 The language is one JSON object per line, `{"do": ...}` to the agent and `{"say": ...}` from it.
 `SimulatedAgent` is a well-behaved agent as a pure state machine: lines in, lines out, nothing else. Faults
-are done to it from outside, by whoever carries its lines (`tests/conversation/test_histories.py`,
+are done to it from outside, by the code that carries its lines (`tests/conversation/test_histories.py`,
 `SimulatedTransport`).
 """
 
@@ -62,7 +62,7 @@ class SimulatedCodec(Codec):
         self._write({"do": "start"})
 
     def prompt(self, send: int, text: str) -> int:
-        """Say which turn it is to be."""
+        """Set which turn it is."""
         turn = self._new_turn()
         self._write({"do": "prompt", "turn": turn, "send": send, "text": text})
         return turn
@@ -199,7 +199,7 @@ class SimulatedAgent:
         return self._waiting is None and not (self._words and self._words[0] == "hang")
 
     def hear(self, line: bytes) -> list[Record]:
-        """What it says at once to a line that it is told."""
+        """Its immediate answer to an input line."""
         told = json.loads(line)
         handler = getattr(self, "_" + told["do"])
         answer: list[Record] = handler(told)

@@ -1,4 +1,4 @@
-"""A conversation with the simulated agent: bytes through memory, under whatever clock the test has."""
+"""A conversation with the simulated agent: bytes through memory, under the clock of the test."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class SimulatedTransport:
         return self._how
 
     async def finish(self) -> None:
-        """End it, whatever was."""
+        """End it in any state."""
         with trio.CancelScope(shield=True):
             if not self._gone.is_set():
                 await self.end(ask=False)

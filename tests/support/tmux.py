@@ -42,7 +42,7 @@ class TmuxServer:
         )
 
     def wait_until(self, holds: Callable[[], bool]) -> None:
-        """tmux's own processes tell nobody when they have written something, so there is no event to wait for."""
+        """tmux's own processes send no event when they have written something, so there is none to wait for."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not holds():
             assert time.monotonic() < deadline, "tmux did not get there"

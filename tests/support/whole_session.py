@@ -96,7 +96,7 @@ def check(trial: Trial, usual: Ending) -> None:
     assert world.begun["prepare"] <= 1
     assert world.begun["body"] <= 1
     assert not world.running_at_return
-    # Nothing is left, and the ctx is told nothing after the end.
+    # Nothing is left, and the ctx gets no call after the end.
     assert not trial.left
     assert trial.calls_at_last == world.calls_at_return
     # The agent is not launched once it is known that it should not be.
@@ -115,7 +115,7 @@ def _check_what_the_caller_got(trial: Trial, usual: Ending) -> None:
     end = trial.world.end
     raised = trial.outcome.error if isinstance(trial.outcome, Error) else None
     if end is None:
-        # Cancelled before it began: nobody has heard of it.
+        # Cancelled before it began: it was not reported anywhere.
         assert trial.was_cancelled
         assert not trial.world.begun
         assert isinstance(raised, asyncio.CancelledError)

@@ -79,7 +79,7 @@ def run(scenario: Callable[[TodoTracker, Ctx], Awaitable[None]], ctx: Ctx | None
 
 
 async def all_done() -> None:
-    """No task stays behind: whoever waits for all of them is not kept waiting."""
+    """No task remains, so code that waits for all of them is not delayed."""
     me = asyncio.current_task()
     while others := asyncio.all_tasks() - {me}:
         await asyncio.wait(others)

@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "Its questions for permission are answered with one key, other questions with a line. Ctrl-C interrupts it, "
         "twice leaves, Ctrl-D leaves when everything is answered.",
         epilog="exit codes: 0 left, 2 the agent cannot be started, 3 the agent ended by itself, 130 left by Ctrl-C, "
-        "SIGTERM or SIGHUP, or because nobody reads the output any more",
+        "SIGTERM or SIGHUP, or because the reader of the output has gone",
     )
     parser.add_argument(
         "--agent", choices=AGENT_NAMES, default="claude", help="which agent (default: %(default)s)"

@@ -22,7 +22,7 @@ from optio_agents.conversation import (
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-NO_INPUT = "Nobody can answer: the input of the chat has ended."
+NO_INPUT = "No answer is possible: the input of the chat has ended."
 DECLINED = "The user declines to answer."
 
 

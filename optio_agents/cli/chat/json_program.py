@@ -70,7 +70,7 @@ class ProgramChat:
 
             async def end_without_reader() -> None:
                 await self._writer.gone.wait()
-                nursery.cancel_scope.cancel(reason="nobody reads our output any more")
+                nursery.cancel_scope.cancel(reason="the reader of our output has gone")
 
             nursery.start_soon(self._writer.run)
             nursery.start_soon(end_without_reader)

@@ -23,7 +23,7 @@ class LineWriter:
         self._descriptor = descriptor
         self._data = bytearray()
         self.gone = trio.Event()
-        """Nobody reads the lines any more."""
+        """Whether the reader has gone."""
         self._changed = trio.Event()
         self._pollable = True
 

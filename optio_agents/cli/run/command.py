@@ -28,7 +28,7 @@ With --agent, the agent works here, is given the log protocol and the prompt, an
 questions and permission requests are asked on the terminal, or decided by --allow, --yes-to and --deny.
 
 Run COMMAND as an agent under the optio log protocol: its current directory is the workdir, in which it writes
-optio.log (started anew by each run) and deliverables/. What the harness has to say to it (replies to
+optio.log (emptied by each run) and deliverables/. What the harness has to say to it (replies to
 deliverables) comes on its stdin, one message per line. Its own output is kept in a file; the end of it is
 shown when the run fails."""
 
@@ -155,7 +155,11 @@ def _add_agent_options(parser: argparse.ArgumentParser) -> None:
         help="allow what fits RULE, each time it is asked",
     )
     group.add_argument(
-        "--deny", action="append", default=[], metavar="RULE", help="deny what fits RULE, whatever allows it"
+        "--deny",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="deny what matches RULE, even if another rule allows it",
     )
     group.add_argument(
         "--show",

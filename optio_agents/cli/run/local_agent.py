@@ -26,7 +26,7 @@ from optio_agents.hosts.processes.owned import OwnedProcess
 from optio_agents.hosts.processes.process_tree import TreeEnd
 
 FAREWELL = f"{SYSTEM_MESSAGE_PREFIX}the session is over: please end now"
-"""What an agent that is being interrupted is told before its input is closed."""
+"""The message to an agent that is being interrupted, before its input is closed."""
 
 
 _ENDING = Deadlines(ask=3, term=3, kill=3)

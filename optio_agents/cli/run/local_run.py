@@ -242,7 +242,7 @@ class LocalRun:
             return self._ended(Stop(failure.code, failure.message), None)
         except OSError as error:
             return self._ended(Stop(ExitCode.IO_ERROR, f"the workdir cannot be used: {error}"), None)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours; it is shown in full at the end
+        except Exception as error:  # noqa: BLE001 - any exception here is our bug; it is shown in full at the end
             trace = "".join(traceback.format_exception(error))
             return self._ended(Stop(ExitCode.BUG, f"{type(error).__name__}: {error}"), None, trace)
         verdict = judge(

@@ -30,7 +30,7 @@ PLANS_KEPT = 8
 """How many plans are remembered until their approval is asked."""
 
 DENIED = "The user said no."
-WITHDRAWN = "The request was withdrawn: nobody will answer it any more."
+WITHDRAWN = "The request was withdrawn: it will not be answered any more."
 PLAN_REJECTED = "The user does not approve the plan."
 
 

@@ -65,7 +65,7 @@ class RunningTurn:
     began: bool = False
     """The backend has said that it works on it."""
     interrupting: bool = False
-    """It must stop; the backend is told once it works on it."""
+    """It must stop; the backend gets the interrupt once it works on it."""
     acknowledged: bool = False
     """The backend has said that it was told."""
     deadlines: list[InterruptStarted] = field(default_factory=list)

@@ -154,7 +154,7 @@ class Watch:
             try:
                 if self._look():
                     return
-            except BaseException as failure:  # noqa: BLE001 - raised by whoever waits
+            except BaseException as failure:  # noqa: BLE001 - raised in the waiting task
                 self._failure = failure
         if not name or name == self._name:
             self.wake()

@@ -387,7 +387,7 @@ class LocalLogReader:
             self._set_place(0, b"")
 
     def _begin_again(self) -> None:
-        """This is another log, whatever its bytes: nothing of it has been handled."""
+        """This is another log, even if its bytes are the same: nothing of it has been handled."""
         self._windows.lost += self._seen - self._windows.offset
         self._set_place(0, b"")
 

@@ -49,7 +49,7 @@ class HostKeyCheck:
         if files := self._files_that_know(name):
             self.refusal = (
                 f"the host key of {name} has changed: it shows {shown}, which is not the key in {', '.join(files)}. "
-                "Somebody may be intercepting the connection. If the host was reinstalled, remove its old key with: "
+                "The connection may be intercepted. If the host was reinstalled, remove its old key with: "
                 f"ssh-keygen -f {files[0]} -R '{name}'"
             )
         elif not self._policy.accept_new:

@@ -43,7 +43,7 @@ def test_the_step_fixtures_are_the_functions_of_the_kit(
 
 
 def project(folder: Path, files: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """A project of somebody else's, whose tests are run with what is installed here."""
+    """Another project, whose tests run with the packages that are installed here."""
     for name, text in files.items():
         folder.joinpath(name).parent.mkdir(exist_ok=True)
         folder.joinpath(name).write_text(text)

@@ -56,7 +56,7 @@ class Program:
         await self.process.stdin.send_all(json.dumps(command).encode() + b"\n")
 
     async def until(self, **fields: Any) -> dict[str, Any]:
-        """Wait for a line with these fields that was not asked for before, whatever comes around it."""
+        """Wait for a new line with these fields; skip other lines."""
         assert self.process.stdout is not None
         while True:
             for line in self._unmatched:

@@ -209,7 +209,7 @@ def test_a_run_that_is_killed_leaves_nothing_on_the_host_after_the_grace(ssh: Ss
         workdir = it.events[0]["workdir"]
     deadline = time.monotonic() + HANG_GUARD
     while (alive(pid) or not is_gone(workdir)) and time.monotonic() < deadline:
-        time.sleep(0.1)  # the guard is nobody's child: nothing tells of its end
+        time.sleep(0.1)  # the guard is no child of ours: no event shows its end
     assert not alive(pid)
     assert is_gone(workdir)
 

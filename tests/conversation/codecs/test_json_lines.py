@@ -1,4 +1,4 @@
-"""JSON objects out of bytes, whatever the bytes are."""
+"""JSON objects from any bytes."""
 
 from __future__ import annotations
 

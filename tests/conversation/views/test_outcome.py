@@ -1,4 +1,4 @@
-"""A turn's end tells what the turn cost and how it failed, whatever the backend."""
+"""The end of a turn has its usage and its error, for every backend."""
 
 from __future__ import annotations
 

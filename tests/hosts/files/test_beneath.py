@@ -1,4 +1,4 @@
-"""Beneath a directory, whatever links are planted and whenever."""
+"""Opening beneath a directory, with links made at any place and any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever tree an agent leaves is removed, and nothing beside it is touched."""
+"""Any tree that an agent leaves is removed, and nothing next to it is changed."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ async def test_what_concerns_the_file_wakes_and_what_does_not_does_not(tmp_path:
             assert await woken(watch)
             (tmp_path / "log").rename(tmp_path / "log.1")
             log.write(b"y")
-            assert await woken(watch), "writes to the open file, whatever its name is now"
+            assert await woken(watch), "writes to the open file, under any name"
             watch.follow(None)
             log.write(b"z")
             assert not await woken(watch)
@@ -108,7 +108,7 @@ async def test_a_look_deals_with_changes_in_the_context_of_the_waiting_task(tmp_
         assert set(looks) == {"the waiting task"}
         log.write(b"x")
         await wait_all_tasks_blocked()
-        assert len(looks) == 3, "nobody waits, nobody looks"
+        assert len(looks) == 3, "it is called only while a task waits"
     os.close(directory)
 
 

@@ -155,7 +155,7 @@ async def test_an_unterminated_line_counts_once_it_was_quiet_and_is_the_kind_tha
     async with following(tmp_path, settled=settled) as log:
         log.append(b"DO")
         await trio.sleep(QUIET * 0.9)
-        log.append(b"NE")  # it changed: the time begins anew
+        log.append(b"NE")  # it changed: the time starts again
         await trio.sleep(QUIET * 0.9)
         assert asked == []
         await trio.sleep(QUIET * 0.2)

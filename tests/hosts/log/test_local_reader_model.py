@@ -1,7 +1,7 @@
 """Any interleaving of what writers, editors and crashes do to a log, against a model of what is promised.
 
 The model (`World`) knows the files' whole contents and applies the rules at the head of `log_reader` to them
-with one regular expression and no incremental state. It is told when the reader had the chance to look; what
+with one regular expression and no incremental state. It knows when the reader could look; what
 was truncated before that was never there. On top of the model, two promises are checked by themselves: lines
 that stood complete when the reader looked are all handled, and a line is handled again only if it was written
 again or its log had shrunk.
@@ -130,7 +130,7 @@ class Play:
             self.world.named.content = self.world.named.content[:size]
 
     async def rewrite(self, size: int, end: bytes) -> None:
-        """Truncated and written anew before anybody can look."""
+        """Truncated and written again before the reader can look."""
         if self.world.named is not None:
             data = self.fresh(size, b"\n") + self.fresh(size, end)
             self.log.path.write_bytes(data)

@@ -17,7 +17,7 @@ from optio_agents.hosts.processes import adoption
 from optio_agents.hosts.processes.owned import OwnedProcess
 
 async def main():
-    # It is orphaned, in a session of its own and without the mark before anybody has looked.
+    # It is orphaned, in a session of its own and without the mark, before any snapshot.
     command = 'env -i setsid sh -c "echo \\\\$\\\\$ > pid; exec sleep 1000" & while [ ! -s pid ]; do :; done'
     process = await OwnedProcess.start(["sh", "-c", command], environment=os.environ, cwd=sys.argv[1])
     await process.wait()
