@@ -180,11 +180,11 @@ the harness has changed meanwhile, as in `2026-05-04T10:00:00Z REFRESHED:{file}`
 
 _POLLING: Final = """\
 - At each message of the user, look at the last line of `./resume.log` first. If it is newer than the last one that you
-  saw, the session has been resumed: check what is still there, start again what you need, and go on."""
+  saw, the session has been resumed: check what is still there, start again what you need, and continue."""
 
 _NOTICE: Final = f"""\
 - When you get the message `System: {RESUME_NOTICE}`, read the latest line of `./resume.log`, check what is still there,
-  start again what you need, and go on. You need not look at `./resume.log` at other times."""
+  start again what you need, and continue. You need not look at `./resume.log` at other times."""
 
 _REGENERABLE: Final = """\
 Keep the file `./regenerable.txt` current. It lists what can be made again, such as installed packages and build

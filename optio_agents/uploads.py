@@ -63,7 +63,7 @@ def safe_upload_relpath(filename: str) -> str:
     """
     name = filename.replace("\\", "/").strip().rstrip("/").rpartition("/")[2].strip()
     if name in ("", ".", ".."):
-        raise ValueError(f"{filename!r} is no usable name for an uploaded file")
+        raise ValueError(f"{filename!r} cannot be the name of an uploaded file")
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         raise ValueError(f"the name of an uploaded file holds a control character: {filename!r}")
     if len(name.encode()) > _NAME_LIMIT:

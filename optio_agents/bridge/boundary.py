@@ -100,7 +100,7 @@ class Abandoned(Exception):  # noqa: N818
     """User code was abandoned. `label` and `where` name it, `why` says what it did."""
 
     def __init__(self, label: str, where: str, why: str = "ignored its cancellation") -> None:
-        super().__init__(f"{label} {why} and was left behind at {where}")
+        super().__init__(f"{label} {why} and was abandoned at {where}")
         self.label = label
         self.where = where
 
@@ -112,4 +112,4 @@ def warn_abandoned(abandoned: Abandoned) -> None:
 
 def warn_late_failure(label: str, failure: BaseException) -> None:
     """Log the late failure of abandoned user code."""
-    _logger.warning("%s failed after it had been left behind", label, exc_info=failure)
+    _logger.warning("%s failed after it had been abandoned", label, exc_info=failure)

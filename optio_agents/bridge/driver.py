@@ -128,7 +128,7 @@ class SteppingDriver:
         here = GLOBAL_RUN_CONTEXT.__dict__
         if here:
             refusal = RuntimeError(
-                "this event loop was begun in another thread, and its sessions cannot go on in this one, where Trio "
+                "this event loop was begun in another thread, and its sessions cannot continue in this one, where Trio "
                 "runs already"
             )
             never_free(self._state)

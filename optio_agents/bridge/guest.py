@@ -164,7 +164,7 @@ class Guest:
         try:
             self.enter()
         except RuntimeError as refusal:
-            _logger.error("the sessions of a closed event loop are given up: %s", refusal)  # noqa: TRY400 - one line
+            _logger.error("the sessions of a closed event loop are abandoned: %s", refusal)  # noqa: TRY400 - one line
             return
         for session in tuple(self._sessions):
             session.host_loop_closed()

@@ -77,7 +77,7 @@ class PublicDriver:
         """See `Driver.enter`."""
         if not self.is_of_this_thread() and not self.is_over:
             refusal = RuntimeError(
-                "this event loop was begun in another thread, and its sessions cannot go on in this one with this "
+                "this event loop was begun in another thread, and its sessions cannot continue in this one with this "
                 "version of Trio: run the loop in one thread"
             )
             never_free((self._root, self._steps))

@@ -77,7 +77,7 @@ class HandlerTask(Generic[T]):
             return
         self.failures += 1
         if self.failures == 1:
-            logger.error("%s failed; it goes on with what follows", self._label, exc_info=outcome.error)
+            logger.error("%s failed; it still gets the following items", self._label, exc_info=outcome.error)
             self._failed(self._label, outcome.error)
 
 

@@ -21,6 +21,6 @@ async def running_in_background(function: Callable[[], Awaitable[object]]) -> As
             yield
         except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
             failure = error
-        nursery.cancel_scope.cancel(reason="the block beside it has ended")
+        nursery.cancel_scope.cancel(reason="its block has ended")
     if failure is not None:
         raise failure

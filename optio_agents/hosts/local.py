@@ -124,7 +124,7 @@ class LocalHost:
             try:
                 await trio.to_thread.run_sync(remove_tree, self.taskdir)
             except OSError as error:  # another user's, or a mount point: it never changes how a task ended
-                _logger.warning("%s could not be removed wholly: %s", self.taskdir, error)
+                _logger.warning("%s could not be removed completely: %s", self.taskdir, error)
 
     def archive_workdir(
         self, exclude: list[str] | None, *, on_note: Callable[[str, str], None] | None = None

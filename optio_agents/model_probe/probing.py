@@ -59,7 +59,8 @@ async def probe_models(
         for number, model in enumerate(model_ids, start=1):
             if _is_busy(conversation) and not await _idle(conversation, interrupt=number > 1):
                 _logger.warning(
-                    "the agent does not end its turn: nothing is found out about %s", model_ids[number - 1 :]
+                    "the agent does not end its turn: it is unknown whether %s can be used",
+                    model_ids[number - 1 :],
                 )
                 break
             usable[model] = await _is_usable(

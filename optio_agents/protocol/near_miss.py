@@ -85,7 +85,7 @@ def _faults(keyword: Keyword, head: str, written: str, rest: str) -> list[str]:
     if before[:1].isspace():
         faults.append("it is indented")
     if shown := display_text(before.strip(), _QUOTE_LIMIT).strip():
-        faults.append(f"`{shown}` stands before the keyword")
+        faults.append(f"`{shown}` is before the keyword")
     if not written.isupper():
         faults.append(f"`{written}` is not in capitals")
     if written.upper() != keyword.name:

@@ -24,8 +24,8 @@ EVENTS_BYTES = 4 * 1024 * 1024
 """The number of newest events that are kept for the view of a suspended task."""
 
 WITHOUT_SESSION = (
-    f"{SYSTEM_MESSAGE_PREFIX}{RESUME_NOTICE}, but your earlier conversation could not be taken up ({{trouble}}). The "
-    "working directory is as you left it: look at what is there before you go on. This was your task:\n\n{prompt}"
+    f"{SYSTEM_MESSAGE_PREFIX}{RESUME_NOTICE}, but your earlier conversation could not be resumed ({{trouble}}). The "
+    "working directory is as you left it: check what is there before you continue. This was your task:\n\n{prompt}"
 )
 
 

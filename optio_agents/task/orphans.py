@@ -65,7 +65,7 @@ async def end_orphans(database: Any, prefix: str, tasks: dict[str, TaskInstance]
             continue
         if has_work:
             message = (
-                "The interrupted run's agent was ended; its work is kept: resurrect it to go on from there"
+                "The interrupted run's agent was ended; its work is kept: resurrect it to continue from there"
             )
             await append_log(database, prefix, row["_id"], "event", message)
 

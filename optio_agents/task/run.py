@@ -166,7 +166,7 @@ class AgentRun:
             what += "It had done nothing yet"
         elif ctx.resume and self.supports_resume:
             await saved.save(ctx, host)
-            what += "This run goes on from the work that it left on the host"
+            what += "This run continues from the work that it left on the host"
         else:
             what += "This run begins from scratch; what the earlier one had not saved is lost"
         ctx.report_progress(None, what, level="warning")
@@ -266,7 +266,7 @@ class AgentRun:
                 except AgentNotStarted as error:
                     await agent.end()
                     agent.memory.continues, agent.memory.trouble = False, display_text(str(error), 300)
-                    trouble = f"The agent could not take up its conversation: {agent.memory.trouble}"
+                    trouble = f"The agent could not resume its conversation: {agent.memory.trouble}"
                     hook_context.report_progress(None, f"{trouble}. It begins a new one")
             await start()
             await self._converse(agent, channel, hook_context, resumed=resumed)

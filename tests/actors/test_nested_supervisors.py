@@ -99,7 +99,7 @@ class TestNested:
             ]
             await first.tell("boom")
             await wait_all_tasks_blocked()
-            second.stop("nobody wants it any more")
+            second.stop("it is not needed any more")
             await trio.sleep(60)
             assert (await second.wait()).kind is KIND.STOPPED
             assert log.count("a+") == 2

@@ -156,7 +156,7 @@ def test_a_loop_that_another_thread_closes(
         assert session.cleaned_up == [threading.current_thread().name]
         assert not caplog.records
     else:
-        assert "given up: this event loop was begun in another thread" in caplog.text
+        assert "abandoned: this event loop was begun in another thread" in caplog.text
     assert not trio.lowlevel.in_trio_run()
     trio.run(trio.lowlevel.checkpoint)
 

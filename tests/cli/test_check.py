@@ -89,7 +89,7 @@ def test_a_log_is_read_from_stdin(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "optio_agents.cli", "check", "-"]
     done = subprocess.run(command, input=b"**DONE**\n", capture_output=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 1
-    assert b"`**` stands before the keyword" in done.stdout
+    assert b"`**` is before the keyword" in done.stdout
 
 
 def test_json_gives_one_object_per_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

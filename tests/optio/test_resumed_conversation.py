@@ -90,7 +90,7 @@ def test_an_agent_that_cannot_take_up_its_session_is_told_and_gets_what_was_queu
     async def scenario(worker: Worker) -> None:
         await cancel_with_something_queued(worker, talker)
         await worker.launch("talker", resume=True)
-        await worker.until_logged("talker", "could not take up its conversation")
+        await worker.until_logged("talker", "could not resume its conversation")
         async with asyncio.timeout(HANG):
             while len(talker.seen()) < 2:
                 await asyncio.sleep(0.02)

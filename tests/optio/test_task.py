@@ -143,7 +143,7 @@ def test_cancelled_while_a_callback_ignores_it_is_cancelled(database: str) -> No
         assert (await worker.optio.cancel("agent")).ok
         row = await worker.until_state("agent", "cancelled", "failed", "done")
         assert row["status"]["state"] == "cancelled"
-        assert any("on_deliverable" in line and "left behind" in line for line in await worker.log("agent"))
+        assert any("on_deliverable" in line and "abandoned" in line for line in await worker.log("agent"))
         released.set()
 
     in_worker(database, [agent], scenario)

@@ -98,7 +98,7 @@ def test_only_lines_that_mean_nothing_are_near_misses(line: str, features: Proto
     ("line", "fault"),
     [
         ("  DONE", "it is indented"),
-        ("**DONE**", "`**` stands before the keyword"),
+        ("**DONE**", "`**` is before the keyword"),
         ("done", "`done` is not in capitals"),
         ("STATUS 20% x", "the colon after the keyword is missing"),
         ("DONE all tests pass", "there is more after the keyword"),

@@ -228,7 +228,7 @@ def test_a_server_that_never_says_a_word_is_given_up(
     ssh: Ssh, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connecting, "LOGIN_SECONDS", 0.3)
-    given_up = pytest.raises(CannotConnect, match=r"did not let us in within 0\.3 seconds")
+    given_up = pytest.raises(CannotConnect, match=r"the login did not succeed within 0\.3 seconds")
     with socket.create_server(("127.0.0.1", 0)) as mute, given_up:
         connect(SshSettings("127.0.0.1", "me", mute.getsockname()[1], ssh.key))
 

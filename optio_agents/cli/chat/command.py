@@ -43,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="for programs: one JSON object per line, commands on stdin, events on stdout",
     )
     parser.add_argument(
-        "--resume", metavar="SESSION", help="take up an earlier session (its name is shown at the end)"
+        "--resume", metavar="SESSION", help="resume an earlier session (its id is shown at the end)"
     )
     parser.add_argument(
         "--web", action="store_true", help="also show it on a page in the browser (needs the extra web)"

@@ -93,9 +93,7 @@ class Dialog:
         if key in scopes:
             return PermissionDecision("allow", scope=scopes[key])
         if key == "m":
-            return PermissionDecision(
-                "deny", message=await self._line("what should the agent be told?") or None
-            )
+            return PermissionDecision("deny", message=await self._line("message for the agent:") or None)
         return PermissionDecision("deny", interrupt=key == "i")
 
     async def _show_pages(self, lines: list[str]) -> bool:

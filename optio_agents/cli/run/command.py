@@ -45,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `run` and its arguments."""
     parser = subparsers.add_parser(
         "run",
-        help="run a command as an agent, and show and save what it does",
+        help="run a command as an agent, show its progress and save its deliverables",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -172,7 +172,7 @@ def _add_agent_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="serve a page of the conversation on this machine, and print its address",
     )
-    group.add_argument("--resume", metavar="SESSION", help="take up an earlier session of the agent")
+    group.add_argument("--resume", metavar="SESSION", help="resume an earlier session of the agent")
     group.add_argument("--agent-command", metavar="COMMAND", help="how to run the agent, if not by its name")
 
 

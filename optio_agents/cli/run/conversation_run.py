@@ -194,7 +194,7 @@ class ConversationRun(LocalRun):
         if self._agent_settings.web:
             return None  # The question stays open for the page.
         return PermissionDecision(
-            "deny", message=f"there is no person to ask; the permissions of this run are: {rules.text}"
+            "deny", message=f"no user can be asked; the permissions of this run are: {rules.text}"
         )
 
     async def _question(self, request: QuestionRequest) -> QuestionAnswer | None:
@@ -202,7 +202,7 @@ class ConversationRun(LocalRun):
             return await self._screen.dialog.question(request)
         if self._agent_settings.web:
             return None
-        return QuestionAnswer.declined("there is no person to ask: decide yourself")
+        return QuestionAnswer.declined("no user can be asked: decide yourself")
 
     async def _save(self, hook_context: object, file: DeliverableFile) -> None:
         if self._in_place:

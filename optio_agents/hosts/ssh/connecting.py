@@ -230,7 +230,7 @@ async def _log_in(
                 known_hosts=host_key.readable_files() or b"",
             )
     except TimeoutError as error:
-        what = "no answer" if client is None or client.connection is None else "it did not let us in"
+        what = "no answer" if client is None or client.connection is None else "the login did not succeed"
         seconds = TCP_SECONDS if client is None or client.connection is None else LOGIN_SECONDS
         raise CannotConnect(f"{what} within {seconds:g} seconds") from error
     except asyncssh.HostKeyNotVerifiable as error:
