@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
-EXTRAS = ("otel", "web")
+EXTRAS = ("otel", "tools", "web")
 """What users install. The tools of the tests may be of any version."""
 
 for requirement in PROJECT["dependencies"] + [

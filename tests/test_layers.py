@@ -40,6 +40,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.bridge",
         "optio_agents.context",
         "optio_agents.hosts",
+        "optio_agents.mcp",
         "optio_agents.protocol",
         "optio_agents.session",
         "optio_agents.session_controls",

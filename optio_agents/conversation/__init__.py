@@ -7,6 +7,7 @@ requests.py     an agent's requests to its owner: tool requests, questions and t
 controls.py     the controls that an agent offers while it runs: model, effort, permission mode
 codecs/         one file per backend protocol, over base.py, which defines a codec
 turns/          the turn rules that all backends share, sans-IO
+tools/          Python functions as tools of the agent; mcp_servers.py are servers of others
 views/          typed views over the raw events: text, tool uses, usage, errors, ...
 actor_state.py  the actor: the state of one conversation, and its tasks; commands.py are its messages
 outbox.py, subscribers.py, request_dispatch.py, states.py, promises.py    the parts of the actor
@@ -37,6 +38,10 @@ if TYPE_CHECKING or not install_lazy_imports():
     )
     from optio_agents.conversation.client import (
         AgentConversation as AgentConversation,
+    )
+    from optio_agents.conversation.mcp_servers import (
+        AnyMcpServer as AnyMcpServer,
+        McpCommand as McpCommand,
     )
     from optio_agents.conversation.opening import (
         open_conversation as open_conversation,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from os import PathLike
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.client import AgentConversation
+from optio_agents.conversation.mcp_servers import AnyMcpServer
 from optio_agents.conversation.opening import open_conversation
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.promises import Sent
@@ -41,6 +42,9 @@ from optio_agents.conversation.values import (
     TurnResult,
 )
 from optio_agents.session_controls import SessionControl
+
+if TYPE_CHECKING:
+    from optio_agents.conversation.tools.functions import Function
 
 T = TypeVar("T")
 
@@ -297,13 +301,22 @@ async def open_asyncio_conversation(
     workdir: str | PathLike[str],
     home: str | PathLike[str] | None = None,
     environment: Mapping[str, str] | None = None,
+    tools: Sequence[Function] = (),
+    mcp_servers: Sequence[AnyMcpServer] = (),
     options: ConversationOptions = DEFAULT_OPTIONS,
 ) -> AsyncGenerator[AsyncioConversation]:
-    """`open_conversation`, under asyncio."""
+    """`open_conversation`, under asyncio; `tools` are asyncio coroutine functions."""
 
     def opening(boundary: Boundary) -> Any:
         return open_conversation(
-            agent, workdir=workdir, home=home, environment=environment, options=options, boundary=boundary
+            agent,
+            workdir=workdir,
+            home=home,
+            environment=environment,
+            tools=tools,
+            mcp_servers=mcp_servers,
+            options=options,
+            boundary=boundary,
         )
 
     async with converse_from_asyncio(opening) as conversation:

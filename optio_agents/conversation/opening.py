@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -23,10 +24,14 @@ from optio_agents.conversation.actor_state import (
 from optio_agents.conversation.agents import Agent
 from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.codecs.base import Codec
+from optio_agents.conversation.mcp_servers import AnyMcpServer, checked_servers
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
-from optio_agents.conversation.process import start_process
+from optio_agents.conversation.process import ConversationProcess, start_process
 from optio_agents.conversation.transport import Transport
 from optio_agents.conversation.values import AgentNotStarted, ConversationState
+
+if TYPE_CHECKING:
+    from optio_agents.conversation.tools.functions import Function
 
 NO_RESTARTS = actors.Intensity(restarts=0, seconds=1.0)
 """A conversation's state cannot be rebuilt from outside, so a failure of its actor ends it."""
@@ -42,6 +47,8 @@ async def open_conversation(
     workdir: str | os.PathLike[str],
     home: str | os.PathLike[str] | None = None,
     environment: Mapping[str, str] | None = None,
+    tools: Sequence[Function] = (),
+    mcp_servers: Sequence[AnyMcpServer] = (),
     options: ConversationOptions = DEFAULT_OPTIONS,
     boundary: Boundary | None = None,
 ) -> AsyncGenerator[AgentConversation]:
@@ -55,12 +62,18 @@ async def open_conversation(
         workdir: The directory in which it works.
         home: Its HOME. By default ours, where it finds its login and its settings.
         environment: Instead of our own environment variables.
+        tools: Typed coroutine functions that the agent may call (`conversation/tools/functions.py` says which). They
+            are called without asking for a permission; a call ends with its turn.
+        mcp_servers: MCP servers of others: `McpServer` (remote) and `McpCommand` (started by the agent).
         options: Time and memory limits.
         boundary: How handlers are called; by default as Trio coroutines.
 
     Raises:
         AgentNotStarted: it is missing, cannot be run, refuses, or was not ready in time. The text quotes its output.
+        TypeError, ValueError: a tool or a server cannot be offered.
+        ImportError: there are tools, and the extra `tools` is not installed.
     """
+    servers = checked_servers(mcp_servers)
     cwd = _absolute(workdir)
     inherited = os.environ if environment is None else environment
     connect = partial(
@@ -72,10 +85,45 @@ async def open_conversation(
         home=None if home is None else _absolute(home),
         options=options,
     )
+    codec = agent.codec(cwd)
+    codec.mcp_servers = servers
+    boundary = boundary or TrioBoundary()
     with session_of_trio():
+        if tools:
+            async with _with_tools(tools, connect, codec, agent.name, options, boundary) as conversation:
+                yield conversation
+        else:
+            async with open_conversation_over(
+                connect, codec, name=agent.name, options=options, boundary=boundary
+            ) as conversation:
+                yield conversation
+
+
+@asynccontextmanager
+async def _with_tools(
+    tools: Sequence[Function],
+    connect: Callable[[trio.Nursery], Awaitable[ConversationProcess]],
+    codec: Codec,
+    name: str,
+    options: ConversationOptions,
+    boundary: Boundary,
+) -> AsyncGenerator[AgentConversation]:
+    """A conversation whose agent may call `tools`, which last as long as it does."""
+    from optio_agents.conversation.tools.listener import open_tool_listener
+
+    async with open_tool_listener(tools, boundary, options) as listener:
+        codec.mcp_servers = checked_servers((*codec.mcp_servers, listener.server))
+        codec.own_server = listener.server.name
+
+        async def connect_and_admit(nursery: trio.Nursery) -> Transport:
+            process = await connect(nursery)
+            listener.admit(process.tree)
+            return process
+
         async with open_conversation_over(
-            connect, agent.codec(cwd), name=agent.name, options=options, boundary=boundary
+            connect_and_admit, codec, name=name, options=options, boundary=boundary
         ) as conversation:
+            listener.follow(conversation)
             yield conversation
 
 

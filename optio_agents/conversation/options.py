@@ -27,6 +27,10 @@ class ConversationOptions:
     control_seconds: float = 30.0
     """How long the agent may take to answer that a control was set, or which controls it has. Answers were measured at
     5-600 ms."""
+    tool_seconds: float = 600.0
+    """How long a call of one of `tools` may take; then it is cancelled, and the model reads so."""
+    tool_result_characters: int = 100_000
+    """How much of what one of `tools` returns the model reads: the beginning and the end of more."""
     queue_limit: int = 256
     """How many sends may wait; one more raises `SendQueueFull`."""
     backlog_events: int = 20_000

@@ -92,6 +92,8 @@ class TurnResult:
     """What it cost, where the backend tells it."""
     error_kind: ErrorKind | None = None
     """What to do about its error; each FAILED turn has one."""
+    background: tuple[BackgroundTask, ...] = ()
+    """The work that was open in the background when it ended."""
 
 
 class Fate(enum.Enum):

@@ -94,6 +94,13 @@ def newest(said: list[tuple[str, str]]) -> str:
     return users[-1][-300:] if users else ""
 
 
+def newest_result(said: list[tuple[str, str]]) -> str:
+    """The newest result of a tool; a long one without its middle."""
+    results = [text for who, text in said if who == "result"]
+    result = results[-1] if results else ""
+    return result if len(result) < 2000 else result[:1000] + result[-1000:]
+
+
 def flatten(content: object) -> str:
     """The text of a content, in the format of any of the APIs."""
     if isinstance(content, str):
@@ -230,7 +237,8 @@ class Handler(BaseHTTPRequestHandler):
         named = re.search(r"/models/([^/:]+):", self.path)
         effort = (body.get("output_config") or body.get("reasoning") or {}).get("effort")
         model = body.get("model") or (named and named[1])
-        BOARD.report("request", dialect=dialect, steps=steps, newest=newest(said), model=model, effort=effort)
+        told = {"dialect": dialect, "steps": steps, "newest": newest(said), "result": newest_result(said)}
+        BOARD.report("request", **told, model=model, effort=effort)
 
     # Anthropic Messages.
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,9 @@ from optio_agents.conversation import (
     gemini,
     opencode,
 )
+from optio_agents.conversation.mcp_servers import AnyMcpServer
 from optio_agents.conversation.opening import open_conversation
+from optio_agents.conversation.tools.functions import Function
 from optio_agents.hosts.processes.snapshot import read_snapshot
 from tests.agents import install
 
@@ -116,7 +118,13 @@ class Lab:
 
     @asynccontextmanager
     async def talk(
-        self, name: str, *, options: ConversationOptions = PATIENT, **agent: Any
+        self,
+        name: str,
+        *,
+        options: ConversationOptions = PATIENT,
+        tools: Sequence[Function] = (),
+        mcp_servers: Sequence[AnyMcpServer] = (),
+        **agent: Any,
     ) -> AsyncGenerator[AgentConversation]:
         """A conversation with an agent."""
         async with open_conversation(
@@ -124,6 +132,8 @@ class Lab:
             workdir=self.workdir,
             home=self.home,
             environment=self.environment(),
+            tools=tools,
+            mcp_servers=mcp_servers,
             options=options,
         ) as conversation:
             yield conversation
@@ -151,6 +161,11 @@ class Lab:
         """Wait until an agent has passed a message with these words on to the API."""
         while not any(words in event.get("newest", "") for event in self.events):
             await self._changed.wait()
+
+    def read_by_model(self) -> str:
+        """The newest result of a tool that an agent has passed on to the API; a long one without its middle."""
+        results: list[str] = [event["result"] for event in self.events if event.get("result")]
+        return results[-1] if results else ""
 
     async def listen(self) -> None:
         """Collect what the API reports."""

@@ -34,11 +34,13 @@ from optio_agents.conversation.codecs.base import (
     TurnFinished,
 )
 from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, Out, RpcError
+from optio_agents.conversation.codecs.mcp_forms import acp_servers
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import Capabilities, Event, TurnStatus
 from optio_agents.conversation.views.acp import ACP
 from optio_agents.conversation.views.outcome import outcome_in
+from optio_agents.mcp import McpServer
 
 PROTOCOL_VERSION = 1
 
@@ -155,7 +157,12 @@ class AcpCodec(JsonRpcCodec):
             reason = f"it speaks version {version} of the protocol, we speak {PROTOCOL_VERSION}"
             out.append(BackendStartFailed(reason))
             return
-        where = {"cwd": self._cwd, "mcpServers": []}
+        remote = [server.name for server in self.mcp_servers if isinstance(server, McpServer)]
+        if remote and not _can(result, "mcpCapabilities", "http"):
+            reason = f"it does not take remote MCP servers ({', '.join(remote)})"
+            out.append(BackendStartFailed(reason))
+            return
+        where = {"cwd": self._cwd, "mcpServers": acp_servers(self.mcp_servers)}
         if self._session is None:
             self._request_to_start("session/new", where, self._opened)
         else:
@@ -248,3 +255,11 @@ class AcpCodec(JsonRpcCodec):
         self._note_beginning(out)
         self._answer.supersede()
         out.append(asked)
+
+
+def _can(result: object, *path: str) -> bool:
+    """Whether the agent's answer to `initialize` has this capability."""
+    value = result.get("agentCapabilities") if isinstance(result, dict) else None
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value is True

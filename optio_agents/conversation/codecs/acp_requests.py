@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from optio_agents.conversation.codecs.base import Key, PermissionAsked, QuestionAsked
@@ -23,6 +24,9 @@ agent's own affair, so a permission for the session is given once."""
 
 CALLS_KEPT = 256
 """Of how many tool calls of a turn it is remembered what they are; permission requests name the newest."""
+
+GEMINI_SERVER_OPTION = "proceed_always_server"
+GEMINI_TITLE = re.compile(r" \((\S+) MCP Server\)\Z")
 
 CANCELLED = {"outcome": {"outcome": "cancelled"}}
 
@@ -70,7 +74,17 @@ class AcpRequests:
         lasting = [option for option in options if option.get("kind") == "allow_always"]
         scopes: tuple[Scope, ...] = ("once", "always") if lasting else ("once",)
         covers = tuple(text_of(option.get("name")) for option in lasting)
-        return PermissionAsked(key, turn, tool_name(known), _tool_input(known), record, None, scopes, covers)
+        return PermissionAsked(
+            key,
+            turn,
+            tool_name(known),
+            _tool_input(known),
+            record,
+            None,
+            scopes,
+            covers,
+            _server(call, options),
+        )
 
     def decide(self, key: Key, decision: PermissionDecision) -> dict[str, Any] | None:
         """The result that says it; `None` if the request is not open."""
@@ -101,6 +115,17 @@ class AcpRequests:
         if asked is None:
             return None
         return CANCELLED if asked.question is None else {"action": "cancel"}
+
+
+def _server(call: dict[str, Any], options: list[dict[str, Any]]) -> str | None:
+    """The MCP server whose tool a request is about: gemini puts its name at the end of the title.
+
+    A title may hold anything (a shell command's is the command), so what counts is the option that gemini offers for
+    tools of servers only.
+    """
+    offered = any(option.get("optionId") == GEMINI_SERVER_OPTION for option in options)
+    found = GEMINI_TITLE.search(text_of(call.get("title"))) if offered else None
+    return found[1] if found else None
 
 
 def tool_name(call: dict[str, Any]) -> str:

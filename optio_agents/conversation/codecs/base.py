@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 from optio_agents.conversation.codecs.json_lines import UNPARSEABLE, JsonLines, unparseable
+from optio_agents.conversation.mcp_servers import AnyMcpServer
 from optio_agents.conversation.requests import QuestionAnswer, QuestionRequest
 from optio_agents.conversation.surface import PermissionDecision, Scope
 from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
@@ -105,6 +106,8 @@ class PermissionAsked(NamedTuple):
     asker: str | None = None
     scopes: tuple[Scope, ...] = ("once",)
     covers: tuple[str, ...] = ()
+    server: str | None = None
+    """The MCP server whose tool it is, if it is one, in the backend's own structured words."""
 
 
 class QuestionAsked(NamedTuple):
@@ -183,6 +186,10 @@ class Codec(ABC):
         self._lines = JsonLines()
         self._output = bytearray()
         self._turns = 0
+        self.mcp_servers: tuple[AnyMcpServer, ...] = ()
+        """What the agent is offered beyond its own tools; set before `start`."""
+        self.own_server: str | None = None
+        """The one of them that serves its owner's functions: to offer them was to allow them."""
 
     # Commands. Each appends its bytes to the output.
 

@@ -41,6 +41,7 @@ from optio_agents.conversation.codecs.claude_controls import GET_SETTINGS, REQUE
 from optio_agents.conversation.codecs.claude_requests import ClaudeRequests
 from optio_agents.conversation.codecs.claude_turns import ClaudeTurns, Out, names_in
 from optio_agents.conversation.codecs.forms import dicts_of, text_of
+from optio_agents.conversation.codecs.mcp_forms import claude_servers
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
@@ -76,7 +77,8 @@ class ClaudeCodec(Codec):
     def __init__(self, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
         super().__init__()
         self._new_id = new_id
-        self._initialize = ""
+        self._initialize = ""  # the name of the request on which it depends whether we are ready
+        self._servers_told = False
         self._interrupts: dict[str, int] = {}
         self._requests = ClaudeRequests()
         self._controls = ClaudeControls()
@@ -96,7 +98,7 @@ class ClaudeCodec(Codec):
         }
 
     def start(self) -> None:
-        """The `initialize` control request."""
+        """The `initialize` control request, then `mcp_set_servers` if there are any."""
         self._initialize = self._control({"subtype": "initialize", "hooks": None})
 
     def prompt(self, send: int, text: str) -> int:
@@ -280,17 +282,26 @@ class ClaudeCodec(Codec):
         if name == self._initialize and name:
             self._initialize = ""
             out.append(Event(record))
-            if response.get("subtype") == "success":
-                self._controls.note_initialized(response.get("response"))
-                out.append(Ready(None))
-            else:
-                out.append(BackendStartFailed(str(response.get("error"))))
+            self._started(response, out)
             return
         turn = self._interrupts.pop(name, None) if isinstance(name, str) else None
         out.append(Event(record, turn if turn is not None else self._current_turn()))
         if turn is not None:
             out.append(InterruptAcknowledged(turn))
         out += self._controls.answered(text_of(name), response)
+
+    def _started(self, response: dict[str, Any], out: Out) -> None:
+        if response.get("subtype") != "success":
+            out.append(BackendStartFailed(str(response.get("error"))))
+            return
+        if not self._servers_told:
+            self._controls.note_initialized(response.get("response"))
+        if self.mcp_servers and not self._servers_told:
+            self._servers_told = True
+            servers = claude_servers(self.mcp_servers)
+            self._initialize = self._control({"subtype": "mcp_set_servers", "servers": servers})
+        else:
+            out.append(Ready(None))
 
     def _control_cancel(self, record: dict[str, Any], out: Out) -> None:
         out.append(Event(record, self._current_turn()))

@@ -89,7 +89,15 @@ class ClaudeRequests:
         if question is not None:
             return QuestionAsked(key, question)
         return PermissionAsked(
-            key, turn, tool, given, record, asker, _scopes(suggestions), tuple(map(_covers, suggestions))
+            key,
+            turn,
+            tool,
+            given,
+            record,
+            asker,
+            _scopes(suggestions),
+            tuple(map(_covers, suggestions)),
+            _server(request),
         )
 
     def withdraw(self, key: object) -> bool:
@@ -189,3 +197,9 @@ def _covers(suggestion: dict[str, Any]) -> str:
     if isinstance(directories, list):
         rules += [f"the directory {each}" for each in directories if isinstance(each, str)]
     return ", ".join(rules) or f"{text_of(suggestion.get('type'))} {text_of(suggestion.get('mode'))}".strip()
+
+
+def _server(request: dict[str, Any]) -> str | None:
+    told = request.get("mcp_server")
+    name = told.get("name") if isinstance(told, dict) else None
+    return name if isinstance(name, str) else None

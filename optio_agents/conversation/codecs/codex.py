@@ -40,6 +40,7 @@ from optio_agents.conversation.codecs.codex_requests import CodexRequests
 from optio_agents.conversation.codecs.codex_work import CodexWork
 from optio_agents.conversation.codecs.forms import text_of
 from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, Out, RpcError
+from optio_agents.conversation.codecs.mcp_forms import codex_servers
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.values import Capabilities, Event, TurnStatus
@@ -192,7 +193,9 @@ class CodexCodec(JsonRpcCodec):
 
     def _initialized(self, result: Any, out: Out) -> None:
         self._notify("initialized")
-        where = {"cwd": self._cwd, **self._policy}
+        where: dict[str, Any] = {"cwd": self._cwd, **self._policy}
+        if self.mcp_servers:
+            where["config"] = {"mcp_servers": codex_servers(self.mcp_servers)}
         if self._thread is None:
             self._request_to_start("thread/start", where, self._opened)
         else:

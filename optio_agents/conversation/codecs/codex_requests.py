@@ -60,10 +60,12 @@ class CodexRequests:
             return None
         elif (meta := _meta(params)).get("codex_approval_kind") == "mcp_tool_call":
             self._open.setdefault(key, CodexAsked(method, params, None))
-            tool = f"mcp__{text_of(params.get('serverName'))}__{text_of(meta.get('tool_name'))}"
+            by_server = text_of(params.get("serverName"))
+            tool = f"mcp__{by_server}__{text_of(meta.get('tool_name'))}"
             given = meta.get("tool_params")
             shown = given if isinstance(given, dict) else {"message": text_of(params.get("message"))}
-            return PermissionAsked(key, turn, tool, shown, record, asker, _persist(meta), (tool,))
+            scopes = _persist(meta)
+            return PermissionAsked(key, turn, tool, shown, record, asker, scopes, (tool,), by_server)
         else:
             server = text_of(params.get("serverName"))
             by = asker or (f"MCP server {server}" if server else None)

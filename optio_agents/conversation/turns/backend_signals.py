@@ -27,6 +27,7 @@ from optio_agents.conversation.codecs.base import (
     TurnBegan,
     TurnFinished,
 )
+from optio_agents.conversation.surface import PermissionDecision
 from optio_agents.conversation.turns.effects import Effect, Receipted, SendEnded
 from optio_agents.conversation.turns.turn_state import UNTOLD_END, Queued, RunningTurn, TurnState
 from optio_agents.conversation.values import (
@@ -184,12 +185,19 @@ def _steer_refused(turn_state: TurnState, signal: Refused, text: str) -> list[Ef
 
 
 def asked(turn_state: TurnState, signal: PermissionAsked | QuestionAsked) -> list[Effect]:
-    """Open it for the owner, unless it belongs to a turn that is being stopped, or to a conversation that ends."""
+    """Open it for the owner, unless it belongs to a turn that is being stopped, or to a conversation that ends.
+
+    A tool that is the owner's own function is allowed at once.
+    """
     turn = turn_state.running
     about = signal.request if isinstance(signal, QuestionAsked) else signal
     stopping = turn is not None and turn.interrupting and about.turn == turn.number and about.asker is None
     if turn_state.closed is not None or stopping:
         turn_state.codec.cancel_request(signal.key)
+        return []
+    own = turn_state.codec.own_server
+    if isinstance(signal, PermissionAsked) and own is not None and signal.server == own:
+        turn_state.codec.decide(signal.key, PermissionDecision("allow"))
         return []
     return turn_state.requests.open(signal)
 

@@ -11,7 +11,7 @@ its own, and such a turn may begin just before it reads a prompt of ours. Our tu
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from optio_agents.conversation.codecs.base import Codec
@@ -255,7 +255,7 @@ class TurnState:
 
     def finish(self, turn: RunningTurn, result: TurnResult) -> list[Effect]:
         """End a turn. Its requests stay open until the backend withdraws them."""
-        self.last = result
+        result = self.last = replace(result, background=self.background)
         return [*self.remove(turn), *turn.ended(result, self.queued)]
 
     def end(self, reason: str) -> list[Effect]:
