@@ -14,6 +14,7 @@ import trio
 
 from optio_agents.conversation import claude
 from optio_agents.conversation.from_asyncio import AsyncioConversation, open_asyncio_conversation
+from tests.support import public_trio
 
 HANG = 60.0
 
@@ -94,6 +95,7 @@ def test_a_conversation_of_another_threads_loop_says_so_and_goes_on(tmp_path: Pa
     asyncio.run(program())
 
 
+@pytest.mark.skipif(public_trio.IS_WANTED, reason=public_trio.CANNOT_MOVE)
 def test_a_conversation_goes_on_in_the_thread_that_runs_its_loop_now(tmp_path: Path) -> None:
     loop, talk = asyncio.new_event_loop(), Talk(tmp_path)
     in_thread(lambda: loop.run_until_complete(talk.begin()))
@@ -123,6 +125,8 @@ def close_under_a_conversation(folder: Path, by: str) -> None:
 def test_a_loop_that_is_closed_takes_the_agent_along_and_nothing_is_flooded(
     tmp_path: Path, by: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if by == "another thread" and public_trio.IS_WANTED:
+        pytest.skip(public_trio.CANNOT_MOVE)
     unraisable: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
     close_under_a_conversation(tmp_path, by)

@@ -19,6 +19,7 @@ from optio_host.host import LocalHost as OptioLocalHost
 from optio_agents import Ending, SessionFailed, SessionOptions, SessionOutcome, run_log_protocol_session
 from optio_agents.hosts.local import LocalHost
 from optio_agents.session.events import Ended, SessionEvent
+from tests.support import public_trio
 from tests.support.asyncio_trials import AsyncioCtx
 from tests.support.descriptors import open_descriptors
 
@@ -145,11 +146,8 @@ def test_a_cancellation(make_host: HostFactory, make_loop: LoopFactory, by: str,
 def test_a_loop_that_is_closed(
     make_host: HostFactory, make_loop: LoopFactory, where: str, tmp_path: Path
 ) -> None:
-    if where == "another thread" and os.environ.get("OPTIO_AGENTS_TRIO_DRIVER") == "public":
-        pytest.skip(
-            "Trio's public guest mode cannot go on in another thread: the session is given up, and its descriptors "
-            "stay open (tests/bridge/test_moved_loops.py has what is said then)"
-        )
+    if where == "another thread" and public_trio.IS_WANTED:
+        pytest.skip(public_trio.CANNOT_MOVE)
     program = Program(make_host(str(tmp_path)), "")
     loop = make_loop()
     tasks: list[Any] = []

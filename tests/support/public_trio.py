@@ -21,6 +21,11 @@ from optio_agents.bridge import driver_choice
 
 IS_WANTED = os.environ.get(driver_choice.VARIABLE) == "public"
 
+CANNOT_MOVE = (
+    "Trio's public guest mode cannot go on in another thread: what runs is given up, with its agents and descriptors "
+    "(tests/bridge/test_moved_loops.py has what is said then)"
+)
+
 
 @contextmanager
 def hidden() -> Iterator[None]:
