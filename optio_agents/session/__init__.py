@@ -11,6 +11,6 @@ callers       on_caller_message                         sender      messages to 
 reply_queue   replies for the sender                    body        the agent's own work
 context_calls calls of the ctx                          log_order     ... in the log's order
 cancel_watch  optio's cancellation                      session_log   records in Python's logging
-arguments     checks of the arguments
+arguments     checks of the arguments                   optio_context  what a ctx has and says
 recorder      the session's record                      plan, options, events, outcome    values
 """

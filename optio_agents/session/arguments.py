@@ -12,6 +12,7 @@ from typing import Any
 import trio
 
 from optio_agents.protocol.protocol import Protocol
+from optio_agents.session.optio_context import accepts_progress
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.plan import SessionCallbacks
 
@@ -31,7 +32,7 @@ def check_arguments(
         ValueError: two contradict each other.
     """
     _check_host(host, keywords)
-    if not callable(getattr(ctx, "report_progress", None)):
+    if not accepts_progress(ctx):
         raise TypeError(
             f"ctx must be optio's process context or have report_progress(percent, message): it is {_kind(ctx)}"
         )

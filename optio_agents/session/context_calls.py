@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.protocol.display import display_text
 from optio_agents.session.log_order import LogOrder
+from optio_agents.session.optio_context import METHODS, request_method
 from optio_agents.session.recorder import Recorder
-
-METHODS: Final = {
-    "ATTENTION": "need_attention",
-    "BROWSER": "request_browser_open",
-    "CLIENT_MESSAGE": "client_message",
-}
-"""The keyword of each kind, and the method of the ctx that it calls."""
 
 
 class ContextCalls:
@@ -40,7 +34,7 @@ class ContextCalls:
         grace: float,
     ) -> None:
         self._keyword = keyword
-        self._method: Callable[..., Awaitable[Any]] | None = getattr(ctx, METHODS[keyword], None)
+        self._method = request_method(ctx, keyword)
         self._boundary = boundary
         self._recorder = recorder
         self._order = order

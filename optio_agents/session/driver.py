@@ -15,9 +15,10 @@ import trio
 import actors
 from optio_agents.bridge.boundary import Abandoned
 from optio_agents.hosts.base import LogLost
-from optio_agents.session.cancel_watch import is_cancelled, watch
+from optio_agents.session.cancel_watch import watch
 from optio_agents.session.conclusion import Conclusion
 from optio_agents.session.last_hook import LastHook
+from optio_agents.session.optio_context import is_cancelled
 from optio_agents.session.outcome import SessionOutcome
 from optio_agents.session.plan import Plan
 from optio_agents.session.recorder import Recorder

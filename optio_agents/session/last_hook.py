@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from optio_agents.session.cancel_watch import grace_left, wait_cancelled
+from optio_agents.session.optio_context import grace_left, wait_cancelled
 from optio_agents.session.outcome import Ending, SessionFailed
 from optio_agents.session.plan import Plan
 

@@ -5,7 +5,6 @@ Everything that a session tells the outside passes through here once: to the ctx
 
 from __future__ import annotations
 
-import inspect
 import logging
 import traceback
 from collections import deque
@@ -21,6 +20,7 @@ from optio_agents.session.events import (
     ProgressReported,
     SessionEvent,
 )
+from optio_agents.session.optio_context import accepts_level, process_id
 from optio_agents.session.outcome import DeliverableRecord, Ending, SessionOutcome, Timings
 from optio_agents.session.session_log import SessionLog
 
@@ -44,8 +44,8 @@ class Recorder:
         plain: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function,
     ) -> None:
         self._report_progress = plain(ctx.report_progress)
-        self._takes_level = _takes_level(ctx.report_progress)
-        self._log = SessionLog(getattr(ctx, "process_id", None))
+        self._takes_level = accepts_level(ctx)
+        self._log = SessionLog(process_id(ctx))
         self._observe = None if observe is None else plain(observe)
         self._first_records: list[DeliverableRecord] = []
         self._last_records: deque[DeliverableRecord] = deque(maxlen=RECORDS_KEPT)
@@ -197,15 +197,6 @@ class Recorder:
             unsettled=self.unsettled,
             timings=Timings(**self._timings),
         )
-
-
-def _takes_level(report_progress: Callable[..., Any]) -> bool:
-    """Whether this ctx's progress has optio-core's `level`; test doubles often lack it."""
-    try:
-        parameters = inspect.signature(report_progress).parameters
-    except (TypeError, ValueError):
-        return False
-    return "level" in parameters
 
 
 def _release_locals(error: BaseException) -> None:

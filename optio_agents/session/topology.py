@@ -12,11 +12,11 @@ from optio_agents.protocol.coalescing import ProgressCoalescer
 from optio_agents.protocol.scanner import Scanner
 from optio_agents.session.body import run_body
 from optio_agents.session.callers import Callers
-from optio_agents.session.cancel_watch import is_cancelled
-from optio_agents.session.context_calls import METHODS, ContextCalls
+from optio_agents.session.context_calls import ContextCalls
 from optio_agents.session.cursor import Cursor
 from optio_agents.session.fetcher import Fetcher
 from optio_agents.session.log_order import LogOrder
+from optio_agents.session.optio_context import METHODS, is_cancelled
 from optio_agents.session.parser import Parser, WorkQueues, ends_session, parse
 from optio_agents.session.plan import Plan
 from optio_agents.session.reading import Reading

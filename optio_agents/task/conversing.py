@@ -28,7 +28,7 @@ from optio_agents.conversation.opening import open_conversation_over
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.stream_transport import AgentStreams, StreamTransport
 from optio_agents.conversation.surface import PermissionHandler
-from optio_agents.session.cancel_watch import grace_left
+from optio_agents.session.optio_context import grace_left
 from optio_agents.task import waiting_messages
 from optio_agents.task.memory import ConversationMemory
 from optio_agents.task.web_widget import WebOptions, shown_in_dashboard

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import Any
 
-from optio_agents.session.cancel_watch import grace_left
+from optio_agents.session.optio_context import grace_left
 from optio_agents.task import saved, waiting_messages
 from optio_agents.task.claim import DirectoryClaim, Disposition
 from optio_agents.task.memory import SESSION_BLOB, TRANSCRIPT_BLOB, ConversationMemory

@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from optio_agents.bridge import TrioBoundary
-from optio_agents.session.context_calls import METHODS, ContextCalls
+from optio_agents.session.context_calls import ContextCalls
 from optio_agents.session.log_order import LogOrder
+from optio_agents.session.optio_context import METHODS
 from optio_agents.session.recorder import Recorder
 from tests.support.session import RecordingCtx
 
