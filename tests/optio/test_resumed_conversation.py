@@ -96,7 +96,7 @@ def test_an_agent_that_cannot_take_up_its_session_is_told_and_gets_what_was_queu
                 await asyncio.sleep(0.02)
         kind, text = talker.seen()[1]
         assert kind == "prompt"
-        assert text.startswith(f"{NOTICE}, but your earlier conversation could not be taken up")
+        assert text.startswith(f"{NOTICE}, but your earlier conversation could not be resumed")
         assert "no such session" in text
         assert text.endswith(f"This was your task:\n\n{talker.prompt}")
         conversation = worker.optio.get_published_result("talker")
