@@ -114,7 +114,7 @@ class Core:
                 self._heard += weight_of(data)
                 self._perform(turns.receive(data), timers)
             case commands.Send(sent):
-                self._perform(turns.send(sent.number, sent.text), timers)
+                self._perform(turns.send(sent.number, sent.text, name=sent.uuid), timers)
             case commands.Steer(sent):
                 self._perform(turns.steer(sent.number, sent.text), timers)
             case commands.StopAndSend(sent, interrupt):

@@ -83,14 +83,17 @@ class AgentConversation:
     async def send(self, text: str, *, uuid: str | None = None) -> Sent:
         """Queue `text`: it is sent when everything before it was answered. Returns as soon as it is accepted.
 
-        `uuid` is ignored: the `Sent` shows how a message ended.
+        Args:
+            text: the message.
+            uuid: the caller's id for it. Claude and codex adopt it as theirs, so that their events name it; claude
+                does not answer a message again whose id is in its session from an earlier process (REJECTED).
 
         Raises:
             TypeError, ValueError: it is no text, or has a lone surrogate, which no agent can read.
             ConversationClosed: it has ended.
             SendQueueFull: too many sends wait already.
         """
-        sent = self._intake.new_sent(text)
+        sent = self._intake.new_sent(text, uuid)
         return await self._intake.accept(sent, commands.Send(sent))
 
     async def steer(self, text: str) -> Sent:

@@ -10,7 +10,7 @@ import actors
 from optio_agents.conversation import commands
 from optio_agents.conversation.actor_state import Core
 from optio_agents.conversation.promises import PendingInterrupt, Sent
-from optio_agents.conversation.sendable import check_text
+from optio_agents.conversation.sendable import check_name, check_text
 from optio_agents.conversation.surface import ConversationClosed
 from optio_agents.conversation.values import SendQueueFull
 
@@ -27,20 +27,22 @@ class Intake:
         self._ref = ref
         self._numbers = 0
 
-    def new_sent(self, text: str) -> Sent:
+    def new_sent(self, text: str, uuid: str | None = None) -> Sent:
         """A new send, if one can be accepted.
 
         Raises:
-            TypeError, ValueError: the text cannot be sent.
+            TypeError, ValueError: the text or its id cannot be sent.
             ConversationClosed: it has ended, or is ending.
             SendQueueFull: too many sends wait already.
         """
         check_text("what is sent", text)
+        if uuid is not None:
+            check_name(uuid)
         if self._core.turn_state.closed is not None:
             raise self.closed_error()
         if self._core.waiting >= self._core.options.queue_limit:
             raise SendQueueFull(f"{self._core.waiting} sends wait already")
-        return Sent(self._next_number(), text)
+        return Sent(self._next_number(), text, uuid)
 
     def new_interrupt(self, seconds: float | None = None) -> PendingInterrupt:
         """An interrupt whose turn must have ended within `seconds` (the option's by default).

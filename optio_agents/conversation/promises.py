@@ -43,9 +43,10 @@ class Promise(Generic[T]):
 class Sent:
     """A sent message: it ends exactly once, in one of the ways of `Fate`."""
 
-    def __init__(self, number: int, text: str) -> None:
+    def __init__(self, number: int, text: str, uuid: str | None = None) -> None:
         self.number = number
         self.text = text
+        self.uuid = uuid
         self._promise: Promise[SendEnd] = Promise()
 
     @property

@@ -33,6 +33,22 @@ def check_text(what: str, text: object) -> str:
     return text
 
 
+NAME_LIMIT = 200
+"""Characters of a message's id."""
+
+
+def check_name(name: object) -> None:
+    """Raise if `name` cannot be the id of a message.
+
+    Raises:
+        TypeError: it is no string.
+        ValueError: it is empty or too long, or holds a control character or a lone surrogate.
+    """
+    text = check_text("uuid", name)
+    if not text or len(text) > NAME_LIMIT or not text.isprintable():
+        raise ValueError(f"uuid has 1 to {NAME_LIMIT} printable characters, not {text!r:.100}")
+
+
 def check_json(what: str, value: Any) -> None:
     """Raise if `value` cannot be sent as JSON.
 

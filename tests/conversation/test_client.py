@@ -233,3 +233,15 @@ async def test_controls_of_a_conversation_that_ends_raise_why() -> None:
             with pytest.raises(ConversationClosed, match="it crashed"):
                 await call
         assert len(raised) == 1
+
+
+@pytest.mark.parametrize(
+    ("uuid", "error"), [("", ValueError), ("a\nb", ValueError), ("x" * 201, ValueError), (7, TypeError)]
+)
+async def test_what_cannot_be_the_id_of_a_message_is_refused_where_it_is_sent(
+    uuid: Any, error: type[Exception]
+) -> None:
+    async with simulated() as (conversation, _):
+        with pytest.raises(error, match="uuid"):
+            await conversation.send("say:x", uuid=uuid)
+        assert (await conversation.send("say:x", uuid="mine")).uuid == "mine"

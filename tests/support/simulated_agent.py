@@ -61,7 +61,7 @@ class SimulatedCodec(Codec):
         """Say hello."""
         self._write({"do": "start"})
 
-    def prompt(self, send: int, text: str) -> int:
+    def prompt(self, send: int, text: str, name: str | None = None) -> int:
         """Set which turn it is."""
         turn = self._new_turn()
         self._write({"do": "prompt", "turn": turn, "send": send, "text": text})

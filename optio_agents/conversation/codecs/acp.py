@@ -91,7 +91,7 @@ class AcpCodec(JsonRpcCodec):
         ours = {"protocolVersion": PROTOCOL_VERSION, "clientCapabilities": {**capabilities, **elicitation}}
         self._request_to_start("initialize", {**ours, "clientInfo": CLIENT_INFO}, self._initialized)
 
-    def prompt(self, send: int, text: str) -> int:
+    def prompt(self, send: int, text: str, name: str | None = None) -> int:
         """`session/prompt`; its response ends the turn."""
         turn = self._turn = self._new_turn()
         self._began = False

@@ -198,8 +198,11 @@ class Codec(ABC):
         """Write the handshake; `Ready` or `BackendStartFailed` follows."""
 
     @abstractmethod
-    def prompt(self, send: int, text: str) -> int:
-        """Begin a turn with `text`; return the turn's number. Only allowed while no turn is running."""
+    def prompt(self, send: int, text: str, name: str | None = None) -> int:
+        """Begin a turn with `text`; return the turn's number. Only allowed while no turn is running.
+
+        `name` is the owner's id for the message. A backend with ids of its own for messages adopts it.
+        """
 
     def steer(self, send: int, text: str) -> None:
         """Add `text` to the running turn; `Folded`, `Refused` or a `TurnBegan` that names `send` follows."""

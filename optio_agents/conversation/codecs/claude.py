@@ -12,6 +12,7 @@ The facts behind the rules below (measured with 2.1.330):
 - A `result` does not prove success: API errors come as `subtype: "success"` with `is_error`. `ENDINGS` is the table.
 - An interrupt is acknowledged first; the `result` follows. When nothing runs there is only the acknowledgement, and a
   message that was queued at that time still runs. So an interrupt that came before `started` is sent again then.
+- A uuid that the session knows from an earlier process is `completed` at once: the message is not answered again.
 - A request that an interrupt overtakes is withdrawn with `control_cancel_request`. A subagent's request stays open
   after the turn.
 - At the end of its input it finishes the turn and exits; a line that is not JSON kills it (we write none).
@@ -60,6 +61,9 @@ ENDINGS: dict[tuple[bool, str], TurnStatus] = {
 TASKS_KEPT = 256
 """How many background tasks are listed."""
 
+NAMES_KEPT = 1024
+"""Of how many messages the owner's ids are remembered: the agent drops a second message of the same id in silence."""
+
 LOST_REQUEST = re.compile(r'"type": ?"control_request".*?"request_id": ?"([^"\\]{1,200})"|'
                           r'"request_id": ?"([^"\\]{1,200})".*?"type": ?"control_request"', re.DOTALL)  # fmt: skip
 LOST_RESULT = re.compile(r'"type": ?"result"')
@@ -79,6 +83,7 @@ class ClaudeCodec(Codec):
         self._new_id = new_id
         self._initialize = ""  # the name of the request on which it depends whether we are ready
         self._servers_told = False
+        self._names: dict[str, None] = {}  # those that the owner gave to the last messages
         self._interrupts: dict[str, int] = {}
         self._requests = ClaudeRequests()
         self._controls = ClaudeControls()
@@ -101,9 +106,9 @@ class ClaudeCodec(Codec):
         """The `initialize` control request, then `mcp_set_servers` if there are any."""
         self._initialize = self._control({"subtype": "initialize", "hooks": None})
 
-    def prompt(self, send: int, text: str) -> int:
-        """A user message with a uuid, by which its `result` is known."""
-        return self._turns_open.prompt(send, self._user(text))
+    def prompt(self, send: int, text: str, name: str | None = None) -> int:
+        """A user message with a uuid (`name`, unless it was used before), by which its `result` is known."""
+        return self._turns_open.prompt(send, self._user(text, name))
 
     def steer(self, send: int, text: str) -> None:
         """The same as a prompt: the agent decides whether it still belongs to the running turn."""
@@ -143,8 +148,11 @@ class ClaudeCodec(Codec):
     def _turn_of(self, record: dict[str, Any]) -> int | None:
         return self._turns_open.of(record)
 
-    def _user(self, text: str) -> str:
-        name = self._new_id()
+    def _user(self, text: str, name: str | None = None) -> str:
+        if name is None or name in self._names:
+            name = self._new_id()
+        else:
+            self._names = {**dict(list(self._names.items())[1 - NAMES_KEPT :]), name: None}
         content = [{"type": "text", "text": text}]
         message = {"role": "user", "content": content}
         self._write(

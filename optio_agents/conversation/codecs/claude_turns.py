@@ -12,8 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from optio_agents.conversation.codecs.base import AgentTurnBegan, Answer, Folded, Signal, TurnBegan
+from optio_agents.conversation.codecs.base import (
+    AgentTurnBegan,
+    Answer,
+    Folded,
+    Refused,
+    Signal,
+    TurnBegan,
+)
 from optio_agents.conversation.values import Event
+
+ANSWERED_BEFORE = "this session has already answered a message of this id"
 
 MESSAGES_KEPT = 32
 """Of how many messages it is remembered to which turn they belong: late events name them."""
@@ -82,6 +91,10 @@ class ClaudeTurns:
         known = self._messages.get(name) if isinstance(name, str) else None
         out.append(Event(record, self.current if known is None else known))
         if self.ours is None or known != self.ours:
+            return
+        if state == "completed" and not self._named and not self._began:
+            out.append(Refused(self._send, ANSWERED_BEFORE))
+            self._end_ours()
             return
         if state == "queued" and self._began and not self._named:
             # So the `init` that came before it began another turn than ours.

@@ -98,8 +98,8 @@ class CodexCodec(JsonRpcCodec):
         """`initialize`, then `thread/start` or `thread/resume`."""
         self._request_to_start("initialize", {"clientInfo": CLIENT_INFO}, self._initialized)
 
-    def prompt(self, send: int, text: str) -> int:
-        """`turn/start`."""
+    def prompt(self, send: int, text: str, name: str | None = None) -> int:
+        """`turn/start`. Its user message keeps `name` as its `clientId`."""
         turn = self._ours = self._new_turn()
         self._ours_id = None
         self._started = False
@@ -121,7 +121,8 @@ class CodexCodec(JsonRpcCodec):
                 out.append(Refused(send, error.message))
                 self._refuse_waiting(out)
 
-        start = {"threadId": self._thread, "input": _input(text), **self._controls.parameters}
+        named = {} if name is None else {"clientUserMessageId": name}
+        start = {"threadId": self._thread, "input": _input(text), **named, **self._controls.parameters}
         self._request("turn/start", start, answered)
         return turn
 

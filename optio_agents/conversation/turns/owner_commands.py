@@ -58,15 +58,15 @@ class Turns:
         self._codec.start()
         return []
 
-    def send(self, send: int, text: str, *, first: bool = False) -> list[Effect]:
+    def send(self, send: int, text: str, *, first: bool = False, name: str | None = None) -> list[Effect]:
         """Queue `text`, after what waits or (`first`) before it."""
         turn_state = self.turn_state
         if turn_state.closed is not None:
             return [SendEnded(send, SendEnd(Fate.UNSENT, reason=turn_state.closed))]
         if first:
-            turn_state.queue.appendleft(Queued(send, text))
+            turn_state.queue.appendleft(Queued(send, text, name))
         else:
-            turn_state.queue.append(Queued(send, text))
+            turn_state.queue.append(Queued(send, text, name))
         turn_state.begin_next()
         return []
 

@@ -47,6 +47,8 @@ class Queued(NamedTuple):
 
     send: int
     text: str
+    name: str | None = None
+    """The owner's id for it."""
 
 
 @dataclass(slots=True)
@@ -233,7 +235,8 @@ class TurnState:
         """Begin the next turn if one waits and may begin."""
         if self.ready and self.closed is None and self.running is None and not self.steering and self.queue:
             queued = self.queue.popleft()
-            self.running = RunningTurn(self.codec.prompt(queued.send, queued.text), [queued.send])
+            turn = self.codec.prompt(queued.send, queued.text, queued.name)
+            self.running = RunningTurn(turn, [queued.send])
 
     def stop(self, turn: RunningTurn) -> list[Effect]:
         """Tell the backend to stop the running turn. Its end follows as a signal."""

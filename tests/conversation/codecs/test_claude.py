@@ -14,12 +14,13 @@ from optio_agents.conversation.codecs.base import (
     Folded,
     PermissionAsked,
     QuestionAsked,
+    Refused,
     RequestWithdrawn,
     TurnBegan,
     TurnFinished,
 )
 from optio_agents.conversation.codecs.claude import ClaudeCodec
-from optio_agents.conversation.codecs.claude_turns import MESSAGES_KEPT
+from optio_agents.conversation.codecs.claude_turns import ANSWERED_BEFORE, MESSAGES_KEPT
 from optio_agents.conversation.codecs.json_lines import LINE_LIMIT
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
@@ -164,6 +165,29 @@ def test_of_the_messages_the_last_ones_are_remembered() -> None:
         peer.codec.prompt(number, "go")
         peer.result(f"m{number}")
     assert len(peer.codec._turns_open._messages) <= MESSAGES_KEPT + 1
+
+
+def test_a_message_has_the_id_that_its_owner_gave_it_unless_the_agent_would_drop_it() -> None:
+    peer = Peer()
+    for name, turn in (("mine", 1), ("mine", 2), (None, 3)):
+        assert peer.codec.prompt(turn, "go", name) == turn
+        (message,) = peer.written()
+        assert message["uuid"] == {1: "mine", 2: "m1", 3: "m2"}[turn]
+        peer.lifecycle(message["uuid"], "queued")
+        peer.lifecycle(message["uuid"], "started")
+        assert peer.result(message["uuid"])[-1].turn == turn
+
+
+def test_a_message_that_the_session_knows_from_an_earlier_process_is_refused() -> None:
+    peer = Peer()
+    assert peer.codec.prompt(1, "go", "of yesterday") == 1
+    assert peer.lifecycle("of yesterday", "completed") == [Refused(1, ANSWERED_BEFORE)]
+    # The next one is answered; what came late for the one before says nothing.
+    assert peer.codec.prompt(2, "and on") == 2
+    assert peer.lifecycle("of yesterday", "completed") == []
+    assert peer.lifecycle("m1", "queued") == []
+    assert peer.lifecycle("m1", "started") == [TurnBegan(2)]
+    assert peer.lifecycle("m1", "completed") == []
 
 
 def test_what_is_open_in_the_background_is_told_and_names_who_asks() -> None:

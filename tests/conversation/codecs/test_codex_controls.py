@@ -45,6 +45,12 @@ def test_the_recording_lists_the_models_and_sets_all_three_from_the_next_turn_on
     assert {answer.reason for answer in replay.of(ControlAnswered)} == {None}
 
 
+def test_a_message_is_named_by_its_owner() -> None:
+    codec = CodexCodec(cwd="/w", thread="t")
+    codec.prompt(1, "x", "mine")
+    assert json.loads(codec.take_output())["params"]["clientUserMessageId"] == "mine"
+
+
 def test_what_was_set_is_said_with_each_turn_and_nothing_before() -> None:
     codec = CodexCodec(cwd="/w", thread="t")
 
