@@ -49,7 +49,7 @@ LAYERS: dict[str, set[str]] = {
     "optio_agents.seeds": set(),
     "optio_agents.steering": {"optio_agents.conversation"},
     "optio_agents.todos": {"optio_agents.hosts"},
-    "optio_agents.web": {"optio_agents.conversation", "optio_agents.hosts"},
+    "optio_agents.web": {"optio_agents.conversation", "optio_agents.hosts", "optio_agents.session_controls"},
     "optio_agents.task": {
         "optio_agents.bridge",
         "optio_agents.context",
@@ -57,6 +57,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.hosts",
         "optio_agents.protocol",
         "optio_agents.session",
+        "optio_agents.session_controls",
         "optio_agents.todos",
         "optio_agents.uploads",
         "optio_agents.web",

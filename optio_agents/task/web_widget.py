@@ -16,6 +16,9 @@ from optio_host.host import LocalHost
 from optio_agents.bridge import Boundary
 from optio_agents.context import HookContext
 from optio_agents.conversation.from_asyncio import AsyncioConversation, trio_block
+from optio_agents.conversation.turns.pending_controls import CONTROL_EVENT
+from optio_agents.session_controls import filter_controls
+from optio_agents.todos.publisher import Publisher
 from optio_agents.uploads import UPLOAD_LIMIT, upload_url_token
 
 WIDGET: Final = "conversation"
@@ -39,6 +42,8 @@ class WebOptions:
             Agent Client Protocol is shown as `cursor`.
         tools: how much is shown of the tools that the agent uses (`toolVerbosity`).
         thinking: whether what the agent thinks is shown (`thinkingVerbosity`).
+        controls: the ids of the controls that are shown and can be set (`model`, `reasoning_effort`,
+            `permission_mode`); `None`: all that the agent has. `()`: none.
     """
 
     host: str = "127.0.0.1"
@@ -46,6 +51,7 @@ class WebOptions:
     language: Language | None = None
     tools: Literal["silent", "description-only", "verbose"] | None = None
     thinking: Literal["hidden", "visible"] | None = None
+    controls: tuple[str, ...] | None = None
 
 
 @asynccontextmanager
@@ -79,7 +85,7 @@ async def shown_in_dashboard(
         return
     host = hook_context._host
     directory = host.workdir if isinstance(host, LocalHost) else None
-    feed = ConversationFeed(conversation.in_trio)
+    feed = ConversationFeed(conversation.in_trio, controls=options.controls)
 
     def opening(boundary: Boundary) -> Any:
         return web_view(feed, directory=directory, host=options.host, port=options.port)
@@ -90,9 +96,40 @@ async def shown_in_dashboard(
         await ctx.set_widget_upstream(view.url, inner_auth=BasicAuth(USER, view.access.secret))
         await _merge_widget_data(ctx, data)
         try:
-            yield
+            async with _controls_shown(conversation, ctx, options):
+                yield
         finally:
             await ctx.clear_widget_upstream()
+
+
+@asynccontextmanager
+async def _controls_shown(
+    conversation: AsyncioConversation, ctx: Any, options: WebOptions
+) -> AsyncIterator[None]:
+    """Show the agent's controls, and their changes, while the block runs. The agent is not waited for."""
+    if options.controls == ():
+        yield
+        return
+
+    async def write() -> None:
+        controls = [control.to_dict() for control in await conversation.list_controls()]
+        shown = filter_controls(controls, options.controls)
+        if shown:
+            await _merge_widget_data(ctx, {"showSessionControls": True, "controls": shown})
+
+    publisher = Publisher(write, "controls of the agent")
+
+    def observe(event: dict[str, Any]) -> None:
+        if event.get("type") == CONTROL_EVENT:
+            publisher.changed()
+
+    unsubscribe = conversation.on_event(observe)
+    publisher.changed()
+    try:
+        yield
+    finally:
+        unsubscribe()
+        await publisher.stop()
 
 
 def widget_data(

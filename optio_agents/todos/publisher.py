@@ -45,6 +45,13 @@ class Publisher:
                 await asyncio.wait([self._task])
                 raise
 
+    async def stop(self) -> None:
+        """Write nothing more. A write that runs is cancelled."""
+        self._is_due = False
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
     async def _run(self) -> None:
         while self._is_due:
             self._is_due = False

@@ -80,6 +80,7 @@ class Routes:
             Route("/", self._page),
             Route("/events", self._events),
             Route("/state", self._state),
+            Route("/controls", self._controls),
             Route("/download", self._download),
             *(Route(f"/{name}", _static(name)) for name in _PAGE),
         ]
@@ -102,6 +103,12 @@ class Routes:
 
     async def _state(self, request: Request) -> Response:
         return JSONResponse(self._feed.state())
+
+    async def _controls(self, request: Request) -> Response:
+        try:
+            return JSONResponse({"controls": await self._feed.list_controls()})
+        except BadRequest as error:
+            return JSONResponse({"ok": False, "reason": error.reason}, error.status)
 
     async def _permission(self, body: dict[str, Any]) -> dict[str, Any]:
         identity = read_string(body, "request_id", "unknown-request")

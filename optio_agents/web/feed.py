@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from optio_agents.conversation import (
     QuestionRequest,
 )
 from optio_agents.conversation.requests import ToolRequest
+from optio_agents.session_controls import control_allowed, filter_controls
 from optio_agents.web.event_log import EventLog
 from optio_agents.web.request_validation import BadRequest
 
@@ -33,14 +34,26 @@ OVER = "x-optio-over"
 class ConversationFeed:
     """One conversation and its viewers. It follows the conversation from here on; `run` fills the log.
 
+    Args:
+        conversation: the conversation.
+        log: where its events are kept.
+        controls: the ids of the controls that viewers may see and set; `None`: all that the agent has.
+
     Attributes:
         log: the events.
         ended: whether the log is complete: streams end when they have written it.
         viewers: how many streams there are.
     """
 
-    def __init__(self, conversation: AgentConversation, log: EventLog | None = None) -> None:
+    def __init__(
+        self,
+        conversation: AgentConversation,
+        log: EventLog | None = None,
+        *,
+        controls: Iterable[str] | None = None,
+    ) -> None:
         self._conversation = conversation
+        self._allowed = None if controls is None else frozenset(controls)
         self._events = conversation.events()
         self.log = log or EventLog()
         self.ended = False
@@ -185,13 +198,26 @@ class ConversationFeed:
         self.note(QUESTION_ANSWERED, request_id=request_id, declined=answers is None)
         return {"ok": True}
 
+    async def list_controls(self) -> list[dict[str, Any]]:
+        """The controls that a viewer may set, in the form that the dashboard reads.
+
+        Raises:
+            BadRequest: `closed`, or `rejected`: the agent does not answer.
+        """
+        controls = await self._try(self._conversation.list_controls())
+        return filter_controls([control.to_dict() for control in controls], self._allowed)
+
     async def set_control(self, identity: str, value: str | bool) -> dict[str, Any]:
         """Set a control.
 
         Raises:
-            BadRequest: `closed`, or `rejected` by the agent.
+            BadRequest: `closed`; `not-allowed`; `unknown-control`: the agent has none of this id; or `rejected` with
+                what is wrong with the value.
         """
-        await self._try(self._conversation.set_control(identity, value))
+        if not control_allowed(identity, self._allowed):
+            raise BadRequest("not-allowed", 403)
+        if not await self._try(self._conversation.set_control(identity, value)):
+            raise BadRequest("unknown-control", 404)
         return {"ok": True}
 
     def state(self) -> dict[str, Any]:

@@ -92,6 +92,35 @@ def test_the_dashboard_shows_and_decides_and_sends(database: str, tmp_path: Path
     in_worker(database, [task(tmp_path, asking, tools="verbose")], scenario)
 
 
+def test_the_dashboard_shows_the_controls_and_sets_them(database: str, tmp_path: Path) -> None:
+    async def until_effort(worker: Worker, value: str) -> dict[str, Any]:
+        async with asyncio.timeout(HANG):
+            while True:
+                data = (await worker.row("shown")).get("widgetData") or {}
+                controls = {control["id"]: control for control in data.get("controls", [])}
+                if controls and controls["reasoning_effort"]["value"] == value:
+                    assert data["showSessionControls"]
+                    return controls
+                await asyncio.sleep(0.02)
+
+    async def scenario(worker: Worker) -> None:
+        await worker.launch("shown")
+        row = await until_shown(worker)
+        controls = await until_effort(worker, "low")
+        assert list(controls) == ["model", "reasoning_effort"]
+        assert [option["value"] for option in controls["model"]["options"]] == ["default", "small"]
+        async with proxy(row) as dashboard:
+            body = {"id": "reasoning_effort", "value": "high"}
+            assert (await dashboard.post("control", json=body)).json() == {"ok": True}
+            await until_effort(worker, "high")
+            refused = await dashboard.post("control", json={"id": "permission_mode", "value": "plan"})
+            assert (refused.status_code, refused.json()["reason"]) == (403, "not-allowed")
+        await worker.optio.cancel("shown")
+        await worker.until_state("shown", "cancelled")
+
+    in_worker(database, [task(tmp_path, [["hang"]], controls=("model", "reasoning_effort"))], scenario)
+
+
 def test_a_cancelled_task_ends_in_time_beside_a_viewer_that_does_not_read(
     database: str, tmp_path: Path
 ) -> None:

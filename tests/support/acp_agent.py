@@ -5,7 +5,8 @@ prints text, `todo:a=completed,b=pending` shows a plan, `ask:TOOL` asks for perm
 `once` does so the first time in a directory, `crash` exits with status 3. Of a prompt with the documentation of the log
 protocol, only what follows `## Your task` is done. With the arguments `--do WORDS` it does these for every prompt;
 with `--usage` it prints a usage text instead. Each prompt, and each session that is taken up, becomes a line of the
-file $SEEN, if that is set. With $FORGETFUL it takes up no session. Standard library only.
+file $SEEN, if that is set. With $FORGETFUL it takes up no session. Its mode can be set to `plan`,
+but not to `root`. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ import sys
 from typing import Any
 
 Record = dict[str, Any]
+
+MODES = {
+    "availableModes": [{"id": name, "name": name.title()} for name in ("ask", "plan", "root")],
+    "currentModeId": "ask",
+}
 
 
 def say(record: Record) -> None:
@@ -106,7 +112,11 @@ def main() -> None:
         if method == "initialize":
             say({"id": number, "result": {"protocolVersion": 1, "agentCapabilities": {}}})
         elif method == "session/new":
-            say({"id": number, "result": {"sessionId": "s"}})
+            say({"id": number, "result": {"sessionId": "s", "modes": MODES}})
+        elif method == "session/set_mode" and heard["params"]["modeId"] == "root":
+            say({"id": number, "error": {"code": -32603, "message": "not as root"}})
+        elif method == "session/set_mode":
+            say({"id": number, "result": {}})
         elif method == "session/load" and "FORGETFUL" in os.environ:
             say({"id": number, "error": {"code": -32000, "message": "no such session"}})
         elif method == "session/load":

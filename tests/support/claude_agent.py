@@ -27,6 +27,10 @@ OPTIONS = [{"label": "Postgres", "description": "a"}, {"label": "SQLite", "descr
 QUESTIONS = [{"question": "Which db?", "header": "DB", "multiSelect": False, "options": OPTIONS}]
 SESSION = os.environ.get("CLAUDE_AGENT_SESSION", "s1")
 SCRIPT: dict[str, list[Any]] = json.loads(os.environ.get("CLAUDE_AGENT_SCRIPT", "{}"))
+MODELS = [
+    {"value": "default", "resolvedModel": "big-5", "supportedEffortLevels": ["low", "high"]},
+    {"value": "small", "resolvedModel": "small-5"},
+]
 LATER_SECONDS = 0.3
 """How long work in the background takes."""
 
@@ -51,12 +55,24 @@ def read() -> None:
         elif heard["type"] == "control_request":
             if heard["request"]["subtype"] == "interrupt":
                 interrupted.set()
-            response = {"subtype": "success", "request_id": heard["request_id"], "response": {}}
+            response = {"request_id": heard["request_id"], **answered(heard["request"])}
             say(type="control_response", response=response)
         else:
             say(type="command_lifecycle", command_uuid=heard["uuid"], state="queued")
             messages.put(heard)
     messages.put(None)
+
+
+def answered(request: Record) -> Record:
+    """The answer to a control request: its models, its settings, or that a control was set."""
+    told: Record = {}
+    if request["subtype"] == "initialize":
+        told = {"models": MODELS, "current_permission_mode": "default"}
+    elif request["subtype"] == "get_settings":
+        told = {"applied": {"model": "big-5", "effort": "low"}}
+    elif request.get("mode") == "bypassPermissions":
+        return {"subtype": "error", "error": "not started with --dangerously-skip-permissions"}
+    return {"subtype": "success", "response": told}
 
 
 def asked(key: str, tool: str, given: Record, **more: Any) -> Record:

@@ -82,12 +82,12 @@ class Events:
 
 
 @asynccontextmanager
-async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    """A viewer of a fresh conversation."""
+async def client(tmp_path: Path, **feed: Any) -> AsyncIterator[Client]:
+    """A viewer of a fresh conversation. `feed`: further arguments of its `ConversationFeed`."""
     with trio.fail_after(HANG_GUARD):
         async with (
             open_conversation(AGENT, workdir=str(tmp_path)) as conversation,
-            web_view(ConversationFeed(conversation), directory=str(tmp_path)) as view,
+            web_view(ConversationFeed(conversation, **feed), directory=str(tmp_path)) as view,
         ):
             one = Client(view, conversation)
             async with one.http:

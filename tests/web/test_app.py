@@ -120,6 +120,37 @@ async def test_a_body_that_makes_no_sense_is_refused(
         assert await viewer.post(route, body) == (status, {"ok": False, "reason": reason})
 
 
+async def test_controls_are_listed_set_and_told(tmp_path: Path) -> None:
+    async with client(tmp_path) as viewer, viewer.events() as events:
+        (mode,) = (await viewer.http.get("controls")).json()["controls"]
+        assert (mode["id"], mode["value"], mode["kind"]) == ("permission_mode", "ask", "select")
+        assert [option["value"] for option in mode["options"]] == ["ask", "plan", "root"]
+        assert await viewer.post("control", {"id": "permission_mode", "value": "plan"}) == (200, {"ok": True})
+        told = await events.until("x-optio-control-update")
+        assert told["controls"][0]["value"] == "plan"
+        for body, status, reason in (
+            ({"id": "temperature", "value": "hot"}, 404, "unknown-control"),
+            (
+                {"id": "permission_mode", "value": "nonsense"},
+                409,
+                "rejected: scripted: permission_mode cannot be",
+            ),
+            ({"id": "permission_mode", "value": "root"}, 409, "rejected: scripted: not as root"),
+        ):
+            answer = await viewer.post("control", body)
+            assert answer[0] == status
+            assert answer[1]["reason"].startswith(reason)
+        await viewer.conversation.close()
+        assert (await viewer.http.get("controls")).status_code == 409
+
+
+async def test_a_control_that_viewers_may_not_set_is_neither_listed_nor_set(tmp_path: Path) -> None:
+    async with client(tmp_path, controls=["model"]) as viewer:
+        assert (await viewer.http.get("controls")).json() == {"controls": []}
+        body = {"id": "permission_mode", "value": "plan"}
+        assert await viewer.post("control", body) == (403, {"ok": False, "reason": "not-allowed"})
+
+
 async def test_what_is_no_json_object_is_refused(tmp_path: Path) -> None:
     async with client(tmp_path) as viewer:
         kind = {"content-type": "application/json"}

@@ -16,7 +16,7 @@ function claude(event) {
       }
       return true;
     case "user":
-      if (event.isReplay) taken(textOf(event.message?.content));
+      if (event.isReplay && !isCommandOutput(event)) taken(textOf(event.message?.content));
       return true;
     case "result":
       endText();
@@ -75,4 +75,9 @@ export const isPartial = (event) => event.type === "stream_event" || /(\/delta|D
 
 export function showBackendEvent(event) {
   return claude(event) || codex(event) || acp(event);
+}
+
+/** What Claude Code says about a command or a control that was set: no message of a user. */
+function isCommandOutput(event) {
+  return textOf(event.message?.content).startsWith("<local-command-");
 }
