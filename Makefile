@@ -7,7 +7,7 @@ TEST = $(BIN)/python -m pytest
 PARALLEL = $(if $(JOBS),-q -n $(JOBS) --dist loadfile)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-worker docs pictures test test-quick test-random test-agents fuzz test-packages check format bench bench-quick bench-actors clean
+.PHONY: help demo demo-worker docs pictures test test-quick test-random test-long test-agents fuzz test-packages check format bench bench-quick bench-actors clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ test-random: $(call STAMP,dev) ## Run the property tests on random examples; SEE
 
 fuzz: $(call STAMP,dev) ## Random input for all that reads what agents, hosts and networks send: SECONDS=600.
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
+
+test-long: $(call STAMP,dev) ## Try what takes minutes: 50 cancels, 200 tasks, an outage of 30 s, 5 crashes.
+	OPTIO_AGENTS_TEST_CANCELS=50 OPTIO_AGENTS_TEST_TASKS=100 OPTIO_AGENTS_TEST_OUTAGE=30 OPTIO_AGENTS_TEST_CRASHES=5 \
+	  $(TEST) -s tests/optio/test_life.py tests/optio/test_outage.py tests/optio/test_crash.py
 
 test-agents: $(call STAMP,dev) ## Run the tests with real agent CLIs, which npm brings into .agents/.
 	$(BIN)/python tests/agents/install.py $(AGENTS)

@@ -6,6 +6,8 @@
     environment.py   which of the worker's variables the agent gets
     output.py        the end of what the agent printed
     claim.py         which run may use a task directory
+    cancellation.py  waits that end when optio requests the end
+    outage.py        database operations that outlast an outage
     work.py          what happens to a run's workdir: saved, forgotten, or left to be resurrected
     saved.py         a saved workdir as a blob
     orphans.py       agents whose worker was killed

@@ -29,6 +29,7 @@ from weakref import WeakValueDictionary
 
 from optio_agents.hosts import shell
 from optio_agents.protocol.display import display_text
+from optio_agents.task.cancellation import CancelledWhileWaiting
 
 RECORD = "run.json"
 """The file name of the record in the task directory, next to the workdir."""
@@ -42,10 +43,6 @@ WAIT_SECONDS = 30.0
 
 class DirectoryInUse(Exception):  # noqa: N818 - named for what is the matter
     """The task directory belongs to another run, or to another process: the configuration's fault."""
-
-
-class CancelledWhileWaiting(Exception):  # noqa: N818 - named for what happened
-    """optio requested cancellation while the run waited for an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import trio
@@ -31,13 +32,14 @@ from optio_agents.conversation.surface import PermissionHandler
 from optio_agents.session.optio_context import grace_left
 from optio_agents.task import waiting_messages
 from optio_agents.task.memory import ConversationMemory
+from optio_agents.task.outage import OUTAGE_SECONDS, outlast_outage
 from optio_agents.task.web_widget import WebOptions, shown_in_dashboard
 from optio_agents.todos import TodoTracker, TodoUpdate
 from optio_agents.todos.backends import extract_todo
 from optio_agents.todos.publisher import Publisher
 from optio_agents.web.extra import require_web
 
-SAVE_SECONDS = 10.0
+SAVE_SECONDS = OUTAGE_SECONDS
 """Seconds at the end of a run for saving the checklist and the waiting messages, each."""
 
 GRACE_SHARE = 0.15
@@ -208,7 +210,7 @@ async def _checklist(
     tracker = TodoTracker(extract, hook_context)
     # Save with each update, so that little is left to do at the end, when time is short.
     saver = Publisher(lambda: tracker.save(hook_context._host), "file of the todo list")
-    await _make_room_for_todos(hook_context._ctx)
+    await outlast_outage(partial(_make_room_for_todos, hook_context._ctx))
     if resume:
         await tracker.restore(hook_context._host)
     try:
@@ -238,8 +240,8 @@ async def _messages(
         yield
         return
     if not resume:
-        await waiting_messages.store(ctx, ())
-    earlier = await waiting_messages.load(ctx) if resume else []
+        await outlast_outage(partial(waiting_messages.store, ctx, ()))
+    earlier = await outlast_outage(partial(waiting_messages.load, ctx)) if resume else []
     kept = tuple(earlier)
 
     def users(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -249,7 +251,7 @@ async def _messages(
         nonlocal kept
         waiting = users((await conversation.close()).unsent if conversation.closed else conversation.queued)
         if waiting != kept:
-            await waiting_messages.store(ctx, waiting)
+            await outlast_outage(partial(waiting_messages.store, ctx, waiting))
             kept = waiting
 
     keeper = Publisher(keep, "list of waiting messages")

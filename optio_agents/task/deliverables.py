@@ -5,11 +5,13 @@ from __future__ import annotations
 import fnmatch
 import mimetypes
 import posixpath
+from functools import partial
 from typing import Any
 
 from optio_agents.context import HookContext
 from optio_agents.protocol.display import display_text
 from optio_agents.session.deliverable import DeliverableFile
+from optio_agents.task.outage import outlast_outage
 
 _PIECE = 256 * 1024
 
@@ -31,11 +33,15 @@ class Deliverables:
 
     async def store(self, hook_context: HookContext, file: DeliverableFile) -> None:
         """Store one: `on_deliverable_file` of the session."""
+        stored = await outlast_outage(partial(self._store, hook_context, file))
+        self._stored.pop(file.path, None)
+        self._stored[file.path] = stored
+
+    async def _store(self, hook_context: HookContext, file: DeliverableFile) -> Any:
         async with hook_context.store_blob(f"deliverables/{file.path}") as blob:
             async for piece in file.chunks():
                 await blob.write(piece)
-        self._stored.pop(file.path, None)
-        self._stored[file.path] = blob.file_id
+        return blob.file_id
 
     @property
     def result(self) -> str | None:
@@ -48,8 +54,10 @@ class Deliverables:
     async def store_result(self, ctx: Any) -> None:
         """Store the result as the result of the process, if there is one and optio-core supports that."""
         path = self.result
-        if path is None or getattr(ctx, "store_result", None) is None:
-            return
+        if path is not None and getattr(ctx, "store_result", None) is not None:
+            await outlast_outage(partial(self._store_result, ctx, path))
+
+    async def _store_result(self, ctx: Any, path: str) -> None:
         name = display_text(posixpath.basename(path)) or "result"
         content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         async with (

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections import deque
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from optio_agents.context import SYSTEM_MESSAGE_PREFIX
 from optio_agents.protocol.prompt import RESUME_NOTICE
 from optio_agents.task import saved
+from optio_agents.task.outage import outlast_outage
 from optio_agents.todos.publisher import Publisher
 
 SESSION_BLOB = "agent-session"
@@ -122,7 +124,8 @@ class ConversationMemory:
 
     async def _write_session(self) -> None:
         kept = {"session": self.session, "prompted": self.prompted}
-        await saved.write_only(self._ctx, SESSION_BLOB, json.dumps(kept).encode())
+        content = json.dumps(kept).encode()
+        await outlast_outage(partial(saved.write_only, self._ctx, SESSION_BLOB, content))
 
 
 async def read_conversation(ctx: Any) -> dict[str, Any] | None:

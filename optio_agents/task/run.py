@@ -139,7 +139,7 @@ class AgentRun:
         log = ProcessLog(ctx, self.options.on_event)
         deliverables = Deliverables(self.result)
         if claim.previous is not None:
-            await self._meet_interrupted(claim.previous, host, ctx)
+            await self._meet_interrupted(claim.previous, host, ctx, work)
         try:
             outcome = await self._session(host, ctx, agent, work, log, deliverables)
             if outcome.ending is Ending.CANCELLED:
@@ -159,16 +159,14 @@ class AgentRun:
             work.end(keep=self.keep_taskdir)
             await agent.end()
 
-    async def _meet_interrupted(self, previous: RunRecord, host: Any, ctx: Any) -> None:
-        """An earlier run has left its work on the host: a resume continues from it, a fresh start reports a loss."""
+    async def _meet_interrupted(self, previous: RunRecord, host: Any, ctx: Any, work: Work) -> None:
+        """Save the work that an earlier run has left on the host, and report it."""
         what = f"An earlier run was interrupted ({previous}). "
-        if not await has_files(host):
-            what += "It had done nothing yet"
-        elif ctx.resume and self.supports_resume:
-            await saved.save(ctx, host)
-            what += "This run continues from the work that it left on the host"
+        if await has_files(host):
+            ctx.report_progress(None, f"{what}Saving its work", level="warning")
+            what = await work.rescue()
         else:
-            what += "This run begins from scratch; what the earlier one had not saved is lost"
+            what += "It had done nothing yet"
         ctx.report_progress(None, what, level="warning")
 
     async def _session(

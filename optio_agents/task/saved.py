@@ -12,16 +12,30 @@ from typing import Any
 BLOB = "agent-workdir"
 """The blob's name."""
 
+INTERRUPTED_BLOB = "agent-workdir-interrupted"
+"""The name of the blob with the workdir of an interrupted run in whose place a fresh one was launched."""
+
 _PIECE = 256 * 1024
 
 
 async def save(ctx: Any, host: Any) -> None:
     """Keep the host's workdir, and say in the database that the task can be resumed."""
-    async with ctx.store_blob(BLOB) as blob:
+    stored = await _store(ctx, host, BLOB)
+    await ctx.mark_has_saved_state()
+    await remove_blobs(ctx, BLOB, but=stored)
+
+
+async def set_aside(ctx: Any, host: Any) -> None:
+    """Keep the host's workdir for the user: no run resumes from it."""
+    stored = await _store(ctx, host, INTERRUPTED_BLOB)
+    await remove_blobs(ctx, INTERRUPTED_BLOB, but=stored)
+
+
+async def _store(ctx: Any, host: Any, name: str) -> Any:
+    async with ctx.store_blob(name) as blob:
         async for piece in host.archive_workdir(None):
             await blob.write(piece)
-    await ctx.mark_has_saved_state()
-    await remove_blobs(ctx, BLOB, but=blob.file_id)
+    return blob.file_id
 
 
 async def restore(ctx: Any, host: Any) -> bool:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from optio_agents.session.optio_context import grace_left
 from optio_agents.task import saved, waiting_messages
+from optio_agents.task.cancellation import unless_cancelled
 from optio_agents.task.claim import DirectoryClaim, Disposition
 from optio_agents.task.memory import SESSION_BLOB, TRANSCRIPT_BLOB, ConversationMemory
+from optio_agents.task.outage import outlast_outage
 
 SAVE_SECONDS = 60.0
 """How long saving the workdir may take after a failure."""
@@ -61,13 +64,38 @@ class Work:
         if not resumable:
             claim.disposition = Disposition.REMOVE
 
+    async def rescue(self) -> str:
+        """Save what an interrupted run has left on the host before this run takes its place.
+
+        Returns:
+            What became of it, for the process's log.
+
+        Raises:
+            CancelledWhileWaiting: optio requested the end; the work stays on the host.
+            ConnectionFailure: the database is away; likewise.
+        """
+        if not self._resumable:
+            return "This run begins from scratch; what the earlier one had done is lost"
+        await self._mark("mark_unsaved_work")  # optio has cleared it with the launch
+        keep = saved.save if self._ctx.resume else saved.set_aside
+        saving = outlast_outage(partial(keep, self._ctx, self._host))
+        await unless_cancelled(self._ctx, saving, "the save of an interrupted run's work")
+        self._claim.previous = None
+        await self._mark("clear_unsaved_work")
+        if self._ctx.resume:
+            return "This run continues from the work that it left on the host"
+        return (
+            "This run begins from scratch, as it was not resumed; the work of the earlier one is kept as "
+            f"{saved.INTERRUPTED_BLOB}"
+        )
+
     async def restore(self) -> bool:
         """Fill the fresh workdir with what an earlier run has saved, and recall its conversation. Returns False when
         nothing was saved.
         """
         if self._memory is not None:
-            await self._memory.load()
-        return await saved.restore(self._ctx, self._host)
+            await outlast_outage(self._memory.load)
+        return await outlast_outage(partial(saved.restore, self._ctx, self._host))
 
     async def begin(self) -> None:
         """The workdir is filled: from here on it holds work that only a save keeps."""
@@ -95,8 +123,8 @@ class Work:
         try:
             async with asyncio.timeout(seconds):
                 if self._memory is not None:
-                    await self._memory.save()
-                await saved.save(self._ctx, self._host)
+                    await outlast_outage(self._memory.save)
+                await outlast_outage(partial(saved.save, self._ctx, self._host))
         except Exception as error:  # noqa: BLE001 - after any error, the work stays on the host
             reason = f"it took more than {seconds:.1f} s" if isinstance(error, TimeoutError) else repr(error)
             _logger.warning("the workdir of %s could not be saved: %s", self._ctx.process_id, reason)
@@ -115,7 +143,8 @@ class Work:
         """The agent is done: there is nothing to resume."""
         self._claim.disposition = Disposition.REMOVE
         if self._resumable:
-            await saved.forget(self._ctx, SESSION_BLOB, TRANSCRIPT_BLOB, waiting_messages.BLOB)
+            names = SESSION_BLOB, TRANSCRIPT_BLOB, waiting_messages.BLOB
+            await outlast_outage(partial(saved.forget, self._ctx, *names))
             await self._mark("clear_unsaved_work")
 
     def end(self, *, keep: bool) -> None:
@@ -134,6 +163,6 @@ class Work:
         if mark is None:
             return
         try:
-            await mark()
+            await outlast_outage(mark)
         except Exception as error:
             _logger.warning("%s failed for %s", name, self._ctx.process_id, exc_info=error)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-WRITE_SECONDS = 30.0
+WRITE_SECONDS = 120.0
 """Seconds that one write may take."""
 
 _logger = logging.getLogger(__name__)

@@ -55,7 +55,7 @@ def test_a_worker_that_is_killed_in_any_phase_loses_nothing(
             await saving_has_begun(worker)
             orphans = pids_in(own_task_root)
             assert len(orphans) == 2 * (len(PHASES) - 1)
-            worker.end(signal.SIGKILL)
+            await worker.end_beside(signal.SIGKILL)
             assert all(is_running(pid) for pid in pids_in_phase(own_task_root, "running"))
             (own_task_root / "crashed").touch()
 

@@ -1,42 +1,116 @@
-"""MongoDB goes away in the middle of a session and comes back."""
+"""MongoDB goes away in every phase of a task and comes back: nothing is lost, and no agent is left."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optio_core.models import TaskInstance
 
 from optio_agents.task import create_agent_task
-from tests.support.servers import running_mongo
-from tests.support.worker import Worker, in_worker
+from tests.optio.test_task import SAY, is_running
+from tests.support.servers import Mongo, running_mongo
+from tests.support.worker import ENDED, HANG, Worker, in_worker
 
 pytestmark = pytest.mark.servers
 
+SECONDS = float(os.environ.get("OPTIO_AGENTS_TEST_OUTAGE", "0"))
+"""How long an outage lasts beyond the server's own end and start."""
 
-def test_a_session_outlives_an_outage_of_the_database(tmp_path: Path) -> None:
+PHASES = ("preparing", "running", "delivering", "saving", "ending")
+
+
+@contextmanager
+def stopped(mongo: Mongo) -> Iterator[None]:
+    """The server ends in order, and is started again on its files."""
+    mongo.server.stop(signal.SIGTERM)
+    yield
+    mongo.server.start()
+
+
+@contextmanager
+def frozen(mongo: Mongo) -> Iterator[None]:
+    """The server stands still: connections stay open, and nothing is answered."""
+    os.kill(mongo.server.pid, signal.SIGSTOP)
+    yield
+    os.kill(mongo.server.pid, signal.SIGCONT)
+
+
+def staying(phase: str, go: Path) -> TaskInstance:
+    """A task that stays in `phase` until `go` exists; its agent delivers, or fails and is done when it is resumed."""
+
+    async def stay(hook_context: Any) -> None:
+        hook_context.report_progress(None, f"phase {phase}")
+        while not go.exists():
+            await asyncio.sleep(0.02)
+
+    async def prepare(host: Any, hook_context: Any) -> None:
+        await stay(hook_context)
+
+    hooks: dict[str, Any] = {"preparing": {"prepare": prepare}, "ending": {"after_execute": stay}}
+    big = "head -c 40000000 /dev/urandom"
+    deliver = "say DELIVERABLE: deliverables/x; read -r reply"
+    acts = {
+        "running": f"""
+            say STATUS: phase running; while [ ! -e {go} ]; do sleep 0.05; done
+            say STATUS: phase running is over; echo running > deliverables/x; {deliver}; say DONE
+        """,
+        "delivering": f"{big} > deliverables/x; {deliver}; say DONE",
+        "saving": f"{big} > much; say ERROR: this far",
+    }
+    script = f"""
+        echo $$ >> {go.parent}/pids
+        if [ -e notes ]; then say "STATUS: found $(cat notes)"; say DONE; sleep 1000; fi
+        echo "notes of {phase}" > notes
+        {acts.get(phase, f"echo {phase} > deliverables/x; {deliver}; say DONE")}; sleep 1000
+    """
+    return create_agent_task(phase, phase.title(), command=SAY + script, **hooks.get(phase, {}))
+
+
+async def until_in_their_phases(worker: Worker) -> None:
+    """Wait until each of them is where it stays; of what two store, a part is in the database."""
+    for phase in ("preparing", "running", "ending"):
+        await worker.until_logged(phase, f"phase {phase}")
+    async with asyncio.timeout(HANG):
+        while await worker.database["fs.chunks"].count_documents({}) < 8:
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("outage", [stopped, frozen] if SECONDS else [stopped])
+def test_an_outage_of_the_database_in_any_phase_loses_nothing(
+    tmp_path: Path, own_task_root: Path, outage: Any
+) -> None:
     go = tmp_path / "go"
-    agent = create_agent_task(
-        "agent",
-        "Agent",
-        command=(
-            f"echo STATUS: before >> optio.log; mkfifo {go}; cat {go}; echo STATUS: during >> optio.log; "
-            "echo x > deliverables/x; echo DELIVERABLE: deliverables/x >> optio.log; read -r reply; "
-            "echo DONE: after >> optio.log"
-        ),
-    )
 
     with running_mongo(tmp_path) as mongo:
 
         async def scenario(worker: Worker) -> None:
-            await worker.launch("agent")
-            await worker.until_logged("agent", "before")
-            mongo.server.stop()
-            with go.open("w"):
-                pass  # the agent goes on, while nothing of it can be written
-            mongo.server.start()
-            row = await worker.until_state("agent", "done", "failed", "cancelled")
-            assert row["status"]["state"] == "done", row
-            assert (await worker.blobs("agent"))["deliverables/x"] == b"x\n"
-            assert "after" in await worker.log("agent")
+            for phase in PHASES:
+                await worker.launch(phase)
+            await until_in_their_phases(worker)
+            with outage(mongo):
+                go.touch()  # they go on, while nothing of it can be written
+                await asyncio.sleep(SECONDS)
+            for phase in PHASES:
+                row = await worker.until_state(phase, *ENDED)
+                expected = "failed" if phase == "saving" else "done"
+                assert row["status"]["state"] == expected, (phase, row["status"], await worker.log(phase))
+                if phase in ("preparing", "running", "ending"):
+                    assert (await worker.blobs(phase))["deliverables/x"] == f"{phase}\n".encode()
+            assert len((await worker.blobs("delivering"))["deliverables/x"]) == 40_000_000
+            assert "phase running is over" in await worker.log("running")
+            assert (await worker.row("saving"))["hasSavedState"], await worker.log("saving")
+            row = await worker.run("saving", resume=True)
+            assert row["status"]["state"] == "done", row["status"]
+            assert "found notes of saving" in await worker.log("saving")
+            assert [pid for pid in (tmp_path / "pids").read_text().split() if is_running(pid)] == []
+            assert [path.name for path in own_task_root.iterdir()] == []
 
-        in_worker(f"{mongo.url}/test_outage", [agent], scenario)
+        tasks = [staying(phase, go) for phase in PHASES]
+        in_worker(f"{mongo.url}/test_outage", tasks, scenario, force_cancel_shield_seconds=20.0)

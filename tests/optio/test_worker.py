@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 from clamator_over_redis import RedisRpcClient
 from clamator_protocol.error import ClamatorTransportError
-from motor.motor_asyncio import AsyncIOMotorClient
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorGridFSBucket
 from optio_core._generated.optio_engine import (
     CancelParams,
     LaunchParams,
@@ -24,6 +26,7 @@ from optio_core._generated.optio_engine import (
     ResurrectParams,
 )
 
+from optio_agents.task.saved import INTERRUPTED_BLOB
 from tests.support.servers import Mongo, Redis
 
 pytestmark = pytest.mark.servers
@@ -63,6 +66,10 @@ class WorkerProcess:
         _, _ = self.process.communicate(timeout=HANG)
         return self.process.returncode
 
+    async def end_beside(self, number: int) -> int:
+        """Do `end` while the loop goes on: a loop that stands still finds each timeout of its clients over."""
+        return await asyncio.to_thread(self.end, number)
+
     async def until_listening(self) -> None:
         """What is sent before the worker listens is lost: ask for nothing until it answers."""
         async with asyncio.timeout(HANG):
@@ -100,6 +107,15 @@ class WorkerProcess:
         except TimeoutError:
             raise AssertionError(f"{process_id} is {row and row['status']}, with the log {lines}") from None
 
+    async def blob(self, process_id: str, name: str) -> bytes:
+        """The newest blob of that name."""
+        database = self._mongo[self.database_name]
+        row = await database["test_processes"].find_one({"processId": process_id})
+        files = database["fs.files"].find({"filename": name, "metadata.processId": str(row["_id"])})
+        [newest] = await files.sort("uploadDate", -1).to_list(1)
+        stream = await AsyncIOMotorGridFSBucket(database).open_download_stream(newest["_id"])
+        return bytes(await stream.read())
+
     async def __aenter__(self) -> WorkerProcess:
         self._mongo: Any = AsyncIOMotorClient(self.mongo_url)
         self._client = RedisRpcClient(redis_url=self.redis_url, key_prefix=f"{self.database_name}/test")
@@ -108,9 +124,19 @@ class WorkerProcess:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._client.stop()
+        await stop(self._client)
         await self._mongo.drop_database(self.database_name)
         self._mongo.close()
+
+
+async def stop(client: RedisRpcClient) -> None:
+    """Stop a client. Its own `stop` cancels its reader once and waits for it without limit, and redis-py loses a
+    cancellation that arrives just when a read's time is over.
+    """
+    stopping = asyncio.ensure_future(client.stop())
+    while not (await asyncio.wait({stopping}, timeout=1.0))[0]:
+        client._transport._reply_loop_task.cancel()
+    await stopping
 
 
 @pytest.fixture
@@ -153,15 +179,21 @@ def test_a_worker_that_is_killed_and_started_again(worker: WorkerProcess, own_ta
             await worker.launch("slow")
             await worker.until("slow", "running", logged="working")
             orphan = int(pid_file.read_text())
-            worker.end(signal.SIGKILL)
+            await worker.end_beside(signal.SIGKILL)
             assert is_running(orphan)
 
             worker.start()
             row = await worker.until("slow", "failed")
             assert row["status"]["error"]
             await worker.until_listening()
+            # Not resumed, and not resurrected: what the killed one's agent had done is kept all the same.
             await worker.launch("slow")
+            await worker.until("slow", "running", logged="This run begins from scratch")
             await worker.until("slow", "running", logged="working")
+            with tarfile.open(fileobj=io.BytesIO(await worker.blob("slow", INTERRUPTED_BLOB))) as kept:
+                notes = kept.extractfile("./notes")
+                assert notes is not None
+                assert int(notes.read()) == orphan
             assert not is_running(orphan)
             agent = int(pid_file.read_text())
             assert is_running(agent)
@@ -178,7 +210,7 @@ def test_a_worker_that_is_terminated_ends_its_sessions(worker: WorkerProcess, ow
             await worker.launch("slow")
             await worker.until("slow", "running", logged="working")
             agent = int((own_task_root / "slow" / "pid").read_text())
-            assert worker.end(signal.SIGTERM) == 0
+            assert await worker.end_beside(signal.SIGTERM) == 0
             assert not is_running(agent)
             assert (await worker.until("slow", "cancelled", "failed"))["status"]["state"] == "cancelled"
 

@@ -25,7 +25,7 @@ def get_tasks(services: Any, metadata_filter: Any) -> list[TaskInstance]:
         create_agent_task(
             "slow",
             "Slow",
-            command="echo $$ > ../pid; echo STATUS: working >> optio.log; while :; do sleep 1000; done",
+            command="echo $$ | tee notes > ../pid; echo STATUS: working >> optio.log; while :; do sleep 1000; done",
         ),
         *(crashing(phase) for phase in PHASES),
     ]
