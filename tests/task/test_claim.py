@@ -13,9 +13,9 @@ import pytest
 from optio_host.host import LocalHost
 
 from optio_agents.task import claim as module
+from optio_agents.task.cancellation import CancelledWhileWaiting
 from optio_agents.task.claim import (
     RECORD,
-    CancelledWhileWaiting,
     DirectoryInUse,
     Disposition,
     RunRecord,
