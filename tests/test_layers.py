@@ -62,6 +62,11 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.uploads",
         "optio_agents.web",
     },
+    "optio_agents.telemetry": {
+        "optio_agents.conversation",
+        "optio_agents.protocol",
+        "optio_agents.session",
+    },
     "optio_agents.cli": {
         "actors",
         "optio_agents.web",

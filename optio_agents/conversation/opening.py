@@ -29,6 +29,7 @@ from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptio
 from optio_agents.conversation.process import ConversationProcess, start_process
 from optio_agents.conversation.transport import Transport
 from optio_agents.conversation.values import AgentNotStarted, ConversationState
+from optio_agents.session.instrumentation import installed
 
 if TYPE_CHECKING:
     from optio_agents.conversation.tools.functions import Function
@@ -189,6 +190,8 @@ async def _talking(
             nursery.start_soon(listen, transport, core, ref, name=f"listener to {name}")
             nursery.start_soon(end_when_asked, transport, core, ref, name=f"end of {name}")
             conversation = AgentConversation(name, core, ref, nursery, boundary)
+            if (instrument := installed()) is not None:
+                nursery.start_soon(instrument.conversation, conversation)
             yield conversation
     finally:
         await transport.finish()

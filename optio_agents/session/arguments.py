@@ -12,9 +12,9 @@ from typing import Any
 import trio
 
 from optio_agents.protocol.protocol import Protocol
+from optio_agents.session.callbacks import SessionCallbacks
 from optio_agents.session.optio_context import accepts_progress
 from optio_agents.session.options import SessionOptions
-from optio_agents.session.plan import SessionCallbacks
 
 
 def check_arguments(

@@ -1,8 +1,9 @@
-"""The types of the callables that a session takes."""
+"""The callables that a session takes: their types, and the value that holds them."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from optio_agents.context import HookContext
@@ -22,3 +23,17 @@ DeliverableFileCallback: TypeAlias = Callable[[HookContext, DeliverableFile], Aw
 
 CallerMessageCallback: TypeAlias = Callable[[HookContext, str, Any], Awaitable[str | None]]
 """`on_caller_message(hook_ctx, keyword, data)`; a non-blank string that it returns goes to the agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCallbacks:
+    """The caller's callables, all for one event loop (Trio or asyncio)."""
+
+    body: BodyCallback
+    prepare: BodyCallback | None = None
+    before_execute: HookCallback | None = None
+    on_deliverable: DeliverableCallback | None = None
+    on_deliverable_file: DeliverableFileCallback | None = None
+    on_caller_message: CallerMessageCallback | None = None
+    after_execute: HookCallback | None = None
+    browser_url_rewrite: Callable[[str], str] | None = None

@@ -79,6 +79,7 @@ class SessionDriver:
 
     async def _run_actors(self) -> None:
         plan, started = self._plan, trio.current_time()
+        self._recorder.phase("setup")
         # The resolver starts first and ends last, so that it receives the facts from the ends of the others.
         async with actors.open_supervisor(
             name="session",
@@ -103,6 +104,7 @@ class SessionDriver:
                     await self._set_up()
                     ready = trio.current_time()
                     self._recorder.time(setup=ready - started)
+                    self._recorder.phase("run")
                     try:
                         await self._topology.start()
                         await self._resolver.decided.wait()
@@ -135,6 +137,7 @@ class SessionDriver:
         if not verdict.drains:
             return
         started = trio.current_time()
+        self._recorder.phase("drain")
         topology.stop_reading()
         if topology.is_working:
             draining, timeout = self._resolver.draining, self._plan.options.drain_timeout
@@ -153,6 +156,7 @@ class SessionDriver:
         if hook is None:
             return None
         started = trio.current_time()
+        self._recorder.phase("teardown")
         try:
             return await LastHook(self._plan, hook).run()
         finally:

@@ -15,11 +15,14 @@ from optio_agents.session.callbacks import (
     DeliverableCallback,
     DeliverableFileCallback,
     HookCallback,
+    SessionCallbacks,
 )
 from optio_agents.session.driver import SessionDriver
+from optio_agents.session.instrumentation import SessionProbe, installed
+from optio_agents.session.optio_context import process_id
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import SessionOutcome
-from optio_agents.session.plan import Plan, SessionCallbacks
+from optio_agents.session.plan import Plan
 from optio_agents.session.recorder import Recorder
 
 
@@ -95,20 +98,27 @@ async def run_log_protocol_session(
 
         hook_context._host_method = contained
 
-    async def main(boundary: Boundary) -> SessionOutcome:
+    async def run(boundary: Boundary, probe: SessionProbe | None) -> SessionOutcome:
         plan = Plan(
             boundary=boundary,
             host=host,
             session_host=_session_host(host, boundary),
             ctx=ctx,
             hook_context=hook_context,
-            hooks=hooks,
+            hooks=hooks if probe is None else probe.wrap(hooks),
             protocol=protocol,
             keywords=keywords,
             options=options,
-            recorder=Recorder(ctx, options.on_event, boundary.plain),
+            recorder=Recorder(ctx, options.on_event, boundary.plain, probe),
         )
         return await SessionDriver(plan).run()
+
+    async def main(boundary: Boundary) -> SessionOutcome:
+        instrument = installed()
+        if instrument is None:
+            return await run(boundary, None)
+        with instrument.session(process_id(ctx)) as probe:
+            return await run(boundary, probe)
 
     return await run_in_trio(main)
 

@@ -1,8 +1,7 @@
-"""The parts of one session: the caller's callables and everything that is made for them."""
+"""The parts of one session: what the caller gave, and everything that is made for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,29 +9,9 @@ from optio_agents.bridge.boundary import Boundary
 from optio_agents.context import HookContext
 from optio_agents.hosts.base import SessionHost
 from optio_agents.protocol.protocol import Protocol
-from optio_agents.session.callbacks import (
-    BodyCallback,
-    CallerMessageCallback,
-    DeliverableCallback,
-    DeliverableFileCallback,
-    HookCallback,
-)
+from optio_agents.session.callbacks import SessionCallbacks
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.recorder import Recorder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCallbacks:
-    """The caller's callables, all for one event loop (Trio or asyncio)."""
-
-    body: BodyCallback
-    prepare: BodyCallback | None = None
-    before_execute: HookCallback | None = None
-    on_deliverable: DeliverableCallback | None = None
-    on_deliverable_file: DeliverableFileCallback | None = None
-    on_caller_message: CallerMessageCallback | None = None
-    after_execute: HookCallback | None = None
-    browser_url_rewrite: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

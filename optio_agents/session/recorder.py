@@ -20,6 +20,7 @@ from optio_agents.session.events import (
     ProgressReported,
     SessionEvent,
 )
+from optio_agents.session.instrumentation import Phase, SessionProbe
 from optio_agents.session.optio_context import accepts_level, process_id
 from optio_agents.session.outcome import DeliverableRecord, Ending, SessionOutcome, Timings
 from optio_agents.session.session_log import SessionLog
@@ -35,6 +36,7 @@ class Recorder:
         ctx: where progress goes.
         observe: the observer of `SessionOptions.on_event`, if any.
         plain: makes both callable from Trio (see `Boundary.plain`).
+        probe: telemetry of this session, if any is installed.
     """
 
     def __init__(
@@ -42,11 +44,15 @@ class Recorder:
         ctx: Any,
         observe: Callable[[SessionEvent], None] | None,
         plain: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function,
+        probe: SessionProbe | None = None,
     ) -> None:
         self._report_progress = plain(ctx.report_progress)
         self._takes_level = accepts_level(ctx)
         self._log = SessionLog(process_id(ctx))
         self._observe = None if observe is None else plain(observe)
+        self._probe = probe
+        if probe is not None:
+            self._observe = _observe_both(probe.event, self._observe)
         self._first_records: list[DeliverableRecord] = []
         self._last_records: deque[DeliverableRecord] = deque(maxlen=RECORDS_KEPT)
         self._problems: list[str] = []
@@ -170,6 +176,11 @@ class Recorder:
             self.on_sent()
         self.emit(MessageSent(text, delivered))
 
+    def phase(self, name: Phase) -> None:
+        """Note that a phase begins."""
+        if self._probe is not None:
+            self._probe.phase(name)
+
     def time(self, **seconds: float) -> None:
         """Note how long a phase took."""
         self._timings.update(seconds)
@@ -197,6 +208,19 @@ class Recorder:
             unsettled=self.unsettled,
             timings=Timings(**self._timings),
         )
+
+
+def _observe_both(
+    first: Callable[[SessionEvent], None], second: Callable[[SessionEvent], None] | None
+) -> Callable[[SessionEvent], None]:
+    if second is None:
+        return first
+
+    def observe(event: SessionEvent) -> None:
+        first(event)
+        second(event)
+
+    return observe
 
 
 def _release_locals(error: BaseException) -> None:

@@ -14,13 +14,14 @@ from optio_agents.hosts.base import LogPosition, Window
 from optio_agents.protocol.coalescing import ProgressCoalescer
 from optio_agents.protocol.protocol import Protocol
 from optio_agents.protocol.scanner import Scanner
+from optio_agents.session.callbacks import SessionCallbacks
 from optio_agents.session.cursor import Cursor
 from optio_agents.session.events import SessionEvent
 from optio_agents.session.log_order import LogOrder
 from optio_agents.session.optio_context import METHODS
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.parser import Parser, WorkQueues
-from optio_agents.session.plan import Plan, SessionCallbacks
+from optio_agents.session.plan import Plan
 from optio_agents.session.recorder import Recorder
 from optio_agents.session.verdict import Fact
 from optio_agents.session.work_queue import WorkQueue
