@@ -68,7 +68,7 @@ class AcpControls:
             setattr(self, f"_{name}", told if isinstance(told, dict) else {})
 
     def note_options(self, fields: dict[str, Any]) -> None:
-        """All options anew: in `config_option_update`, and in the answer to a change of one."""
+        """All options again: in `config_option_update`, and in the answer to a change of one."""
         if isinstance(fields.get("configOptions"), list):
             self._options = dicts_of(fields["configOptions"])
 

@@ -1,4 +1,4 @@
-"""How each backend is told of MCP servers.
+"""How each backend gets its MCP servers.
 
 Measured with claude 2.1.330, codex 0.169.0, gemini 0.61.0, opencode 1.18.33:
 

@@ -1,4 +1,4 @@
-"""Python functions as tools of an agent, whatever the agent.
+"""Python functions as tools, for all agents.
 
 ```
 functions.py    a typed coroutine function: its schema, its arguments, its result as a text

@@ -51,7 +51,7 @@ class ToolCalls:
         self._conversation: AgentConversation | None = None
 
     async def call(self, name: str, given: Mapping[str, Any]) -> CallResult:
-        """Call a function with the arguments that a model gives. Whatever goes wrong is the result."""
+        """Call a function with the arguments that a model gives. Any error becomes the result."""
         function = self.functions.get(name)
         if function is None:
             return CallResult(f"there is no tool {name!r}; the tools are {sorted(self.functions)}", True)

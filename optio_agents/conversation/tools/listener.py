@@ -40,7 +40,7 @@ _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 class ToolListener:
-    """Serves the connections of one agent. `server` is what the agent is told to start."""
+    """Serves the connections of one agent. `server` is the command that the agent starts."""
 
     def __init__(
         self,

@@ -220,7 +220,7 @@ def controls_listed(turn_state: TurnState, signal: ControlsListed) -> list[Effec
 
 
 def control_answered(turn_state: TurnState, signal: ControlAnswered) -> list[Effect]:
-    """Whoever changed it learns what became of it."""
+    """Settle the change of a control for its caller."""
     return turn_state.controls.answered(signal)
 
 

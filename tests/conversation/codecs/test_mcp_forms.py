@@ -1,4 +1,4 @@
-"""How each backend is told of MCP servers, and which of their tools are allowed without asking."""
+"""How each backend gets its MCP servers, and which of their tools are allowed without asking."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_codex_is_told_with_its_thread(thread: str | None) -> None:
 
 
 def opened(*servers: AnyMcpServer, remote: bool) -> tuple[list[Any], list[Record]]:
-    """What follows from an agent's answer to `initialize`, and what it is told then."""
+    """The consequences of an agent's answer to `initialize`, and what is sent then."""
     codec = AcpCodec(cwd="/w")
     codec.mcp_servers = servers
     codec.start()
