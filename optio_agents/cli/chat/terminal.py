@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 import signal
-from contextlib import suppress
 
 import trio
 from rich.console import Console
-from rich.text import Text
 
 from optio_agents.cli.chat.dialog import Dialog
 from optio_agents.cli.chat.keyboard import Keyboard
+from optio_agents.cli.chat.question_screen import QuestionScreen, harmless
 from optio_agents.cli.chat.stdin_bytes import read_some
 from optio_agents.cli.chat.visible import visible_line
 from optio_agents.cli.exit_codes import ExitCode
@@ -28,9 +27,6 @@ from optio_agents.protocol.display import display_text
 LEAVE_SECONDS = 2.0
 """A second Ctrl-C within this time leaves."""
 
-HELD_LIMIT = 1024 * 1024
-"""How many characters of the agent's text are kept while a question is on the screen; of more, the last ones."""
-
 
 class TerminalChat:
     """One chat, from the start to the end of `run`, which returns the exit code."""
@@ -40,13 +36,11 @@ class TerminalChat:
     ) -> None:
         self._conversation = conversation
         self._descriptor = descriptor
-        self._console = console or Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+        self._screen = QuestionScreen(
+            console or Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+        )
         self._keyboard = Keyboard(descriptor)
-        self._dialog = Dialog(self._keyboard, self._show_line, self._size, self._hold)
-        self._asking = False
-        self._held: list[str] = []
-        self._held_size = 0
-        self._at_line_start = True
+        self._dialog = Dialog(self._keyboard, self._screen.line, self._screen.size, self._screen.hold)
         self._interrupted_at = -LEAVE_SECONDS
         self._left: ExitCode | None = None
 
@@ -79,11 +73,11 @@ class TerminalChat:
         with self._conversation.events() as events:
             async for event in events:
                 if event.text:
-                    self._write(event.text)
+                    self._screen.write(harmless(event.text))
 
     async def _report_results(self) -> None:
         async for result in self._conversation.results():
-            self._end_line()
+            self._screen.end_line()
             by = " (a turn that it began by itself)" if result.origin is Origin.AGENT else ""
             if result.status is TurnStatus.FAILED:
                 self._note(f"failed{by}: {result.error}", "red")
@@ -149,47 +143,5 @@ class TerminalChat:
         if report.unsent:
             self._note(f"never sent: {len(report.unsent)}")
 
-    # The screen.
-
-    def _size(self) -> tuple[int, int]:
-        return self._console.width, self._console.height
-
-    def _hold(self, asking: bool) -> None:
-        """While a question is on the screen, hold the agent's text, which would scroll the question away."""
-        self._asking = asking
-        if asking:
-            self._end_line()
-            return
-        held, self._held, self._held_size = self._held, [], 0
-        for text in held:
-            self._write(text)
-
-    def _write(self, text: str) -> None:
-        if self._asking:
-            self._held.append(text)
-            self._held_size += len(text)
-            while self._held_size > HELD_LIMIT and len(self._held) > 1:
-                self._held_size -= len(self._held.pop(0))
-            return
-        safe = "\n".join(display_text(line, max(32, len(line))) if line else "" for line in text.split("\n"))
-        self._print(safe, end="")
-        self._at_line_start = text.endswith("\n")
-
-    def _end_line(self) -> None:
-        if not self._at_line_start:
-            self._print("")
-            self._at_line_start = True
-
     def _note(self, text: str, style: str = "dim", limit: int = 500) -> None:
-        if not self._asking:
-            self._end_line()
-        self._print(f"· {display_text(text, limit)}", style)
-
-    def _show_line(self, line: str, style: str) -> None:
-        """A line of a question, which is safe to show already."""
-        self._print(line, style)
-
-    def _print(self, text: str, style: str = "", end: str = "\n") -> None:
-        # As a Text, because markup and names of emoji must not be replaced. A terminal that was hung up shows nothing.
-        with suppress(OSError):
-            self._console.print(Text(text, style=style), end=end, soft_wrap=True)
+        self._screen.line(f"· {display_text(text, limit)}", style)
