@@ -11,7 +11,7 @@ import optio_host.host
 import pytest
 import trio
 
-from optio_agents import run_log_protocol_session
+from optio_agents import get_protocol, run_log_protocol_session
 from optio_agents.protocol.session import SessionFailed, SessionOptions
 from optio_agents.session.arguments import check_coroutine_function
 from tests.support.session import MemoryHost, RecordingCtx
@@ -140,3 +140,17 @@ def test_options_of_the_wrong_type_are_refused(bad: dict[str, Any]) -> None:
 
 def test_the_method_of_an_asynchronous_generator_is_a_sender() -> None:
     check_coroutine_function("agent_sender", taking_turns().asend)
+
+
+async def test_a_callback_for_messages_that_the_protocol_enables_is_accepted() -> None:
+    async def body(host: MemoryHost, hook_ctx: Any) -> None:
+        host.write("DONE")
+        await trio.sleep_forever()
+
+    await run_log_protocol_session(
+        MemoryHost(),
+        RecordingCtx(),
+        body=body,
+        protocol=get_protocol(caller_messages=True),
+        on_caller_message=good,
+    )

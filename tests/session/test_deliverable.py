@@ -54,6 +54,7 @@ async def test_a_file_is_read_in_pieces_in_turn_with_other_tasks_and_saved_whole
     async with host.open_deliverable("a", limit=len(content)) as source:
         await file.fill(source)
     assert (file.size, file.digest) == (len(content), hashlib.sha256(content).hexdigest())
+    assert await file.sha256() == file.digest
     turns = [len(piece) async for piece in file.chunks()]
     assert len(turns) > 1
     await file.save(tmp_path / "saved")
@@ -63,3 +64,16 @@ async def test_a_file_is_read_in_pieces_in_turn_with_other_tasks_and_saved_whole
     with pytest.raises(ValueError, match="closed"):
         await file.save(tmp_path / "again")
     assert [each.name for each in tmp_path.iterdir()] == ["saved"]
+
+
+async def test_the_text_of_a_file_is_its_content_decoded() -> None:
+    for content in ("grün\n".encode(), b"\xff"):
+        host, file = MemoryHost(deliverables={"a": content}), DeliverableFile("a")
+        async with host.open_deliverable("a", limit=100) as source:
+            await file.fill(source)
+        if content == b"\xff":
+            with pytest.raises(UnicodeDecodeError):
+                await file.text()
+        else:
+            assert await file.text() == "grün\n"
+        file.close()

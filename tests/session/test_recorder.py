@@ -207,3 +207,12 @@ def test_the_outcome_has_every_count() -> None:
     assert (outcome.ending, outcome.message, outcome.abandoned) == (Ending.ERROR, "why", ("body at x",))
     assert (outcome.lines, outcome.cut_lines, outcome.lost_bytes, outcome.unsettled) == (1, 2, 3, 4)
     assert (outcome.timings.setup, outcome.timings.run, outcome.timings.drain) == (1.0, 2.0, None)
+
+
+@pytest.mark.timeout(60)
+def test_errors_that_are_each_others_cause_are_released_once() -> None:
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    recorder, _, _ = observed()
+    recorder.problem("x", error=first)
+    assert recorder.outcome(Ending.DONE, None).problems == ("x",)

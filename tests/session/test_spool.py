@@ -116,3 +116,14 @@ def test_more_than_the_disk_may_hold_is_an_error(monkeypatch: pytest.MonkeyPatch
             spool.put("x" * 1000, 1000)
     assert size_on_disk(before) < 300_000
     spool.close()
+
+
+def test_nothing_waits_in_a_spool_that_was_closed() -> None:
+    spool: Spool[str] = Spool(5)
+    for item in ("in memory", "in a file"):
+        spool.put(item, 5)
+    assert len(spool) == 2
+    spool.close()
+    assert len(spool) == 0
+    assert spool.take(9) == []
+    spool.close()
