@@ -238,12 +238,8 @@ class Family:
         delay = FOREVER
         try:
             while True:
-                if rests:
-                    if cell.context is not None:
-                        # Discard what the last run set, from the next step of this task on.
-                        trio.lowlevel.current_task().context = cell.context.copy()
-                    if not await self._resume(cell, delay):
-                        return
+                if rests and not await self._resume(cell, delay):
+                    return
                 exit = await cell.run()
                 verdict = self._judge(cell, exit)
                 if verdict is None:
@@ -294,6 +290,9 @@ class Family:
         Returns:
             Whether to run it. If not, it has ended now, or it continues to rest because this supervisor ends.
         """
+        if cell.context is not None:
+            # Discard what the last run set, from the next step of this task on.
+            trio.lowlevel.current_task().context = cell.context.copy()
         if not delay:
             # Let a stop or a cancel run first, without the cost of a deadline.
             await trio.lowlevel.checkpoint()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -19,6 +19,10 @@ SEGMENT = 1024 * 1024
 
 DISK_LIMIT = 1024 * 1024 * 1024
 """Bytes that may wait in files. If more wait in one queue, the session fails."""
+
+
+NOTHING_YET: deque[Any] = deque(maxlen=0)
+"""What is in memory until there is a first item: a deque takes 760 bytes, and most queues of a session stay empty."""
 
 
 class SpoolFull(Exception):  # noqa: N818 - named for what happened
@@ -39,10 +43,10 @@ class Spool(Generic[T]):
 
     def __init__(self, size_limit: int) -> None:
         self._size_limit = size_limit
-        self._memory: deque[tuple[T, int, int]] = deque()  # item, size, count
+        self._memory: deque[tuple[T, int, int]] = NOTHING_YET  # item, size, count
         self._memory_size = 0
         self._memory_count = 0
-        self._segments: deque[_Segment] = deque()
+        self._segments: list[_Segment] = []  # few: each is as large as all before it
         self._spilled = 0
 
     def __len__(self) -> int:
@@ -93,6 +97,8 @@ class Spool(Generic[T]):
             self._segments.pop().close()
 
     def _keep(self, item: T, size: int, count: int) -> None:
+        if self._memory is NOTHING_YET:
+            self._memory = deque()
         self._memory.append((item, size, count))
         self._memory_size += size
         self._memory_count += count
@@ -111,7 +117,7 @@ class Spool(Generic[T]):
         while self._spilled and self._memory_size < self._size_limit:
             segment = self._segments[0]
             if not segment.waiting:
-                self._segments.popleft().close()
+                self._segments.pop(0).close()
                 continue
             record = segment.read()
             item, count = json.loads(record)

@@ -49,7 +49,7 @@ class WorkQueue(Generic[T]):
         self._dropped = 0
         self._woken = False
         self._stuck = False
-        self._room = trio.Event()
+        self._room: trio.Event | None = None  # while the tailer waits
 
     def put(self, item: T, size: int, count: int = 1) -> None:
         """Append `item` (whose text is about `size` characters long) and wake the actor.
@@ -88,9 +88,9 @@ class WorkQueue(Generic[T]):
     async def room(self) -> None:
         """Wait until the queue has room. If its actor makes no progress, do not wait again until the queue is empty."""
         while self.spool.is_over_high_water and not self._stuck:
-            self._room = trio.Event()
+            room = self._room = trio.Event()
             with trio.move_on_after(PATIENCE) as patience:
-                await self._room.wait()
+                await room.wait()
             self._stuck = patience.cancelled_caught
 
     def take(self, limit: int) -> list[T]:
@@ -101,7 +101,7 @@ class WorkQueue(Generic[T]):
         if not items:
             self._stuck = False
             self._woken = False
-        if not self.spool.is_over_high_water:
+        if self._room is not None and not self.spool.is_over_high_water:
             self._room.set()
         return items
 

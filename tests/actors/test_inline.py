@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import weakref
 from collections.abc import Callable
@@ -509,3 +510,26 @@ async def test_tells_to_many_actors_without_a_task_can_be_cancelled() -> None:
                     await ref.tell(1)
                     told += 1
         assert told <= CHECKPOINT_EVERY
+
+
+async def test_a_restarted_run_is_set_up_with_the_context_variables_of_its_starter() -> None:
+    variable = contextvars.ContextVar("variable", default="none")
+    seen: list[str] = []
+
+    def fail_first(me: actors.InlineMe[int]) -> Callable[[int], None]:
+        seen.append(variable.get())
+
+        def handle(number: int) -> None:
+            if number == 1:
+                raise Boom
+
+        return handle
+
+    variable.set("the starter's")
+    async with actors.open_supervisor(on_failure=lambda ref, exit: None) as supervisor:
+        ref = await supervisor.start(actors.inline(fail_first), restart=actors.TRANSIENT)
+        variable.set("the sender's")
+        await ref.tell(1)
+        await wait_all_tasks_blocked()
+        await ref.tell(2)
+    assert seen == ["the starter's", "the starter's"]
