@@ -49,6 +49,7 @@ async def ask_in_flight(ledger: Ledger) -> None:
         async with trio.open_nursery() as nursery:
             for number in range(3):
                 nursery.start_soon(ledger.ask, ref, number)
+            nursery.start_soon(ledger.ask, ref, 3, 0.015)  # its deadline passes
 
 
 async def full_mailbox(ledger: Ledger) -> None:

@@ -37,14 +37,14 @@ class Ledger:
             return
         self.sent.append(message)
 
-    async def ask(self, ref: actors.Ref[Any], number: int) -> None:
+    async def ask(self, ref: actors.Ref[Any], number: int, timeout: float = 5.0) -> None:
         """Ask; every way in which an ask may end is noted."""
 
         def make(reply: actors.Reply[int]) -> tuple[int, actors.Reply[int]]:
             return number, reply
 
         try:
-            answer: int = await ref.ask(make, timeout=5.0)
+            answer: int = await ref.ask(make, timeout=timeout)
             self.answers.append(answer)
         except actors.ActorError as error:
             self.answers.append(error)
