@@ -155,6 +155,9 @@ class Adder:
     def add(self, number: int) -> None:
         self.total += number
 
+    async def add_later(self, number: int) -> None:
+        self.total += number
+
 
 def adder(me: actors.InlineMe[int]) -> Callable[[int], None]:
     return Adder().add
@@ -183,6 +186,14 @@ def _call(n: int) -> Lap:
     watch = Stopwatch()
     for number in range(n):
         plain.add(number)
+    return watch.lap()
+
+
+async def _awaited(n: int) -> Lap:
+    plain = Adder()
+    watch = Stopwatch()
+    for number in range(n):
+        await plain.add_later(number)
     return watch.lap()
 
 
@@ -221,3 +232,6 @@ TRACED: dict[str, Measure] = {"tell": _run(_tell, actors.Hooks())}
 
 CALLS: dict[str, Measure] = {"inline": _call, "inline_tell": _call}
 """No actor at all: a method call."""
+
+AWAITED: dict[str, Measure] = {"inline_tell": _run(_awaited)}
+"""No actor either: a coroutine method that never waits."""

@@ -30,8 +30,8 @@ ROWS = (
     Row("cancel", "mass cancel: 10,000 idle actors, each", 10_000),
     Row("stop_all", "leaving a block of 1,000 idle actors, each", 1_000),
     Row("timers", "tell to an actor with 10,000 timers", 20_000),
-    Row("inline", "try_tell to an actor without a task, beside a method call", 100_000),
-    Row("inline_tell", "the same with an awaited tell", 100_000),
+    Row("inline", "try_tell to an actor without a task, beside a method call", 30_000),
+    Row("inline_tell", "the same with an awaited tell", 30_000),
 )
 
 SENDERS = 100
