@@ -11,7 +11,6 @@ get their deadlines back, and go on with cancel scopes of their own.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -25,11 +24,12 @@ FOREVER = float("inf")
 class AskDeadlines:
     """Which asks are open in a tree of supervisors, and until when."""
 
-    __slots__ = ("_armed", "_is_over", "_next", "_open", "_order", "_scope", "_start")
+    __slots__ = ("_armed", "_is_over", "_name", "_next", "_nursery", "_open", "_order", "_scope")
 
-    def __init__(self, start: Callable[[], None]) -> None:
-        """`start` starts a task that runs `watch`, or raises `RuntimeError` if there is no place for one any more."""
-        self._start: Callable[[], None] | None = start
+    def __init__(self, nursery: trio.Nursery, name: str) -> None:
+        """`nursery` and `name` are those of the outermost supervisor."""
+        self._nursery: trio.Nursery | None = nursery  # until the task is started
+        self._name = name
         self._order: list[tuple[float, int]] = []  # a heap; also those that are over, see `_tidy`
         self._open: dict[int, Reply[Any]] = {}
         self._next = 0
@@ -44,8 +44,8 @@ class AskDeadlines:
         Returns:
             The entry's number; `None` if no task watches it: the asker must.
         """
-        if self._start is not None:
-            self._begin(self._start)
+        if self._nursery is not None:
+            self._begin(self._nursery)
         if self._is_over:
             return None
         number = self._next
@@ -66,8 +66,9 @@ class AskDeadlines:
         self._open.pop(number, None)
 
     def end(self) -> None:
-        """No actor is left: end the task."""
+        """No actor is left: end the task. Idempotent."""
         self._is_over = True
+        self._nursery = None
         if self._scope is not None:
             self._scope.cancel("the supervisor has been left")
 
@@ -81,11 +82,11 @@ class AskDeadlines:
         finally:
             self._hand_back()
 
-    def _begin(self, start: Callable[[], None]) -> None:
-        self._start = None
+    def _begin(self, nursery: trio.Nursery) -> None:
+        self._nursery = None
         try:
-            start()
-        except RuntimeError:  # the nursery has just closed
+            nursery.start_soon(self.watch, name=f"ask deadlines of {self._name}")
+        except RuntimeError:  # it has just closed
             self._is_over = True
 
     @enable_ki_protection

@@ -57,7 +57,7 @@ class Family:
         self.children: dict[str, TaskCell[Any] | InlineCell[Any]] = {}
         self.cell: Cell[Any] | None = None  # the supervisor's own, if it is nested
         self.thread = get_ident()
-        self.ask_deadlines = AskDeadlines(self._watch_ask_deadlines)
+        self.ask_deadlines: AskDeadlines  # from `open` on
         self._on_failure = on_failure
         self._nursery: trio.Nursery | None = None
         self._block: trio.CancelScope | None = None
@@ -108,8 +108,6 @@ class Family:
         unwrapped.
         """
         self.cell, self.thread = cell, get_ident()
-        if cell is not None:
-            self.ask_deadlines = cell.family.ask_deadlines
         self._history = RestartHistory(self.intensity)
         for child in self.children.values():
             child.history = child.history and RestartHistory(child.history.intensity)
@@ -121,6 +119,9 @@ class Family:
         try:
             async with trio.open_nursery() as self._nursery:
                 supervised[self._nursery] = self.children
+                self.ask_deadlines = (
+                    AskDeadlines(self._nursery, self.name) if cell is None else cell.family.ask_deadlines
+                )
                 try:
                     with trio.CancelScope() as self._block:
                         await self._run_again()
@@ -136,15 +137,12 @@ class Family:
             torn = cancelled
         finally:
             self._nursery = self._block = None
+            if cell is None:
+                self.ask_deadlines.end()
             self._end_those_without_a_task()
         first = self._first(torn, error)
         if first is not None:
             raise first
-
-    def _watch_ask_deadlines(self) -> None:
-        if self._nursery is None:
-            raise RuntimeError(f"supervisor {self.name!r} is not open")
-        self._nursery.start_soon(self.ask_deadlines.watch, name=f"ask deadlines of {self.name}")
 
     def _first(self, torn: BaseException | None, error: Exception | None) -> BaseException | None:
         """The exception that leaves the block: one from outside, otherwise the first failure; the others are notes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -103,3 +103,21 @@ async def test_a_handle_that_is_made_again_after_the_end_still_answers() -> None
         del ref
         assert mine[0].ref.name == "quick"
         assert mine[0].ref.exit is not None
+
+
+def ignore(me: actors.InlineMe[int]) -> Callable[[int], None]:
+    return lambda message: None
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_supervisor_that_was_left_is_freed(asked: bool) -> None:
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(worker, []))
+        inline = await supervisor.start(actors.inline(ignore))
+        await inline.tell(1)
+        if asked:
+            await ref.ask(lambda reply: reply, timeout=5)
+    family = weakref.ref(supervisor._family)
+    del supervisor, ref, inline
+    await trio.lowlevel.checkpoint()
+    assert family() is None
