@@ -10,16 +10,17 @@ A config inherits the mixins that it offers and calls their `_validate_*` method
             self._validate_claustrum()
             self._validate_welcome()
 
-What a mixin derives from its fields (`settable_controls`, `seed_encrypt`, `welcome_widget_data`, and the sandbox's
-grants in `optio_agents.fs_grants`) validates them once more, so that a config which forgets to do so fails at its
-first use and not silently.
+A config that does not call them is validated all the same when it is constructed, after its own `__post_init__`. What a
+mixin derives from its fields (`settable_controls`, `seed_encrypt`, `welcome_widget_data`, and the sandbox's grants in
+`optio_agents.fs_grants`) validates them once more, because a list in a field may have changed since.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from optio_agents.session_controls import validate_session_controls
 from optio_agents.text import Text, check_text
@@ -46,6 +47,51 @@ AccessMode = Literal["ro", "rw", "rox", "rwx"]
 
 BlobTransform: TypeAlias = Callable[[bytes], bytes]
 """Encrypts or decrypts a whole blob; synchronous."""
+
+
+VALIDATORS: Final = (
+    "_validate_claustrum",
+    "_validate_blob_crypto",
+    "_validate_session_controls",
+    "_validate_welcome",
+)
+"""The methods of the mixins that need nothing but the config."""
+
+
+class CheckedConfig:
+    """A config that is validated when it is constructed, whether or not its class calls the mixins' methods.
+
+    The mixins themselves are no configs, and are constructed without a check.
+    """
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Add the check to the class's own `__post_init__`."""
+        super().__init_subclass__(**keywords)
+        own = vars(cls).get("__post_init__")
+        if own is None or hasattr(own, "_checks_config"):
+            return
+
+        @functools.wraps(own)
+        def post_init(self: CheckedConfig, *arguments: Any) -> None:
+            own(self, *arguments)
+            self._check()
+
+        setattr(post_init, "_checks_config", True)  # noqa: B010 - a class with slots is made twice
+        cls.__post_init__ = post_init  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        """Validate the fields of all mixins."""
+        self._check()
+
+    def _check(self) -> None:
+        if type(self).__module__ == __name__:
+            return
+        for name in VALIDATORS:
+            getattr(self, name, _nothing)()
+
+
+def _nothing() -> None:
+    pass
 
 
 class SeedUnavailableError(Exception):
@@ -91,7 +137,7 @@ def check_grant_path(path: Any, *, what: str) -> None:
 
 
 @dataclass(frozen=True)
-class ClaustrumConfigMixin:
+class ClaustrumConfigMixin(CheckedConfig):
     """The file-system sandbox (`optio_agents.claustrum`).
 
     Attributes:
@@ -122,7 +168,7 @@ class ClaustrumConfigMixin:
 
 
 @dataclass(frozen=True)
-class BlobCryptoConfigMixin:
+class BlobCryptoConfigMixin(CheckedConfig):
     """Encryption of what is stored: snapshots of sessions, and seeds.
 
     Attributes:
@@ -157,7 +203,7 @@ class BlobCryptoConfigMixin:
 
 
 @dataclass(frozen=True)
-class SessionControlsConfigMixin:
+class SessionControlsConfigMixin(CheckedConfig):
     """Which of the agent's own selectors (model, effort, ...) the conversation view offers.
 
     Attributes:
@@ -232,7 +278,7 @@ class WelcomeCard:
 
 
 @dataclass(frozen=True)
-class WelcomeConfigMixin:
+class WelcomeConfigMixin(CheckedConfig):
     """The welcome card of the conversation view; `None` for none."""
 
     welcome: WelcomeCard | None = None

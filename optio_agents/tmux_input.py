@@ -3,7 +3,8 @@
 A message is pasted with brackets (`paste-buffer -p`), so that a program which knows bracketed paste takes its line ends
 as text and only the Enter that follows as "send". Messages to one session are typed one after another.
 
-The text is an argument of the command that is run on the host, where other users may see it in the list of processes.
+On optio-host's hosts the text reaches tmux through its standard input: what a user types (a password, perhaps) does not
+show in the list of processes. On another kind of host, which can only run commands, it is an argument of one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 TEXT_LIMIT: Final = 100 * 1024
@@ -75,9 +77,11 @@ async def send_text_to_tmux(
 
     tmux = f"{shlex.quote(tmux_path)} -S {shlex.quote(tmux_socket)}"
     name, target = shlex.quote(buffer), shlex.quote(tmux_session)
+    text = sendable_text(text)
+    by_pipe = _has_pipes(host)
     command = " && ".join(
         [
-            *_set_buffer(f"{tmux} set-buffer", name, sendable_text(text)),
+            *(() if by_pipe else _set_buffer(f"{tmux} set-buffer", name, text)),
             f"{tmux} paste-buffer -d -b {name} -t {target} -p",
             f"sleep {shlex.quote(submit_settle)}",
             f"{tmux} send-keys -t {target} Enter",
@@ -86,6 +90,8 @@ async def send_text_to_tmux(
     if len(command.encode()) > _COMMAND_LIMIT:
         raise ValueError("the text holds so many quotes that no shell command can carry it: send a file")
     async with exclusive(("tmux", tmux_socket, tmux_session)):
+        if by_pipe:
+            await _load_buffer(host, f"{tmux} load-buffer -b {name} -", text)
         _check(await host.run_command(command), "the text could not be typed")
 
 
@@ -101,6 +107,40 @@ async def send_key_to_tmux(host: Any, tmux_path: str, tmux_socket: str, tmux_ses
     tmux = f"{shlex.quote(tmux_path)} -S {shlex.quote(tmux_socket)}"
     result = await host.run_command(f"{tmux} send-keys -t {shlex.quote(tmux_session)} {key}")
     _check(result, f"the key {key} could not be sent")
+
+
+def _has_pipes(host: Any) -> bool:
+    """Whether `host` is one of optio-host's, which can write to the standard input of a process."""
+    from optio_agents.hosts.kinds import is_optio_local, is_optio_remote
+
+    return is_optio_local(host, "run_command") or is_optio_remote(host, "run_command")
+
+
+async def _load_buffer(host: Any, command: str, text: str) -> None:
+    """Run `command` on one of optio-host's hosts and write `text` to its standard input.
+
+    Raises:
+        RuntimeError: it failed. The text has what it said.
+    """
+    from optio_host.host import proc_wait
+
+    process = await host.launch_subprocess(f"exec {command}", stdin=True)
+    ended = False
+    try:
+        # A server that is gone takes no text; what it says follows below.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            process.stdin.write(text.encode())
+            await process.stdin.drain()
+        process.stdin.close()
+        said = b"".join([line async for line in process.stdout])
+        exit_code = await proc_wait(process)
+        ended = True
+    finally:
+        if not ended:
+            await host.terminate_subprocess(process, aggressive=True)
+    if exit_code != 0:
+        what = said.decode(errors="replace").strip()
+        raise RuntimeError(f"the text could not be typed: tmux said {what!r} (exit code {exit_code})")
 
 
 def _set_buffer(command: str, buffer: str, text: str) -> Iterator[str]:

@@ -30,7 +30,7 @@ class Config(
     ResumeConfigMixin,
     WelcomeConfigMixin,
 ):
-    """What an agent package declares; it validates nothing."""
+    """What an agent package declares; it calls no validation."""
 
 
 def same(data: bytes) -> bytes:
@@ -75,20 +75,48 @@ def test_an_allowed_directory_does_not_change_after_its_check() -> None:
 def test_the_sandbox_s_fields_are_checked_and_checked_again_where_they_are_used(
     fields: dict[str, Any],
 ) -> None:
-    config = Config(**fields)
     with pytest.raises(ValueError, match=r"delivery_type|extra_allowed_dirs"):
-        config._validate_claustrum()
+        Config(**fields)
     with pytest.raises(ValueError, match=r"delivery_type|extra_allowed_dirs"):
-        fs_isolation_dirs(config, "/work")
+        fs_isolation_dirs(ClaustrumConfigMixin(**fields), "/work")
+
+
+def test_a_config_that_forgets_to_validate_is_validated_when_it_is_constructed() -> None:
+    @dataclass(frozen=True)
+    class Forgetful(ClaustrumConfigMixin, WelcomeConfigMixin):
+        extra: str = ""
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "extra", self.extra.strip())
+
+    @dataclass(frozen=True, slots=True)
+    class Derived(Forgetful):
+        more: int = 0
+
+    for kind in (Forgetful, Derived):
+        assert kind(fs_isolation=False, extra=" x ").extra == "x"
+        with pytest.raises(ValueError, match=f"{kind.__name__}: fs_isolation requires delivery_type"):
+            kind()
+        with pytest.raises(ValueError, match=f"{kind.__name__}.welcome must be a WelcomeCard"):
+            kind(fs_isolation=False, welcome="hello")  # type: ignore[arg-type]
+
+
+def test_its_own_errors_come_before_those_of_the_mixins() -> None:
+    @dataclass(frozen=True)
+    class Own(ClaustrumConfigMixin):
+        def __post_init__(self) -> None:
+            raise LookupError("its own")
+
+    with pytest.raises(LookupError, match="its own"):
+        Own()
 
 
 @pytest.mark.parametrize("field", ["session_blob_encrypt", "seed_blob_decrypt"])
 def test_half_a_pair_of_transforms_is_refused(field: str) -> None:
-    config = Config(fs_isolation=False, **{field: same})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=f"Config: {field.split('_', maxsplit=1)[0]}_blob_encrypt"):
-        config._validate_blob_crypto()
+        Config(fs_isolation=False, **{field: same})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="belong together"):
-        _ = config.seed_encrypt
+        _ = BlobCryptoConfigMixin(**{field: same}).seed_encrypt
 
 
 def test_seeds_use_the_session_s_pair_unless_they_have_one() -> None:

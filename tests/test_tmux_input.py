@@ -22,6 +22,8 @@ from optio_agents.tmux_input import (
     send_text_to_tmux,
     sendable_text,
 )
+from tests.support.servers import Ssh, running_sshd
+from tests.support.ssh_host import connected, ssh_host
 from tests.support.tmux import TmuxServer
 
 # A terminal program in raw mode that knows bracketed paste: it writes down all that it receives.
@@ -99,6 +101,64 @@ def pasted(text: str) -> bytes:
 def test_a_message_arrives_as_one_message(host: Any, terminal: Terminal, text: str) -> None:
     send(host, terminal, text)
     assert terminal.received() == pasted(text)
+
+
+WATCHING_TMUX = """#!/bin/sh
+{{ tr '\\0' ' ' < /proc/$$/cmdline; tr '\\0' ' ' < /proc/$PPID/cmdline; echo; }} >> {seen}
+exec tmux "$@"
+"""
+
+
+def test_no_process_shows_the_text_among_its_arguments(host: Any, terminal: Terminal, tmp_path: Path) -> None:
+    seen, program = tmp_path / "seen", tmp_path / "watching-tmux"
+    program.write_text(WATCHING_TMUX.format(seen=seen))
+    program.chmod(0o755)
+    where = terminal.tmux.socket, terminal.tmux.session
+    asyncio.run(send_text_to_tmux(host, str(program), *where, "correct horse", submit_settle="0.1"))
+    assert terminal.received() == pasted("correct horse")
+    assert "load-buffer" in seen.read_text()
+    assert "horse" not in seen.read_text()
+
+
+@pytest.mark.servers
+def test_nor_on_another_machine(terminal: Terminal, tmp_path: Path) -> None:
+    seen, program = tmp_path / "seen", tmp_path / "watching-tmux"
+    program.write_text(WATCHING_TMUX.format(seen=seen))
+    program.chmod(0o755)
+    where = terminal.tmux.socket, terminal.tmux.session
+    text = "correct horse\n" * 6_000  # more than the window of a channel
+
+    async def main(ssh: Ssh) -> None:
+        async with connected(ssh_host(ssh, tmp_path / "remote")) as host:
+            await host.setup_workdir()
+            await send_text_to_tmux(host, str(program), *where, text, submit_settle="0.1")
+            with pytest.raises(RuntimeError, match="tmux said"):
+                await send_text_to_tmux(host, "tmux", where[0], "gone", "x", submit_settle="0.1")
+
+    (tmp_path / "sshd").mkdir()
+    with running_sshd(tmp_path / "sshd") as ssh:
+        asyncio.run(main(ssh))
+    assert terminal.received() == pasted(text)
+    assert "load-buffer" in seen.read_text()
+    assert "horse" not in seen.read_text()
+
+
+def test_a_send_that_is_cancelled_leaves_no_process(host: Any, terminal: Terminal, tmp_path: Path) -> None:
+    started, program = tmp_path / "started", tmp_path / "hanging-tmux"
+    program.write_text(f"#!/bin/sh\necho $$ > {started}\nexec sleep 1000\n")
+    program.chmod(0o755)
+    where = terminal.tmux.socket, terminal.tmux.session
+
+    async def main() -> None:
+        sending = asyncio.create_task(send_text_to_tmux(host, str(program), *where, "x"))
+        while not (started.exists() and started.read_text()):
+            await asyncio.sleep(0.01)
+        sending.cancel()
+        await asyncio.wait([sending])
+        assert sending.cancelled()
+
+    asyncio.run(main())
+    terminal.tmux.wait_until(lambda: not Path(f"/proc/{int(started.read_text())}").exists())
 
 
 def test_control_characters_do_not_arrive(host: Any, terminal: Terminal) -> None:

@@ -21,13 +21,18 @@ _MILLISECONDS = 1000
 
 Holders = dict[tuple[str, str, str], str]
 _held: ContextVar[Holders | None] = ContextVar("seeds leased by this task", default=None)
+_held_here: Holders = {}
+"""The holder that last leased or renewed each seed in this process and did not release it, for all other tasks."""
+
+HELD_LIMIT = 10_000
+"""Of how many seeds that is remembered."""
 
 
 async def acquire(db: Any, *, prefix: str, suffix: str, poolKey: str, holder: str) -> str | None:  # noqa: N803 - published
     """Lease a free seed of the pool `poolKey` that is not dead: the one that was unused for the longest time.
 
-    The lease is noted for the calling task, and for tasks that it starts later: `refresh_seed` and
-    `overwrite_seed_member` called in them refuse to write when another holder has the lease.
+    The lease is noted for the calling task and for tasks that it starts later, and for all others of this process until
+    it is released: `refresh_seed` and `overwrite_seed_member` refuse to write when another holder has the lease.
 
     Returns:
         The seed's id; `None` when no seed is free.
@@ -50,7 +55,9 @@ async def acquire(db: Any, *, prefix: str, suffix: str, poolKey: str, holder: st
     if found is None:
         return None
     seed_id = str(found["_id"])
-    _held.set({**(_held.get() or {}), _key(db, prefix, suffix, seed_id): holder})
+    key = _key(db, prefix, suffix, seed_id)
+    _held.set({**(_held.get() or {}), key: holder})
+    _note_here(key, holder)
     return seed_id
 
 
@@ -66,6 +73,8 @@ async def renew_lease(db: Any, *, prefix: str, suffix: str, seed_id: str, holder
     done = await seeds_of(db, prefix, suffix).update_one(
         {"_id": oid, "lease.holder": holder}, [{"$set": {"lease": _lease(holder)}}]
     )
+    if done.matched_count:
+        _note_here(_key(db, prefix, suffix, seed_id), holder)
     return bool(done.matched_count)
 
 
@@ -73,6 +82,9 @@ async def release(db: Any, *, prefix: str, suffix: str, seed_id: str, holder: st
     """Release the seed. A lease that another holder has by now is not changed."""
     oid = object_id(seed_id)
     if oid is not None:
+        key = _key(db, prefix, suffix, seed_id)
+        if _held_here.get(key) == holder:
+            del _held_here[key]
         await seeds_of(db, prefix, suffix).update_one(
             {"_id": oid, "lease.holder": holder}, {"$set": {"lease": None}}
         )
@@ -107,9 +119,20 @@ def check_lease(document: dict[str, Any], holder: str | None) -> None:
         )
 
 
-def held_by_this_task(db: Any, prefix: str, suffix: str, seed_id: str) -> str | None:
-    """The holder name with which this task, or one that started it, last acquired the seed; `None` if it did not."""
-    return (_held.get() or {}).get(_key(db, prefix, suffix, seed_id))
+def holder_here(db: Any, prefix: str, suffix: str, seed_id: str) -> str | None:
+    """The holder name with which this task, one that started it, or else another one of this process has the seed.
+
+    `None`: no task of this process acquired it, or it was released.
+    """
+    key = _key(db, prefix, suffix, seed_id)
+    return (_held.get() or {}).get(key) or _held_here.get(key)
+
+
+def _note_here(key: tuple[str, str, str], holder: str) -> None:
+    _held_here.pop(key, None)
+    _held_here[key] = holder
+    while len(_held_here) > HELD_LIMIT:
+        del _held_here[next(iter(_held_here))]
 
 
 def _key(db: Any, prefix: str, suffix: str, seed_id: str) -> tuple[str, str, str]:

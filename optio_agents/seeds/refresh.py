@@ -19,7 +19,7 @@ from optio_agents.seeds.blobs import CLEANUP_GRACE, NAME, read_blob
 from optio_agents.seeds.capture import blob_metadata, pack_home
 from optio_agents.seeds.documents import existing_seed
 from optio_agents.seeds.errors import SeedArchiveError, SeedChanged
-from optio_agents.seeds.leases import check_lease, held_by_this_task
+from optio_agents.seeds.leases import check_lease, holder_here
 from optio_agents.seeds.manifest import SeedManifest, path_of
 from optio_agents.seeds.parts import Cipher
 from optio_agents.seeds.spool import spool
@@ -46,8 +46,8 @@ async def refresh_seed(
     Args:
         ctx, host, manifest, suffix, encrypt, decrypt: See `capture_seed` and `plant_seed`.
         seed_id: The seed. It keeps its id.
-        holder: Whose lease must be valid. By default that of this task, or of a task that started it. If neither has
-            one, the lease is not checked.
+        holder: Whose lease must be valid. By default that of this task, of a task that started it, or of another task
+            of this process. If none has one, the lease is not checked.
 
     Raises:
         KeyError: there is no such seed (any more).
@@ -116,7 +116,7 @@ class _Swap:
         self._prefix = prefix
         self._suffix = suffix
         self._seed_id = seed_id
-        self._holder = holder if holder is not None else held_by_this_task(db, prefix, suffix, seed_id)
+        self._holder = holder if holder is not None else holder_here(db, prefix, suffix, seed_id)
         self._encrypt = encrypt
         self._decrypt = decrypt
         self._metadata = metadata

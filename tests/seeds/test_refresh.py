@@ -170,6 +170,32 @@ def test_the_lease_that_is_lost_during_a_refresh_is_noticed_at_the_swap(
     run(database, tmp_path, scenario)
 
 
+@pytest.mark.parametrize("how", ["acquired", "renewed"])
+def test_a_task_that_was_started_elsewhere_writes_nothing_once_its_process_lost_the_lease(
+    database: str, tmp_path: Path, how: str
+) -> None:
+    async def scenario(lab: Lab) -> None:
+        seed_id = await lab.pooled(await lab.host("one", _agent__a="A"))
+        taking = {"lease": {"holder": "of this process", "expiresAt": None}}
+        if how == "renewed":  # It was acquired before the worker was started again.
+            await lab.db[PREFIX + SUFFIX].update_one({"_id": ObjectId(seed_id)}, {"$set": taking})
+            call: Any = seeds.renew_lease(lab.db, seed_id=seed_id, holder="of this process", **NAMED)
+        else:
+            call = seeds.acquire(lab.db, poolKey="pool", holder="of this process", **NAMED)
+        assert await asyncio.create_task(call)
+        await lab.overwrite(seed_id, ".agent/a", b"A2")  # This task knows nothing of that one.
+        await lab.expire(seed_id)
+        taken = {"lease.holder": "of another worker", "lastHolder": "of another worker"}
+        await lab.db[PREFIX + SUFFIX].update_one({"_id": ObjectId(seed_id)}, {"$set": taken})
+        with pytest.raises(seeds.LeaseLost, match="of another worker"):
+            await lab.overwrite(seed_id, ".agent/a", b"stale")
+        assert await lab.contents(seed_id) == {".agent/a": "A2"}
+        await seeds.release(lab.db, seed_id=seed_id, holder="of this process", **NAMED)
+        await lab.overwrite(seed_id, ".agent/a", b"by someone without a lease")
+
+    run(database, tmp_path, scenario)
+
+
 def test_an_expired_lease_that_nobody_took_is_good_enough(database: str, tmp_path: Path) -> None:
     async def scenario(lab: Lab) -> None:
         seed_id = await lab.pooled(await lab.host("one", _agent__a="A"))
