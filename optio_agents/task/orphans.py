@@ -7,6 +7,7 @@ where it is, and optio offers to resurrect it. All their processes carry a mark 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import select
@@ -21,9 +22,13 @@ from optio_core.store import append_log
 
 from optio_agents.hosts.processes.process_tree import MARKER_VARIABLE
 from optio_agents.hosts.processes.snapshot import ProcessEntry, read_marked, read_snapshot
+from optio_agents.protocol.display import display_text
 from optio_agents.task.agent import ENDING, mark_of
 from optio_agents.task.claim import is_claimed
 from optio_agents.task.run import AgentRun
+
+HOST_SECONDS = 30.0
+"""How long one host may take at the start of a worker, which waits for all of them at once."""
 
 _logger = logging.getLogger("optio_agents.task")
 
@@ -40,6 +45,10 @@ class _Interrupted:
     def report_progress(self, percent: float | None, message: str | None = None) -> None:
         """Do nothing: no run is active."""
 
+    async def log(self, message: str) -> None:
+        """Append a line to the process's log."""
+        await append_log(self._db, self._prefix, self._process_oid, "event", message)
+
 
 async def end_orphans(database: Any, prefix: str, tasks: dict[str, TaskInstance]) -> None:
     """End the agents that killed workers have left running, here and on remote hosts, and note that in their processes.
@@ -53,21 +62,30 @@ async def end_orphans(database: Any, prefix: str, tasks: dict[str, TaskInstance]
         tasks: the worker's definitions, by process id. Only tasks made by `create_agent_task` are handled.
     """
     rows = database[f"{prefix}_processes"].find({"hasUnsavedWork": True}, {"processId": 1})
-    async for row in rows:
-        run = _run_of(tasks.get(row["processId"]))
-        if run is None:
-            continue
-        interrupted = _Interrupted(row["processId"], row["_id"], database, prefix)
-        try:
+    async with asyncio.TaskGroup() as group:
+        async for row in rows:
+            run = _run_of(tasks.get(row["processId"]))
+            if run is not None:
+                interrupted = _Interrupted(row["processId"], row["_id"], database, prefix)
+                group.create_task(_end_orphans_of(run, interrupted))
+
+
+async def _end_orphans_of(run: AgentRun, interrupted: _Interrupted) -> None:
+    try:
+        async with asyncio.timeout(HOST_SECONDS):
             has_work = await run.end_orphans(interrupted)
-        except Exception as error:  # noqa: BLE001 - one unreachable host must not keep a worker from starting
-            _logger.warning("cannot look after the interrupted run of %s: %r", row["processId"], error)
-            continue
-        if has_work:
-            message = (
-                "The interrupted run's agent was ended; its work is kept: resurrect it to continue from there"
-            )
-            await append_log(database, prefix, row["_id"], "event", message)
+    except Exception as error:  # noqa: BLE001 - one unreachable host must not keep a worker from starting
+        reason = f"no answer in {HOST_SECONDS:g} s" if isinstance(error, TimeoutError) else repr(error)
+        _logger.warning("cannot look after the interrupted run of %s: %s", interrupted.process_id, reason)
+        await interrupted.log(
+            f"The interrupted run's agent could not be ended ({display_text(reason, 300)}) and may still run. "
+            "Its work is kept: resurrect it to end the agent and to continue from there"
+        )
+        return
+    if has_work:
+        await interrupted.log(
+            "The interrupted run's agent was ended; its work is kept: resurrect it to continue from there"
+        )
 
 
 def end_local_orphans(taskdir: str) -> None:

@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from clamator_over_redis import RedisRpcClient
@@ -51,19 +52,27 @@ class WorkerProcess:
     def start(self) -> None:
         """Start it and wait until it is ready."""
         self.process = subprocess.Popen(self.command(), cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        assert self.process.stderr is not None
-        lines: list[str] = []
-        for line in self.process.stderr:
-            lines.append(line)
-            if "worker ready" in line:
-                return
-        raise AssertionError("".join(lines))
+        self.lines: list[str] = []
+        ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(self.process.stderr, ready), daemon=True)
+        self._reader.start()
+        assert ready.wait(HANG)
+        assert any("worker ready" in line for line in self.lines), "".join(self.lines)
+
+    def _read(self, stderr: IO[str], ready: threading.Event) -> None:
+        with stderr:
+            for line in stderr:
+                self.lines.append(line)
+                if "worker ready" in line:
+                    ready.set()
+        ready.set()
 
     def end(self, number: int) -> int:
         """Send it a signal; return its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        _, _ = self.process.communicate(timeout=HANG)
+        self.process.wait(HANG)
+        self._reader.join(HANG)
         return self.process.returncode
 
     async def end_beside(self, number: int) -> int:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 from optio_core.models import TaskInstance
+from optio_host.types import SSHConfig
 
 from optio_agents.task import create_agent_task
 
 PHASES = ("preparing", "running", "delivering", "saving", "ending")
 """Tasks of these names stay in that phase of their first run, once they have said so (see `crashing`)."""
+
+REMOTE = "OPTIO_AGENTS_TEST_REMOTE"
+"""The variable with the machine of the task `remote`, as JSON: `SSHConfig`'s fields, `known_hosts` and `taskdir`."""
 
 SAY = 'say() { printf "%s\\n" "$*" >> optio.log; }\n'
 
@@ -28,6 +33,7 @@ def get_tasks(services: Any, metadata_filter: Any) -> list[TaskInstance]:
             command="echo $$ | tee notes > ../pid; echo STATUS: working >> optio.log; while :; do sleep 1000; done",
         ),
         *(crashing(phase) for phase in PHASES),
+        *([remote(json.loads(os.environ[REMOTE]))] if REMOTE in os.environ else []),
     ]
 
 
@@ -60,3 +66,21 @@ def crashing(phase: str) -> TaskInstance:
         {acts.get(phase, ":")}; while :; do sleep 1000; done
     """
     return create_agent_task(phase, phase.title(), command=SAY + script, **hooks.get(phase, {}))
+
+
+def remote(machine: dict[str, Any]) -> TaskInstance:
+    """A task on another machine, whose agent works until it is ended, and is done once it finds its notes again."""
+    known_hosts, taskdir = machine.pop("known_hosts"), machine.pop("taskdir")
+    script = """
+        if [ -e notes ]; then read -r told; say "STATUS: found $(cat notes), told: $told"; say DONE; sleep 1000; fi
+        (setsid sh -c 'trap "" TERM; while :; do sleep 1000; done' </dev/null >/dev/null 2>&1 & echo $! >> ../pids)
+        echo mine > notes; echo $$ >> ../pids; say STATUS: working; while :; do sleep 1000; done
+    """
+    return create_agent_task(
+        "remote",
+        "Remote",
+        command=SAY + script,
+        ssh=SSHConfig(**machine),
+        known_hosts=known_hosts,
+        taskdir=taskdir,
+    )
