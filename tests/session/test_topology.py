@@ -48,6 +48,22 @@ async def test_tailer_parser_resolver_and_fetcher_are_actors_in_the_tree(host: L
     assert {"tailer", "parser", "resolver", "fetcher", "sender", "body", "watch"} <= set(drawn)
 
 
+async def test_each_request_to_the_user_has_an_actor_that_calls_its_method(host: LocalHost) -> None:
+    async def body(host: LocalHost, hook_ctx: HookContext) -> None:
+        write(host, 'ATTENTION: look\nBROWSER: http://localhost/\nCLIENT_MESSAGE: key {"a": 1}\nDONE\n')
+        await trio.sleep_forever()
+
+    ctx = RecordingCtx()
+    protocol = get_protocol(browser="redirect", client_messages=True)
+    await run_log_protocol_session(host, ctx, body=body, protocol=protocol)
+    requests = [call for call in ctx.calls if call[0] != "progress"]
+    assert requests == [
+        ("attention", ("look",)),
+        ("browser", ("http://localhost/",)),
+        ("client", ("key", {"a": 1})),
+    ]
+
+
 async def test_single_lines_that_crowd_a_queue_wake_the_tailer_which_waits_for_room(
     host: LocalHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
