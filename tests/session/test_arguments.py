@@ -142,7 +142,8 @@ def test_the_method_of_an_asynchronous_generator_is_a_sender() -> None:
     check_coroutine_function("agent_sender", taking_turns().asend)
 
 
-async def test_a_callback_for_messages_that_the_protocol_enables_is_accepted() -> None:
+@pytest.mark.parametrize("one", ["on_deliverable", "on_deliverable_file"])
+async def test_callbacks_that_agree_are_accepted(one: str) -> None:
     async def body(host: MemoryHost, hook_ctx: Any) -> None:
         host.write("DONE")
         await trio.sleep_forever()
@@ -153,4 +154,6 @@ async def test_a_callback_for_messages_that_the_protocol_enables_is_accepted() -
         body=body,
         protocol=get_protocol(caller_messages=True),
         on_caller_message=good,
+        on_deliverable=good if one == "on_deliverable" else None,
+        on_deliverable_file=good if one == "on_deliverable_file" else None,
     )
