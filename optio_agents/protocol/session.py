@@ -29,7 +29,13 @@ from optio_agents.session.callbacks import (
 from optio_agents.session.deliverable import DeliverableFile
 from optio_agents.session.entry import fetch_deliverable_text, run_log_protocol_session
 from optio_agents.session.options import SessionOptions
-from optio_agents.session.outcome import DeliverableRecord, Ending, SessionFailed, SessionOutcome
+from optio_agents.session.outcome import (
+    DeliverableRecord,
+    Ending,
+    HostTimeout,
+    SessionFailed,
+    SessionOutcome,
+)
 from optio_agents.session.topology import CALLER_MESSAGE_QUEUE_BOUND, DELIVERABLE_QUEUE_BOUND
 
 __all__ = [
@@ -54,6 +60,7 @@ __all__ = [
     "HookContext",
     "LogEvent",
     "Protocol",
+    "HostTimeout",
     "SessionFailed",
     "SessionOptions",
     "SessionOutcome",

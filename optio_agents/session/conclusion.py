@@ -19,7 +19,7 @@ from outcome import Error, Outcome, Value
 
 import actors
 from optio_agents.session.events import Ended
-from optio_agents.session.outcome import Ending, SessionFailed, SessionOutcome
+from optio_agents.session.outcome import Ending, HostTimeout, SessionFailed, SessionOutcome
 from optio_agents.session.plan import Plan
 from optio_agents.session.verdict import Judge, Verdict
 
@@ -49,6 +49,8 @@ class Conclusion:
             after_failure: what after_execute raised.
         """
         failure, more = _unwrapped(failure)
+        if isinstance((cause := _root(failure)[1]), HostTimeout):
+            failure = cause  # an actor's step or the setup's: the same error
         raised = [each for each in (*self._judge.raised, failure, *more, after_failure) if each is not None]
         verdict = self._verdict(failure)
         shown = self._shown(verdict)
@@ -106,6 +108,8 @@ class Conclusion:
         if verdict is None and (error := self._judge.body_error) is not None:
             # The body had already failed, and reading the rest of its log failed as well.
             return Verdict(Ending.BODY_FAILED, repr(error), error)
+        if isinstance(failure, HostTimeout):
+            return Verdict(Ending.FAILED, str(failure), failure)
         name, cause = _root(failure)
         return Verdict(
             Ending.FAILED, f"the session's {name} failed: {cause!r}" if name else repr(failure), failure

@@ -17,6 +17,7 @@ from optio_agents.bridge.boundary import Abandoned
 from optio_agents.hosts.base import LogLost
 from optio_agents.session.cancel_watch import watch
 from optio_agents.session.conclusion import Conclusion
+from optio_agents.session.host_step import host_step
 from optio_agents.session.last_hook import LastHook
 from optio_agents.session.optio_context import is_cancelled
 from optio_agents.session.outcome import SessionOutcome
@@ -119,10 +120,16 @@ class SessionDriver:
         plan = self._plan
         await trio.lowlevel.checkpoint_if_cancelled()
         self._begun = True
-        await plan.session_host.setup_workdir()
+        limit = plan.options.host_timeout
+        with host_step("make the workdir", limit):
+            await plan.session_host.setup_workdir()
         await self._call(plan.hooks.prepare, plan.host, plan.hook_context, label="prepare")
-        await plan.session_host.prepare_channel()
-        plan.hook_context.browser_launch_env = await plan.protocol.prepare_browser_shims(plan.session_host)
+        with host_step("prepare optio.log and deliverables/", limit):
+            await plan.session_host.prepare_channel()
+        with host_step("install the browser launchers", limit):
+            plan.hook_context.browser_launch_env = await plan.protocol.prepare_browser_shims(
+                plan.session_host
+            )
         await self._call(plan.hooks.before_execute, plan.hook_context, label="before_execute")
 
     async def _call(self, function: Callable[..., Awaitable[Any]] | None, *args: Any, label: str) -> None:

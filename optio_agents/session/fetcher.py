@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import trio
 from outcome import Error, Outcome, Value, capture
 
 import actors
@@ -20,6 +21,7 @@ from optio_agents.protocol import replies
 from optio_agents.protocol.paths import locate
 from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 from optio_agents.session.deliverable import CopyFailed, DeliverableFile
+from optio_agents.session.host_step import host_step
 from optio_agents.session.options import SessionOptions
 from optio_agents.session.outcome import DeliverableRecord
 from optio_agents.session.recorder import Recorder
@@ -117,8 +119,23 @@ class Fetcher:
             if total > limit:
                 detail = f"more than the limit of {limit:,} bytes"
                 raise DeliverableRejected(RejectionKind.TOO_LARGE, detail)
+            step.deadline = trio.current_time() + self._options.host_timeout
             self._on_received(size)
 
+        with host_step(f"send deliverables/{path}", self._options.host_timeout) as step:
+            fetched = await self._read(path, limit, received)
+        if isinstance(fetched, Fetched):
+            return fetched
+        try:
+            text = fetched.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DeliverableRejected(
+                RejectionKind.NOT_UTF8, f"byte {error.start} is {fetched[error.start]:#04x}"
+            ) from None
+        return Fetched(path, text, len(fetched), hashlib.sha256(fetched).hexdigest())
+
+    async def _read(self, path: str, limit: int, received: Callable[[int], None]) -> Fetched | bytes:
+        """The file for `on_deliverable_file`, or the bytes of the text for `on_deliverable`."""
         async with self._host.open_deliverable(path, limit=limit) as source:
             if self._on_file is not None:
                 file = DeliverableFile(path)
@@ -133,14 +150,7 @@ class Fetcher:
                 async for piece in chunks:
                     received(len(piece))
                     pieces.append(piece)
-            data = b"".join(pieces)
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DeliverableRejected(
-                RejectionKind.NOT_UTF8, f"byte {error.start} is {data[error.start]:#04x}"
-            ) from None
-        return Fetched(path, text, len(data), hashlib.sha256(data).hexdigest())
+            return b"".join(pieces)
 
     async def _hand_over(self, batch: _Batch) -> None:
         group = batch.group

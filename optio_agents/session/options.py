@@ -36,6 +36,10 @@ class SessionOptions:
     callback and answered. Each progress restarts the time, so thousands of deliverables may take as long as they need,
     and so may a file over a slow but steady link (see `resolver.SLOWEST_LINK`)."""
 
+    host_timeout: float = 300.0
+    """How long the host may take for one step: make the workdir, prepare the log, open it, send the next piece of a
+    deliverable. Beyond it the session fails with `HostTimeout`."""
+
     cancel_grace: float = 5.0
     """How long user code may take to end after its cancellation. Then it is reported by name and abandoned."""
 
@@ -50,6 +54,7 @@ class SessionOptions:
             "deliverable_limit",
             "text_limit",
             "drain_timeout",
+            "host_timeout",
             "cancel_grace",
             "after_execute_timeout",
         ):
@@ -61,7 +66,7 @@ class SessionOptions:
         for name in ("deliverable_limit", "text_limit"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is a number of bytes and must not be negative")
-        for name in ("drain_timeout", "cancel_grace", "after_execute_timeout"):
+        for name in ("drain_timeout", "host_timeout", "cancel_grace", "after_execute_timeout"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is a number of seconds and must not be negative")
         if self.progress not in ("folded", "every"):

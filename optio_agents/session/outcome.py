@@ -121,3 +121,12 @@ class SessionFailed(Exception):  # noqa: N818 - the name that callers know
         super().__init__(message)
         self.outcome = outcome
         self.others: tuple[BaseException, ...] = ()
+
+
+class HostTimeout(SessionFailed):
+    """The host did not finish a step within `SessionOptions.host_timeout`. The environment's fault; `step` names it."""
+
+    def __init__(self, step: str, seconds: float) -> None:
+        message = f"the host did not {step} within {seconds:g} s"
+        super().__init__(message, SessionOutcome(Ending.FAILED, message))
+        self.step = step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Never
 
@@ -10,6 +11,7 @@ import trio
 import actors
 from optio_agents.hosts.base import LogLost, LogReader, SessionHost, Window
 from optio_agents.session.cursor import Cursor
+from optio_agents.session.host_step import host_step
 from optio_agents.session.reading import Reading, Signal
 
 READER_RESTARTS = actors.Intensity(
@@ -26,6 +28,7 @@ async def tail(
     parser: actors.Ref[Reading],
     ends_session: Callable[[bytes], bool],
     room: Callable[[], Awaitable[None]],
+    host_timeout: float,
 ) -> None:
     """Read from the cursor until the log ends, or contains what ends the session.
 
@@ -37,18 +40,22 @@ async def tail(
         parser: receives each window.
         ends_session: whether an unterminated last line would end the session.
         room: waits for the queues.
+        host_timeout: seconds that the host may take to open the log.
 
     Raises:
+        HostTimeout: the host did not open it in time.
         LogLost: the log cannot be read now. The supervisor starts a new tailer, which resumes.
     """
-    async with host.open_log(cursor.position, settled=ends_session) as reader:
-        cursor.attach(reader)
-        try:
-            me.ready()
-            if await _read_on(reader, cursor, parser, room):
-                return
-        finally:
-            cursor.attach(None)
+    with host_step("open optio.log", host_timeout) as opening:
+        async with host.open_log(cursor.position, settled=ends_session) as reader:
+            opening.deadline = math.inf
+            cursor.attach(reader)
+            try:
+                me.ready()
+                if await _read_on(reader, cursor, parser, room):
+                    return
+            finally:
+                cursor.attach(None)
     parser.try_tell(Signal.LOG_ENDED)
 
 

@@ -241,6 +241,7 @@ class Topology:
                 self._parser,
                 partial(ends_session, plan.protocol.features),
                 queues.room,
+                plan.options.host_timeout,
             ),
             name="tailer",
             restart=actors.TRANSIENT,

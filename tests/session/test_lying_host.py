@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from optio_agents import HookContext, SessionOptions, get_protocol, run_log_protocol_session
 from optio_agents.hosts.base import LogPosition
 from optio_agents.protocol.rejections import RejectionKind
-from optio_agents.protocol.session import DeliverableFile, Ending
+from optio_agents.protocol.session import DeliverableFile, Ending, HostTimeout
 from tests.support.session import MemoryDeliverable, MemoryHost, MemoryReader, RecordingCtx
 
 LIMIT = 1024 * 1024
@@ -87,7 +87,7 @@ class LyingHost(MemoryHost):
             yield self.kind(b"small")
 
 
-async def run(host: LyingHost, ctx: RecordingCtx, **more: Any) -> Any:
+async def run(host: LyingHost, ctx: RecordingCtx, *, host_timeout: float = 300.0, **more: Any) -> Any:
     async def body(host: LyingHost, hook_ctx: HookContext) -> None:
         host.deliver("x", "small")
         if host.hangs_at == "":
@@ -99,7 +99,7 @@ async def run(host: LyingHost, ctx: RecordingCtx, **more: Any) -> Any:
         ctx,
         body=body,
         protocol=get_protocol(browser="suppress"),
-        options=SessionOptions(text_limit=LIMIT, deliverable_limit=LIMIT),
+        options=SessionOptions(text_limit=LIMIT, deliverable_limit=LIMIT, host_timeout=host_timeout),
         **more,
     )
 
@@ -130,6 +130,43 @@ async def test_a_host_that_hangs_at_any_step_ends_with_a_cancellation(
     assert (host.readers, host.open_deliverables) == (0, 0)
 
 
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_host_that_hangs_at_any_step_fails_the_session_in_time(
+    step: str, autojump_clock: MockClock
+) -> None:
+    host, ctx = LyingHost(), RecordingCtx()
+    host.hangs_at = step
+    if step == "chunks":
+        host.kind = Hanging
+    with trio.fail_after(100), pytest.raises(HostTimeout, match=r"the host did not .* within 20 s") as caught:
+        await run(host, ctx, host_timeout=20)
+    assert caught.value.outcome.ending is Ending.FAILED
+    assert caught.value.outcome.message == str(caught.value)
+    assert caught.value.others == ()
+    assert (host.readers, host.open_deliverables) == (0, 0)
+
+
+async def test_a_deliverable_that_comes_slowly_is_not_late(autojump_clock: MockClock) -> None:
+    """The limit is for each piece."""
+
+    class Slow(MemoryDeliverable):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            for _ in range(10):
+                await trio.sleep(15)
+                yield b"x"
+
+    host = LyingHost()
+    host.kind, host.hangs_at = Slow, "nowhere"
+    taken: list[str] = []
+
+    async def take(hook_ctx: HookContext, path: str, text: str) -> None:
+        taken.append(text)
+        host.write("DONE")
+
+    await run(host, RecordingCtx(), host_timeout=20, on_deliverable=take)
+    assert taken == ["x" * 10]
+
+
 @pytest.mark.parametrize("callback", ["on_deliverable", "on_deliverable_file"])
 async def test_a_host_that_sends_more_than_it_says_is_stopped_at_the_limit(callback: str) -> None:
     taken: list[Any] = []
@@ -140,7 +177,8 @@ async def test_a_host_that_sends_more_than_it_says_is_stopped_at_the_limit(callb
     Endless.sent = 0
     host = LyingHost()
     host.kind = Endless
-    outcome = await run(host, RecordingCtx(), **{callback: take})
+    callbacks: dict[str, Any] = {callback: take}
+    outcome = await run(host, RecordingCtx(), **callbacks)
     assert outcome.deliverables[0].kind is RejectionKind.TOO_LARGE
     assert taken == []
     assert Endless.sent <= LIMIT + 2 * 65536

@@ -43,7 +43,7 @@ class Tailing:
         async with actors.open_supervisor() as supervisor:
             parser = await supervisor.start(actors.inline(lambda me: self.try_tell), name="parser")
             tailer = await supervisor.start(
-                actors.actor(tail, self.host, self.cursor, parser, lambda partial: False, self.room),
+                actors.actor(tail, self.host, self.cursor, parser, lambda partial: False, self.room, 300.0),
                 name="tailer",
                 restart=actors.TRANSIENT,
                 intensity=READER_RESTARTS,
