@@ -19,8 +19,10 @@ import trio
 from optio_agents.hosts.base import LogPosition, LogReader, OpenDeliverable
 from optio_agents.hosts.files.archive import archive, restore
 from optio_agents.hosts.files.beneath import replacing, write_all
-from optio_agents.hosts.files.deadline import DeadlineThreads
+from optio_agents.hosts.files.deadline import REMOVAL, DeadlineThreads
 from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.files.file_systems import is_local, is_missing
+from optio_agents.hosts.files.openat2 import status_beneath
 from optio_agents.hosts.files.page_cache import PIECE, read_piece
 from optio_agents.hosts.files.removal import empty_directory, remove_tree
 from optio_agents.hosts.files.task_paths import TaskPaths
@@ -56,6 +58,7 @@ class LocalHost:
         self._paths = TaskPaths(self._directories)
         self._launched = Launched()
         self._threads = DeadlineThreads()
+        self._removals = DeadlineThreads(REMOVAL)
 
     @classmethod
     def within(cls, workdir: str, *, fresh: bool = False) -> LocalHost:
@@ -108,12 +111,12 @@ class LocalHost:
 
     async def setup_workdir(self) -> None:
         """Make an empty workdir that only this user can enter. Remove what was there (but see `within`)."""
-        self._make_taskdir()
-        # Only what may take long is a thread's: it takes longer than the two new directories, which are 0.1 ms.
-        if self._owned and os.path.lexists(self.workdir):  # noqa: ASYNC240 - as quick as opening it
-            remove = empty_directory if self.workdir == self.taskdir else remove_tree
-            await trio.to_thread.run_sync(remove, self.workdir)
-        os.makedirs(self.workdir, mode=0o700, exist_ok=True)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._is_quickly_made():
+            self._make_workdir()
+        else:
+            with trio.CancelScope(shield=True):
+                await self._removals.run(self._make_workdir)
         await trio.lowlevel.checkpoint()
         for directory in self._directories:
             directory.forget()
@@ -122,7 +125,8 @@ class LocalHost:
         """Remove the task's directory (but see `within`). `aggressive` has no effect on this machine."""
         if self._owned:
             try:
-                await trio.to_thread.run_sync(remove_tree, self.taskdir)
+                with trio.CancelScope(shield=True):
+                    await self._removals.run(remove_tree, self.taskdir)
             except OSError as error:  # another user's, or a mount point: it never changes how a task ended
                 _logger.warning("%s could not be removed completely: %s", self.taskdir, error)
 
@@ -134,7 +138,8 @@ class LocalHost:
 
     async def restore_workdir(self, stream: AsyncIterator[bytes]) -> None:
         """Replace the content of the workdir with what `archive_workdir` streamed."""
-        await trio.to_thread.run_sync(empty_directory, self.workdir)
+        with trio.CancelScope(shield=True):
+            await self._removals.run(empty_directory, self.workdir)
         await restore(stream, self.workdir)
 
     # Files.
@@ -294,10 +299,33 @@ class LocalHost:
         with self.files.directory.open() as workdir, replacing(workdir, relpath) as descriptor:
             write_all(descriptor, content.encode())
 
-    def _make_taskdir(self) -> None:
+    def _is_quickly_made(self) -> bool:
+        """Whether making the workdir is at most two new directories, which take 0.1 ms, where nothing can hang.
+
+        Anything else is a thread's: there may be much to remove, or a file system of an earlier agent's.
+        """
+        if is_missing(self.taskdir):
+            return os.path.dirname(self.workdir) == self.taskdir
+        place = Directory(self.taskdir if self._owned else self.workdir)
+        try:
+            with place.open_now() as descriptor:
+                if not is_local(descriptor, place.device):
+                    return False
+                if self._owned:
+                    status_beneath(descriptor, os.path.relpath(self.workdir, self.taskdir))
+                return not self._owned
+        except FileNotFoundError:
+            return self._owned
+        except OSError:
+            return False
+
+    def _make_workdir(self) -> None:
         os.makedirs(self.taskdir, exist_ok=True)
         if self._owned:
             os.chmod(self.taskdir, 0o700)
+            if os.path.lexists(self.workdir):
+                (empty_directory if self.workdir == self.taskdir else remove_tree)(self.workdir)
+        os.makedirs(self.workdir, mode=0o700, exist_ok=True)
 
     async def _target_digest(self, path: str) -> str | None:
         try:

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 import trio
 
-from optio_agents.hosts.base import LogPosition, LogReader, OpenDeliverable
+from optio_agents.hosts.base import LogLost, LogPosition, LogReader, OpenDeliverable
 from optio_agents.hosts.files.beneath import LeavesDirectory, open_file, replacing, write_all
 from optio_agents.hosts.files.deadline import DeadlineThreads
 from optio_agents.hosts.files.directory import Directory
-from optio_agents.hosts.files.openat2 import open_near
+from optio_agents.hosts.files.openat2 import open_near, status_beneath
 from optio_agents.hosts.files.page_cache import PIECE, read_piece
 from optio_agents.hosts.log.local_reader import open_log_reader
 from optio_agents.protocol.paths import LOG_NAME
@@ -52,11 +52,12 @@ class LocalFiles:
         Raises:
             OSError: there is no workdir, it cannot be written to, or a directory is called `optio.log`.
         """
-        with self.directory.open() as workdir:
+        await self._have_path_cached()
+        with self.directory.open_now() as workdir:
             try:
                 os.mkdir(DELIVERABLES, dir_fd=workdir)
             except FileExistsError:
-                if not stat.S_ISDIR(os.lstat(DELIVERABLES, dir_fd=workdir).st_mode):
+                if not stat.S_ISDIR(status_beneath(workdir, DELIVERABLES).st_mode):
                     os.unlink(DELIVERABLES, dir_fd=workdir)
                     os.mkdir(DELIVERABLES, dir_fd=workdir)
             try:
@@ -66,12 +67,29 @@ class LocalFiles:
                     pass
         await trio.lowlevel.checkpoint_if_cancelled()  # `setup_workdir` has just let others run
 
+    async def _have_path_cached(self) -> None:
+        """See to it that `directory.open_now` need not wait.
+
+        Raises:
+            OSError: see `Directory.open`; `ETIMEDOUT`: a file system on the path does not answer.
+        """
+        try:
+            self.directory.check_now()
+        except BlockingIOError:
+            await self._threads.run(self.directory.check)
+
     @asynccontextmanager
     async def open_log(
         self, position: LogPosition, *, settled: Callable[[bytes], bool]
     ) -> AsyncIterator[LogReader]:
         """See `hosts.base.SessionHost.open_log`. The rules are in `hosts.log.local_reader`."""
-        with open_log_reader(self.directory, LOG_NAME, position, settled=settled) as reader:
+        try:
+            await self._have_path_cached()
+        except OSError as error:
+            raise LogLost(f"{self.directory.path}: {error.strerror or error}") from error
+        with open_log_reader(
+            self.directory, LOG_NAME, position, settled=settled, threads=self._threads
+        ) as reader:
             yield reader
 
     @asynccontextmanager
@@ -102,7 +120,8 @@ class LocalFiles:
 
     async def install_scripts(self, directory: str, scripts: Mapping[str, str]) -> str:
         """See `hosts.base.SessionHost.install_scripts`."""
-        with self.directory.open() as workdir:
+        await self._have_path_cached()
+        with self.directory.open_now() as workdir:
             for name, text in scripts.items():
                 with replacing(workdir, f"{directory}/{name}", mode=0o777) as descriptor:
                     write_all(descriptor, text.encode("utf-8", "surrogateescape"))
@@ -117,7 +136,7 @@ class LocalFiles:
     def _open_near(self, path: str, limit: int) -> _Opened | None:
         """Open and check a deliverable at once, if it lies on the workdir's own file system."""
         try:
-            with self.directory.open() as workdir:
+            with self.directory.open_now() as workdir:
                 descriptor = open_near(workdir, DELIVERABLES.encode(), os.O_DIRECTORY | os.O_NOFOLLOW)
                 if descriptor is None:
                     return None
@@ -157,7 +176,11 @@ class _Opened:
         self.is_near = is_near
         """It lies on the workdir's own file system, so `fstat` does not wait for a mount of the agent."""
         self.descriptor: int | None = descriptor
-        self.status = os.fstat(descriptor)
+        try:
+            self.status = os.fstat(descriptor)
+        except BaseException:
+            self.close()
+            raise
         self.content: bytes | None = None
 
     def read_whole(self) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import trio
 
 from optio_agents.bridge.boundary import Boundary
+from optio_agents.hosts.files.deadline import REMOVAL, DeadlineThreads
+from optio_agents.hosts.files.file_systems import is_missing
 from optio_agents.hosts.files.removal import remove_tree
 from optio_agents.hosts.local_files import LocalFiles
 
@@ -30,7 +32,8 @@ class OptioLocalHost(LocalFiles):
 
         What is in the workdir is removed here first: the host's own way gives up at deep directories.
         """
-        if os.path.lexists(self.directory.path):  # noqa: ASYNC240 - as quick as opening it
-            await trio.to_thread.run_sync(remove_tree, self.directory.path)
+        if not is_missing(self.directory.path):
+            with trio.CancelScope(shield=True):
+                await DeadlineThreads(REMOVAL).run(remove_tree, self.directory.path)
         await self._boundary.call(self._host.setup_workdir, label="setup_workdir")
         self.directory.forget()

@@ -21,6 +21,9 @@ T = TypeVar("T")
 ANSWER = 30.0
 """Seconds that a file system gets to answer one call."""
 
+REMOVAL = 300.0
+"""Seconds that making a workdir empty, or removing it, may take."""
+
 THREADS = 4
 """Threads of one task that may wait at once. Trio's threads are for all tasks; one agent must not take them all."""
 

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from optio_agents.hosts.files.openat2 import open_cached
+
 
 class Directory:
     """The directory at `path` (absolute). Its identity is the inode that is found when it is first opened."""
@@ -32,18 +34,54 @@ class Directory:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             status = os.fstat(descriptor)
-            identity = (status.st_dev, status.st_ino)
-            if self._identity is None:
-                self._identity = identity
-            elif identity != self._identity:
-                raise OSError(errno.ESTALE, "another directory has taken its place", self.path)
+            self._recognise((status.st_dev, status.st_ino))
             yield descriptor
         finally:
             os.close(descriptor)
 
+    @property
+    def device(self) -> int:
+        """The number of its file system, as in `st_dev`; 0 before it was opened."""
+        return 0 if self._identity is None else self._identity[0]
+
+    @contextmanager
+    def open_now(self) -> Iterator[int]:
+        """`open` for code in the event loop: no file system is asked, also not one that is mounted on the path.
+
+        Where the system cannot do that (see `openat2`), it is `open`.
+
+        Raises:
+            BlockingIOError: that takes waiting; once a thread has called `check`, it does not.
+            OSError: see `open`.
+        """
+        try:
+            descriptor, identity = open_cached(self.path)
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise
+            with self.open() as descriptor:
+                yield descriptor
+            return
+        try:
+            self._recognise(identity)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _recognise(self, identity: tuple[int, int]) -> None:
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
+            raise OSError(errno.ESTALE, "another directory has taken its place", self.path)
+
     def check(self) -> None:
         """Raise the `OSError` that `open` would raise."""
         with self.open():
+            pass
+
+    def check_now(self) -> None:
+        """Raise the `OSError` that `open_now` would raise."""
+        with self.open_now():
             pass
 
     def forget(self) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 
-from optio_agents.hosts.files.openat2 import mount_number
+from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.files.openat2 import mount_number, status_beneath
 
 LOCAL = frozenset(
     (
@@ -33,6 +34,24 @@ def is_local(directory: int, device: int) -> bool:
         if os.major(device):
             _known[device] = known
     return known
+
+
+def is_missing(path: str) -> bool:
+    """Whether there is certainly nothing at `path` (absolute), which is found out without waiting.
+
+    `False` if there is something, or if it takes waiting.
+    """
+    parent, name = os.path.split(path)
+    directory = Directory(parent)
+    try:
+        with directory.open_now() as descriptor:
+            if is_local(descriptor, directory.device):
+                status_beneath(descriptor, name)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _type_of_mount(number: int | None) -> str:

@@ -23,7 +23,10 @@ The rules, in the order in which they are applied:
    `OVERTIME` seconds only: a process that the agent left behind may continue to write for ever.
 
 How files are opened is in `log_file`. Reads are made inline, without a thread: a log that is followed was written just
-now and is in the page cache, where a read of 256 KiB takes about 20 µs.
+now and is in the page cache, where a read of 256 KiB takes about 20 µs. That is safe on a file system of the kernel's
+own (see `files.file_systems`), and an agent cannot put another one in its place: names are looked up from the
+directory that was recognised, by what the kernel has cached of its path and without entering another mount. What takes
+waiting is left to a thread with a deadline. On a file system that may not answer, a thread asks it before each look.
 """
 
 from __future__ import annotations
@@ -39,7 +42,9 @@ from functools import partial
 import trio
 
 from optio_agents.hosts.base import LOG_START, WINDOW_LIMIT, LogLost, LogPosition, Take, Window
+from optio_agents.hosts.files.deadline import DeadlineThreads
 from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.files.file_systems import is_local
 from optio_agents.hosts.log.framer import Frame, Framer
 from optio_agents.hosts.log.inotify import Watch, open_watch
 from optio_agents.hosts.log.log_file import (
@@ -50,6 +55,7 @@ from optio_agents.hosts.log.log_file import (
     open_at_position,
     open_log_file,
     read_piece,
+    status_of_name,
 )
 from optio_agents.hosts.log.windows import WindowBuilder
 
@@ -67,6 +73,9 @@ OVERTIME = 2.0
 
 REPLACEMENTS = 16
 """How many files that take the log's name one after another after `finish` are still read."""
+
+ASKED = 3
+"""How often in turn a thread is sent to look at a path that the kernel does not keep."""
 
 _FIRST_READ = 32 * 1024
 """Bytes asked for where little is expected: a buffer this small costs no system call of its own, which counts when
@@ -91,10 +100,14 @@ class LocalLogReader:
         position: LogPosition,
         watch: Watch,
         settled: Callable[[bytes], bool],
+        threads: DeadlineThreads,
     ) -> None:
         self._directory = directory
         self._path = os.path.join(directory.path, name)
         self._watch = watch
+        self._threads = threads
+        self._is_local = True  # the open file's file system answers by itself
+        self._asked = 0  # how often in turn a look took waiting
         self._settled = settled
         self._resume_at = position if position.offset else None
         self._file: int | None = None
@@ -130,7 +143,17 @@ class LocalLogReader:
             if self._finishing and self._is_overtime():
                 return self._last_word(growing=True)
             self._watch.clear()
-            step = self._step()
+            if not self._is_local:
+                await self._ask()
+            try:
+                step = self._step()
+            except BlockingIOError as error:
+                self._asked += 1
+                if self._asked > ASKED:
+                    raise LogLost(f"{self._path}: {error.strerror}") from error
+                await self._ask()
+                continue
+            self._asked = 0
             if self._windows.ready:
                 continue
             if step is _Step.AGAIN:
@@ -140,7 +163,18 @@ class LocalLogReader:
                 if not self._windows.ready:
                     return self._last_word()
             else:
-                await self._wait(None if take is None else partial(self._offer, take))
+                await self._wait(partial(self._offer, take) if take is not None and self._is_local else None)
+
+    async def _ask(self) -> None:
+        """Have a thread look at the directory and the log's name."""
+        try:
+            await self._threads.run(self._look_at_name)
+        except OSError as error:
+            raise LogLost(f"{self._path}: {error.strerror or error}") from error
+
+    def _look_at_name(self) -> None:
+        with self._directory.open() as directory:
+            status_of_name(self._path, directory)
 
     def finish(self) -> None:
         """See `hosts.base.LogReader.finish`."""
@@ -223,6 +257,8 @@ class LocalLogReader:
             if self._frame(chunk) or self._windows.ready:
                 return _Step.AGAIN
             return self._look_up_name(self._file)
+        except BlockingIOError:
+            raise
         except OSError as error:
             raise LogLost(f"{self._path}: {error.strerror or error}") from error
 
@@ -307,11 +343,10 @@ class LocalLogReader:
 
     def _look_up_name(self, file: int) -> _Step:
         """At the end of the open file: is it still the one that has the name, and has it been left alone?"""
-        try:
-            status = os.lstat(self._path)
-        except FileNotFoundError:
+        with self._directory.open_now() as directory:
+            status = status_of_name(self._path, directory)
+        if status is None:
             self._missing = True
-            self._directory.check()
             return _Step.IDLE
         if identity(status) == self._identity:
             self._superseded = self._missing = False
@@ -356,12 +391,13 @@ class LocalLogReader:
     def _open(self) -> bool:
         """Open the file that has the name now and find the place in it; return False while there is none."""
         position = self._resume_at
-        with self._directory.open() as directory:
+        with self._directory.open_now() as directory:
             if position is None:
                 file = open_log_file(self._path, directory)
             else:
                 file, continues = open_at_position(self._path, directory, position)
                 position = position if continues else None
+            self._is_local = is_local(directory, self._directory.device)
         self._missing = file is None
         if file is None:
             return False
@@ -406,11 +442,18 @@ def open_log_reader(
     position: LogPosition = LOG_START,
     *,
     settled: Callable[[bytes], bool] = lambda partial: False,
+    threads: DeadlineThreads | None = None,
 ) -> Iterator[LocalLogReader]:
     """Follow the file `name` in `directory` from `position`. The file may not exist yet.
 
-    Holds one file descriptor while the file exists; no task of its own, no thread. `settled` is explained in
-    `hosts.base.SessionHost.open_log`.
+    Holds one file descriptor while the file exists; no task of its own.
+
+    Args:
+        directory: where it is. A thread has opened it before, if that took waiting.
+        name: of the file.
+        position: where to begin.
+        settled: see `hosts.base.SessionHost.open_log`.
+        threads: what a look takes waiting for is done there.
 
     Raises:
         LogLost: the directory cannot be opened, or the position is not one of ours.
@@ -418,10 +461,10 @@ def open_log_reader(
     check_position(position)
     with ExitStack() as stack:
         try:
-            with directory.open() as descriptor:
+            with directory.open_now() as descriptor:
                 watch = stack.enter_context(open_watch(descriptor, name))
         except OSError as error:
             raise LogLost(f"{directory.path}: {error.strerror}") from error
-        reader = LocalLogReader(directory, name, position, watch, settled)
+        reader = LocalLogReader(directory, name, position, watch, settled, threads or DeadlineThreads())
         stack.callback(reader.close)
         yield reader

@@ -1,6 +1,7 @@
 """Log files on this machine: opening one by its name, finding the one that a position was taken in, reading it.
 
-Nothing is opened through a symlink, nothing but a regular file is opened, and opening never blocks.
+Nothing is opened through a symlink or on another file system than the directory's, nothing but a regular file is
+opened, and opening never blocks.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import threading
 from struct import Struct
 
 from optio_agents.hosts.base import WINDOW_LIMIT, LogLost, LogPosition
+from optio_agents.hosts.files.openat2 import open_beneath, status_beneath
 
 CONTEXT = 1024
 """Bytes before the offset that must still be the same for the file to be the same log."""
 
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _IDENTITY = Struct("<QQ")  # device and inode; a position's fingerprint is this, and the context of its offset
 
 
@@ -41,19 +44,43 @@ def open_log_file(path: str, directory: int) -> int | None:
         LogLost: it is a symbolic link, or not a regular file.
         OSError: it cannot be opened.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    name = os.path.basename(path)
     try:
-        file = os.open(os.path.basename(path), flags, dir_fd=directory)
+        try:
+            file = open_beneath(directory, os.fsencode(name), os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise
+            file = os.open(name, _FLAGS, dir_fd=directory)
     except FileNotFoundError:
         return None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise LogLost(f"{path} is a symbolic link") from error
+        if error.errno == errno.EXDEV:
+            raise LogLost(f"{path} is on another file system than its directory") from error
         raise
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise LogLost(f"{path} is not a regular file")
     return file
+
+
+def status_of_name(path: str, directory: int) -> os.stat_result | None:
+    """The status of what has the last name of `path`, in an open directory; `None` if it is missing.
+
+    Raises:
+        LogLost: it is on another file system.
+        OSError: as the system says.
+    """
+    try:
+        return status_beneath(directory, os.path.basename(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise LogLost(f"{path} is on another file system than its directory") from error
+        raise
 
 
 def open_at_position(path: str, directory: int, position: LogPosition) -> tuple[int | None, bool]:
@@ -89,10 +116,16 @@ def open_at_position(path: str, directory: int, position: LogPosition) -> tuple[
 def _find_renamed(path: str, directory: int, position: LogPosition) -> int | None:
     """Look in the directory for the inode that a position was taken in."""
     device, inode = _IDENTITY.unpack_from(position.fingerprint)
-    with os.scandir(directory) as entries:
-        names = [
-            entry.name for entry in entries if entry.inode() == inode and entry.is_file(follow_symlinks=False)
-        ]
+    listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        with os.scandir(listed) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if entry.inode() == inode and entry.is_file(follow_symlinks=False)
+            ]
+    finally:
+        os.close(listed)
     for name in names:
         file = open_log_file(os.path.join(os.path.dirname(path), name), directory)
         if file is None:

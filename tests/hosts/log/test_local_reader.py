@@ -12,6 +12,7 @@ import trio
 
 from optio_agents.hosts.base import LINE_LIMIT, LOG_START, WINDOW_LIMIT, Window
 from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.log import local_reader
 from optio_agents.hosts.log.framer import CUT_MARK
 from optio_agents.hosts.log.local_reader import OVERTIME, QUIET, open_log_reader
 from optio_agents.hosts.log.log_file import CONTEXT
@@ -55,12 +56,12 @@ async def test_progress_with_bare_carriage_returns_is_seen_at_once(tmp_path: Pat
 async def test_what_was_read_is_handed_out_before_trouble_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(path: str) -> os.stat_result:
+    def fail(path: str, directory: int) -> os.stat_result:
         raise OSError(errno.EIO, "Input/output error")
 
     async with following(tmp_path) as log:
         log.append(b"one\n")
-        monkeypatch.setattr(os, "lstat", fail)
+        monkeypatch.setattr(local_reader, "status_of_name", fail)
         await log.ended.wait()
         assert log.lines == [b"one"]
         assert "Input/output error" in str(log.failure)

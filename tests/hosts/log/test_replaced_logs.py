@@ -11,7 +11,9 @@ import pytest
 import trio
 
 from optio_agents.hosts.base import LINE_LIMIT
+from optio_agents.hosts.log import local_reader
 from optio_agents.hosts.log.local_reader import SETTLE
+from optio_agents.hosts.log.log_file import status_of_name
 from tests.support.following import Follower, following, rotate_and_write
 
 COARSE = 5  # CLOCK_REALTIME_COARSE, which file systems take times from
@@ -83,13 +85,13 @@ async def test_a_write_that_comes_between_the_last_read_and_the_replacement_is_r
         log.append(b"one\n")
         await log.look()
 
-        def at_the_worst_moment(path: str) -> os.stat_result:
+        def at_the_worst_moment(path: str, directory: int) -> os.stat_result | None:
             monkeypatch.undo()
             log.append(b"late\n")
             log.replace(b"new\n")
-            return os.lstat(path)
+            return status_of_name(path, directory)
 
-        monkeypatch.setattr(os, "lstat", at_the_worst_moment)
+        monkeypatch.setattr(local_reader, "status_of_name", at_the_worst_moment)
         log.append(b"two\n")
         await log.look()
         assert log.lines == [b"one", b"two", b"late", b"new"]
