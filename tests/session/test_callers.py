@@ -24,8 +24,15 @@ class Sender:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.is_full = False
 
     def try_tell(self, message: str) -> None:
+        if self.is_full:
+            raise actors.MailboxFull("sender", 1)
+        self.told.append(message)
+
+    async def tell(self, message: str) -> None:
+        await trio.lowlevel.checkpoint()
         self.told.append(message)
 
 
@@ -61,6 +68,16 @@ async def test_each_message_is_handed_over_in_order_and_settled() -> None:
     assert unsettled == [3, 2, 1]
     assert handed.queue.unsettled == 0
     assert handed.sender.told == ["got a", "got b"]
+
+
+async def test_replies_that_find_no_room_are_passed_on_at_the_end() -> None:
+    async def callback(hook_ctx: object, keyword: str, data: object) -> str:
+        return f"got {data}"
+
+    handed = Handed(callback)
+    handed.sender.is_full = True
+    await handed.over()
+    assert handed.sender.told == ["got 1", "got [2]", "got {'three': 3}"]
 
 
 async def test_a_callback_that_raises_is_named_by_its_keyword_and_counts_as_settled() -> None:

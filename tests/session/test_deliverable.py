@@ -44,15 +44,18 @@ async def test_no_room_for_a_copy_costs_that_deliverable(
 
 
 def test_a_copy_that_failed_says_why() -> None:
-    assert "No space left" in str(CopyFailed(OSError(28, "No space left")))
-    assert "only text" in str(CopyFailed(OSError("only text")))
+    said = "no copy of it in the temporary directory"
+    assert str(CopyFailed(OSError(28, "No space left"))) == f"{said}: No space left"
+    assert str(CopyFailed(OSError("only text"))) == f"{said}: only text"
 
 
 async def test_a_file_is_read_in_pieces_in_turn_with_other_tasks_and_saved_whole(tmp_path: Path) -> None:
     content = bytes(range(256)) * 4096
     host, file = MemoryHost(deliverables={"a": content}), DeliverableFile("a")
+    received: list[int] = []
     async with host.open_deliverable("a", limit=len(content)) as source:
-        await file.fill(source)
+        await file.fill(source, received.append)
+    assert sum(received) == len(content)
     assert (file.size, file.digest) == (len(content), hashlib.sha256(content).hexdigest())
     assert await file.sha256() == file.digest
     turns = [len(piece) async for piece in file.chunks()]
