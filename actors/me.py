@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import trio
+from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from actors.errors import AlreadyReady, EndOfMailbox
 from actors.lifecycle import State
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from actors.task_cell import TaskCell
 
 M = TypeVar("M")
+
+
+@disable_ki_protection
+async def _unprotected(handle: Callable[[M], Awaitable[object]], message: M) -> None:
+    """Call the user's code from protected code."""
+    await handle(message)
 
 
 class Me(Generic[M]):
@@ -79,6 +86,7 @@ class Me(Generic[M]):
     def __aiter__(self) -> Me[M]:
         return self
 
+    @enable_ki_protection
     async def __anext__(self) -> M:
         box = self._mailbox
         if box.credit and box.queue and not box.senders:
@@ -119,6 +127,7 @@ class Me(Generic[M]):
             raise EndOfMailbox(f"actor {self.name!r} is to stop and there is nothing more to receive")
         return batch
 
+    @enable_ki_protection
     async def serve(self, handle: Callable[[M], Awaitable[object]]) -> None:
         """Handle one message after another with `handle` until a stop; an interrupt unwinds `handle` only."""
         while True:
@@ -126,7 +135,7 @@ class Me(Generic[M]):
                 outer = self._cell.swap_interruptible(scope)
                 try:
                     async for message in self:
-                        await handle(message)
+                        await _unprotected(handle, message)
                     return
                 finally:
                     if outer is not None:

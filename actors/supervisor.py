@@ -12,6 +12,7 @@ from contextvars import copy_context
 from typing import Any, NoReturn, TypeVar
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from actors.ask_deadlines import FOREVER
 from actors.cell import Handles, Settings
@@ -235,6 +236,7 @@ class Supervisor:
         return f"<Supervisor {self.name!r} {family.state}, {family.strategy.value}, {len(family.children)} children>"
 
 
+@enable_ki_protection
 async def _supervise(me: Me[NoReturn], family: Family) -> None:
     """The actor function of a nested supervisor."""
     me._cell.on_end = family.abandon

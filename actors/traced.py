@@ -50,6 +50,7 @@ class TracedMe(Me[M]):
         super().__init__(cell)
         self._traced = cell.ref
 
+    @enable_ki_protection
     async def __anext__(self) -> M:
         box = self._mailbox
         if box.credit and box.queue and not box.senders and box.hooks is not None:

@@ -100,7 +100,55 @@ async def tell_without_a_task(supervisor: actors.Supervisor, ref: actors.Ref[Any
     inline.try_tell("second")
 
 
-DEEDS = [tell, try_tell, ask, stop, cancel, start, restart, tell_without_a_task]
+async def nested(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    below = await supervisor.start_supervisor(name="below", strategy=actors.ONE_FOR_ALL)
+    failing = await below.start(actors.actor(worker), restart=actors.PERMANENT)
+    await failing.tell("fail")
+    await wait_all_tasks_blocked()
+    assert below.ref is not None
+    below.ref.stop()
+    await below.ref.wait()
+
+
+async def timers_and_watches(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    async def attentive(me: actors.Me[Any]) -> None:
+        me.timers.start("late", 3600.0, "never")
+        me.timers.start("tick", 0.1, "tick")
+        me.watch(ref, lambda exit: exit)
+        me.watch(me.ref, lambda exit: exit)
+        me.unwatch(me.ref)
+        assert await me.receive() == "tick"
+        ref.stop()
+        assert isinstance(await me.receive(), actors.Exit)
+
+    watcher = await supervisor.start(actors.actor(attentive))
+    await watcher.wait()
+
+
+async def interrupt(supervisor: actors.Supervisor, ref: actors.Ref[Any]) -> None:
+    async def served(me: actors.Me[Any]) -> None:
+        await me.serve(lambda message: trio.sleep_forever())
+
+    sleeper = await supervisor.start(actors.actor(served))
+    await sleeper.tell(1)
+    await wait_all_tasks_blocked()
+    assert sleeper.interrupt("enough")
+    await wait_all_tasks_blocked()
+
+
+DEEDS = [
+    tell,
+    try_tell,
+    ask,
+    stop,
+    cancel,
+    start,
+    restart,
+    tell_without_a_task,
+    nested,
+    timers_and_watches,
+    interrupt,
+]
 
 
 @pytest.mark.parametrize("deed", DEEDS)
