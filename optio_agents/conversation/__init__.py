@@ -12,6 +12,7 @@ views/          typed views over the raw events: text, tool uses, usage, errors,
 actor_state.py  the actor: the state of one conversation, and its tasks; commands.py are its messages
 outbox.py, subscribers.py, request_dispatch.py, states.py, promises.py    the parts of the actor
 transport.py, process.py    bytes to a process tree, and its end
+attachments.py, structured.py    what a message carries beside its text, and what its answer must be
 client.py       the owner's interface to the conversation, over intake.py (its mailbox) and listeners.py (its handlers)
 opening.py      the block that owns it
 agents.py       how each agent is started
@@ -35,6 +36,9 @@ if TYPE_CHECKING or not install_lazy_imports():
         codex as codex,
         gemini as gemini,
         opencode as opencode,
+    )
+    from optio_agents.conversation.attachments import (
+        Attachment as Attachment,
     )
     from optio_agents.conversation.client import (
         AgentConversation as AgentConversation,
@@ -90,6 +94,7 @@ if TYPE_CHECKING or not install_lazy_imports():
         Fate as Fate,
         InterruptKind as InterruptKind,
         InterruptReceipt as InterruptReceipt,
+        NoValidAnswer as NoValidAnswer,
         Origin as Origin,
         SendEnd as SendEnd,
         SendQueueFull as SendQueueFull,

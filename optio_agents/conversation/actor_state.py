@@ -114,12 +114,14 @@ class Core:
                 self._heard += weight_of(data)
                 self._perform(turns.receive(data), timers)
             case commands.Send(sent):
-                self._perform(turns.send(sent.number, sent.text, name=sent.uuid), timers)
+                self._perform(turns.send(sent.number, sent.text, sent.extras), timers)
             case commands.Steer(sent):
-                self._perform(turns.steer(sent.number, sent.text), timers)
+                self._perform(turns.steer(sent.number, sent.text, sent.extras), timers)
             case commands.StopAndSend(sent, interrupt):
                 self._interrupts[interrupt.number] = interrupt
-                effects = turns.stop_and_send(sent.number, sent.text, interrupt.number, interrupt.seconds)
+                effects = turns.stop_and_send(
+                    sent.number, sent.text, interrupt.number, interrupt.seconds, sent.extras
+                )
                 self._perform(effects, timers)
             case commands.Interrupt(interrupt):
                 self._interrupts[interrupt.number] = interrupt

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import trio
 
@@ -12,6 +12,8 @@ import actors
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.conversation import commands
 from optio_agents.conversation.actor_state import Core
+from optio_agents.conversation.attachments import NO_EXTRAS, Attachment, Extras, checked_attachments
+from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.controls import ControlEnd
 from optio_agents.conversation.intake import Intake
 from optio_agents.conversation.listeners import Listeners
@@ -23,6 +25,7 @@ from optio_agents.conversation.requests import (
     QuestionRequest,
     ToolRequest,
 )
+from optio_agents.conversation.structured import AnswerSchema
 from optio_agents.conversation.subscribers import Subscription
 from optio_agents.conversation.surface import (
     ConversationClosed,
@@ -43,6 +46,7 @@ from optio_agents.conversation.values import (
     Event,
     Fate,
     InterruptReceipt,
+    NoValidAnswer,
     SendRejected,
     TurnResult,
     TurnStatus,
@@ -80,23 +84,31 @@ class AgentConversation:
 
     # Sending.
 
-    async def send(self, text: str, *, uuid: str | None = None) -> Sent:
+    async def send(
+        self, text: str, *, uuid: str | None = None, attachments: Sequence[Attachment] = ()
+    ) -> Sent:
         """Queue `text`: it is sent when everything before it was answered. Returns as soon as it is accepted.
 
         Args:
             text: the message.
             uuid: the caller's id for it. Claude and codex adopt it as theirs, so that their events name it; claude
                 does not answer a message again whose id is in its session from an earlier process (REJECTED).
+            attachments: images and files.
 
         Raises:
-            TypeError, ValueError: it is no text, or has a lone surrogate, which no agent can read.
+            TypeError, ValueError: it is no text, or has a lone surrogate, which no agent can read; or an attachment is
+                none, or they are too large.
             ConversationClosed: it has ended.
             SendQueueFull: too many sends wait already.
+            Unsupported: this backend takes no such attachments.
         """
-        sent = self._intake.new_sent(text, uuid)
+        return await self._send(text, _extras(attachments, name=uuid))
+
+    async def _send(self, text: str, extras: Extras) -> Sent:
+        sent = self._intake.new_sent(text, extras)
         return await self._intake.accept(sent, commands.Send(sent))
 
-    async def steer(self, text: str) -> Sent:
+    async def steer(self, text: str, *, attachments: Sequence[Attachment] = ()) -> Sent:
         """Add `text` to the running turn if the agent can take it there. Otherwise it is sent next.
 
         Raises:
@@ -105,10 +117,10 @@ class AgentConversation:
         """
         if not self.capabilities.steer:
             raise Unsupported(f"{self.name} cannot be steered: a message waits for the end of the turn")
-        sent = self._intake.new_sent(text)
+        sent = self._intake.new_sent(text, _extras(attachments))
         return await self._intake.accept(sent, commands.Steer(sent))
 
-    async def stop_and_send(self, text: str) -> Sent:
+    async def stop_and_send(self, text: str, *, attachments: Sequence[Attachment] = ()) -> Sent:
         """Interrupt the running turn, and send `text` before everything that waits.
 
         Raises:
@@ -117,11 +129,31 @@ class AgentConversation:
         """
         if not self.capabilities.interrupt:
             raise Unsupported(f"{self.name} cannot be interrupted")
-        sent = self._intake.new_sent(text)
+        sent = self._intake.new_sent(text, _extras(attachments))
         return await self._intake.accept(sent, commands.StopAndSend(sent, self._intake.new_interrupt()))
 
-    async def ask(self, text: str) -> TurnResult:
+    @overload
+    async def ask(self, text: str, *, attachments: Sequence[Attachment] = ()) -> TurnResult: ...
+
+    @overload
+    async def ask(self, text: str, *, attachments: Sequence[Attachment] = (), schema: type[T]) -> T: ...
+
+    @overload
+    async def ask(
+        self, text: str, *, attachments: Sequence[Attachment] = (), schema: Mapping[str, Any]
+    ) -> Any: ...
+
+    async def ask(
+        self,
+        text: str,
+        *,
+        attachments: Sequence[Attachment] = (),
+        schema: type[Any] | Mapping[str, Any] | None = None,
+    ) -> Any:
         """Send `text` and wait for the end of its turn. Check the result's `status`: a failed turn raises nothing.
+
+        With a `schema` it returns the answer instead, checked and converted: a dataclass, `msgspec.Struct` or
+        `TypedDict`, or, for a JSON schema, what JSON gives.
 
         Cancelling this withdraws the text if it still waits, and interrupts its turn if that is running.
 
@@ -130,13 +162,20 @@ class AgentConversation:
             SendRejected: the agent refused it.
             TypeError, ValueError, SendQueueFull: as for `send`.
             ConversationError: called by a handler of a request: its turn would wait for that handler.
+            NoValidAnswer: with a schema: the turn failed, or its answer does not fit.
+            Unsupported: this backend takes no such attachments, or no schema.
         """
+        wanted: AnswerSchema[Any] | None = None if schema is None else AnswerSchema(schema)
+        turn = await self._ask(text, _extras(attachments, wanted))
+        return turn if wanted is None else _answer(self.core.turn_state.codec, turn, wanted)
+
+    async def _ask(self, text: str, extras: Extras) -> TurnResult:
         if self._dispatcher.is_handling_here:
             raise ConversationError(
                 "ask() in a handler of a request waits for a turn that comes after the one that waits for the handler; "
                 "use send()"
             )
-        sent = await self.send(text)
+        sent = await self._send(text, extras)
         try:
             end = await sent.wait()
         except trio.Cancelled:
@@ -391,6 +430,25 @@ class AgentConversation:
     async def _replied(self, number: int, reply: Reply) -> None:
         with suppress(ConversationClosed):
             await self._intake.tell(_command(number, reply, Promise()))
+
+
+def _extras(
+    attachments: Sequence[Attachment],
+    wanted: AnswerSchema[Any] | None = None,
+    name: str | None = None,
+) -> Extras:
+    if not attachments and wanted is None and name is None:
+        return NO_EXTRAS
+    return Extras(checked_attachments(attachments), None if wanted is None else wanted.schema, name)
+
+
+def _answer(codec: Codec, turn: TurnResult, wanted: AnswerSchema[T]) -> T:
+    if turn.status is not TurnStatus.COMPLETED:
+        raise NoValidAnswer(f"the turn has {turn.status.value}: {turn.error or turn.text}", turn)
+    try:
+        return wanted.read(codec.answer_data(turn))
+    except ValueError as error:
+        raise NoValidAnswer(f"the answer does not fit its schema: {error}", turn) from None
 
 
 def _command(number: int, reply: Reply, done: Promise[bool]) -> commands.Command:

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.conversation.agents import Agent
+from optio_agents.conversation.attachments import Attachment
 from optio_agents.conversation.client import AgentConversation
 from optio_agents.conversation.mcp_servers import AnyMcpServer
 from optio_agents.conversation.opening import open_conversation
@@ -143,9 +144,11 @@ class AsyncioConversation:
     def __repr__(self) -> str:
         return f"<AsyncioConversation over {self._inner!r}>"
 
-    async def send(self, text: str, *, uuid: str | None = None) -> Sent:
+    async def send(
+        self, text: str, *, uuid: str | None = None, attachments: Sequence[Attachment] = ()
+    ) -> Sent:
         """See `AgentConversation.send`."""
-        return await self._within_trio(lambda: self._inner.send(text, uuid=uuid))
+        return await self._within_trio(lambda: self._inner.send(text, uuid=uuid, attachments=attachments))
 
     async def list_controls(self) -> tuple[SessionControl, ...]:
         """See `AgentConversation.list_controls`."""
@@ -160,17 +163,28 @@ class AsyncioConversation:
         """The controls as they were told last."""
         return self._inner.controls
 
-    async def steer(self, text: str) -> Sent:
+    async def steer(self, text: str, *, attachments: Sequence[Attachment] = ()) -> Sent:
         """See `AgentConversation.steer`."""
-        return await self._within_trio(lambda: self._inner.steer(text))
+        return await self._within_trio(lambda: self._inner.steer(text, attachments=attachments))
 
-    async def stop_and_send(self, text: str) -> Sent:
+    async def stop_and_send(self, text: str, *, attachments: Sequence[Attachment] = ()) -> Sent:
         """See `AgentConversation.stop_and_send`."""
-        return await self._within_trio(lambda: self._inner.stop_and_send(text))
+        return await self._within_trio(lambda: self._inner.stop_and_send(text, attachments=attachments))
 
-    async def ask(self, text: str) -> TurnResult:
+    @overload
+    async def ask(self, text: str, *, attachments: Sequence[Attachment] = ()) -> TurnResult: ...
+
+    @overload
+    async def ask(self, text: str, *, attachments: Sequence[Attachment] = (), schema: type[T]) -> T: ...
+
+    @overload
+    async def ask(
+        self, text: str, *, attachments: Sequence[Attachment] = (), schema: Mapping[str, Any]
+    ) -> Any: ...
+
+    async def ask(self, text: str, **options: Any) -> Any:
         """See `AgentConversation.ask`; cancelling it interrupts its turn here, too."""
-        return await self._within_trio(lambda: self._inner.ask(text))
+        return await self._within_trio(lambda: self._inner.ask(text, **options))
 
     async def end_of(self, sent: Sent) -> SendEnd:
         """Wait for the end of a sent message."""
@@ -303,6 +317,7 @@ async def open_asyncio_conversation(
     environment: Mapping[str, str] | None = None,
     tools: Sequence[Function] = (),
     mcp_servers: Sequence[AnyMcpServer] = (),
+    answer_schema: type[Any] | Mapping[str, Any] | None = None,
     options: ConversationOptions = DEFAULT_OPTIONS,
 ) -> AsyncGenerator[AsyncioConversation]:
     """`open_conversation`, under asyncio; `tools` are asyncio coroutine functions."""
@@ -315,6 +330,7 @@ async def open_asyncio_conversation(
             environment=environment,
             tools=tools,
             mcp_servers=mcp_servers,
+            answer_schema=answer_schema,
             options=options,
             boundary=boundary,
         )

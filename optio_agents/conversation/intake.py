@@ -9,10 +9,11 @@ import trio
 import actors
 from optio_agents.conversation import commands
 from optio_agents.conversation.actor_state import Core
+from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.promises import PendingInterrupt, Sent
 from optio_agents.conversation.sendable import check_name, check_text
 from optio_agents.conversation.surface import ConversationClosed
-from optio_agents.conversation.values import SendQueueFull
+from optio_agents.conversation.values import SendQueueFull, Unsupported
 
 LET_GO_SECONDS = 5.0
 """How long one who is being cancelled waits for room in the mailbox. Its actor never waits, so there is room."""
@@ -27,22 +28,25 @@ class Intake:
         self._ref = ref
         self._numbers = 0
 
-    def new_sent(self, text: str, uuid: str | None = None) -> Sent:
+    def new_sent(self, text: str, extras: Extras = NO_EXTRAS) -> Sent:
         """A new send, if one can be accepted.
 
         Raises:
             TypeError, ValueError: the text or its id cannot be sent.
             ConversationClosed: it has ended, or is ending.
             SendQueueFull: too many sends wait already.
+            Unsupported: the backend cannot take the extras.
         """
         check_text("what is sent", text)
-        if uuid is not None:
-            check_name(uuid)
+        if extras.name is not None:
+            check_name(extras.name)
+        if extras is not NO_EXTRAS and (reason := self._core.turn_state.codec.why_not(extras)) is not None:
+            raise Unsupported(f"{self._name}: {reason}")
         if self._core.turn_state.closed is not None:
             raise self.closed_error()
         if self._core.waiting >= self._core.options.queue_limit:
             raise SendQueueFull(f"{self._core.waiting} sends wait already")
-        return Sent(self._next_number(), text, uuid)
+        return Sent(self._next_number(), text, extras)
 
     def new_interrupt(self, seconds: float | None = None) -> PendingInterrupt:
         """An interrupt whose turn must have ended within `seconds` (the option's by default).

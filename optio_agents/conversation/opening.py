@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -27,6 +27,7 @@ from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.mcp_servers import AnyMcpServer, checked_servers
 from optio_agents.conversation.options import DEFAULT_OPTIONS, ConversationOptions
 from optio_agents.conversation.process import ConversationProcess, start_process
+from optio_agents.conversation.structured import AnswerSchema
 from optio_agents.conversation.transport import Transport
 from optio_agents.conversation.values import AgentNotStarted, ConversationState
 from optio_agents.session.instrumentation import installed
@@ -50,6 +51,7 @@ async def open_conversation(
     environment: Mapping[str, str] | None = None,
     tools: Sequence[Function] = (),
     mcp_servers: Sequence[AnyMcpServer] = (),
+    answer_schema: type[Any] | Mapping[str, Any] | None = None,
     options: ConversationOptions = DEFAULT_OPTIONS,
     boundary: Boundary | None = None,
 ) -> AsyncGenerator[AgentConversation]:
@@ -66,6 +68,8 @@ async def open_conversation(
         tools: Typed coroutine functions that the agent may call (`conversation/tools/functions.py` says which). They
             are called without asking for a permission; a call ends with its turn.
         mcp_servers: MCP servers of others: `McpServer` (remote) and `McpCommand` (started by the agent).
+        answer_schema: What `ask(schema=...)` will ask for, for an agent that must know it at its start (claude). The
+            others ignore it.
         options: Time and memory limits.
         boundary: How handlers are called; by default as Trio coroutines.
 
@@ -88,6 +92,7 @@ async def open_conversation(
     )
     codec = agent.codec(cwd)
     codec.mcp_servers = servers
+    codec.answer_schema = None if answer_schema is None else AnswerSchema(answer_schema).schema
     boundary = boundary or TrioBoundary()
     with session_of_trio():
         if tools:

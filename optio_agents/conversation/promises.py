@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 import trio
 
+from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.values import InterruptReceipt, SendEnd
 
 T = TypeVar("T")
@@ -43,10 +44,10 @@ class Promise(Generic[T]):
 class Sent:
     """A sent message: it ends exactly once, in one of the ways of `Fate`."""
 
-    def __init__(self, number: int, text: str, uuid: str | None = None) -> None:
+    def __init__(self, number: int, text: str, extras: Extras = NO_EXTRAS) -> None:
         self.number = number
         self.text = text
-        self.uuid = uuid
+        self.extras = extras
         self._promise: Promise[SendEnd] = Promise()
 
     @property

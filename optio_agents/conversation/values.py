@@ -166,6 +166,12 @@ class Capabilities:
     """A permission can be given for other input than was asked for."""
     resume: bool = False
     """A later process can take up the same session."""
+    images: bool = False
+    """A message can carry images."""
+    files: bool = False
+    """A message can carry files."""
+    answer_schema: bool = False
+    """The answer of a turn can be given a schema."""
     deny_message: bool = False
     """A denial can tell the agent why."""
 
@@ -180,6 +186,14 @@ class Unsupported(ConversationError):  # noqa: N818
 
 class SendQueueFull(ConversationError):  # noqa: N818
     """Too many sends wait already. The caller's fault: it sends faster than the agent answers."""
+
+
+class NoValidAnswer(ConversationError):  # noqa: N818
+    """The turn ended without an answer that fits its schema. `turn` is its result, with what was answered."""
+
+    def __init__(self, reason: str, turn: TurnResult) -> None:
+        super().__init__(reason)
+        self.turn = turn
 
 
 class SendRejected(ConversationError):  # noqa: N818

@@ -112,6 +112,31 @@ def flatten(content: object) -> str:
     return ""
 
 
+def images(value: object) -> Iterator[str]:
+    """The images in a request of any dialect, as data URLs, the oldest first; of a long one its beginning."""
+    if isinstance(value, list):
+        for each in value:
+            yield from images(each)
+    elif isinstance(value, dict):
+        url = value.get("image_url")
+        url = url.get("url") if isinstance(url, dict) else url
+        inline = value.get("inlineData") or (value.get("source") if value.get("type") == "image" else None)
+        if isinstance(url, str):
+            yield url[:2000]
+        elif isinstance(inline, dict):
+            kind = inline.get("mimeType") or inline.get("media_type")
+            yield f"data:{kind};base64,{inline.get('data')}"[:2000]
+        else:
+            for each in value.values():
+                yield from images(each)
+
+
+def answer_schema(body: Json) -> object:
+    """The schema that the answer must fit, where a dialect has one: OpenAI's Responses."""
+    form = (body.get("text") or {}).get("format") or {}
+    return form.get("schema")
+
+
 class Failure(Exception):  # noqa: N818
     """The script says: answer with this status."""
 
@@ -237,7 +262,13 @@ class Handler(BaseHTTPRequestHandler):
         named = re.search(r"/models/([^/:]+):", self.path)
         effort = (body.get("output_config") or body.get("reasoning") or {}).get("effort")
         model = body.get("model") or (named and named[1])
-        told = {"dialect": dialect, "steps": steps, "newest": newest(said), "result": newest_result(said)}
+        told: Json = {
+            "dialect": dialect,
+            "steps": steps,
+            "newest": newest(said),
+            "result": newest_result(said),
+        }
+        told |= {"images": list(images(body)), "schema": answer_schema(body)}
         BOARD.report("request", **told, model=model, effort=effort)
 
     # Anthropic Messages.
@@ -251,6 +282,9 @@ class Handler(BaseHTTPRequestHandler):
                     said.append(("result", flatten(block.get("content"))))
                 elif block.get("type") == "text" and message["role"] != "assistant":
                     said.append(("user", block["text"]))
+                elif block.get("type") == "document":
+                    source: Json = block["source"]  # type: ignore[assignment]
+                    said.append(("user", source["data"] if source["type"] == "text" else ""))
         # Small calls beside the dialogue (a title, a probe) offer no tools: they get something small.
         steps = script(said) if body.get("tools") else [("say", "ok")]
         if body.get("tools"):

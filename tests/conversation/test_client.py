@@ -244,4 +244,4 @@ async def test_what_cannot_be_the_id_of_a_message_is_refused_where_it_is_sent(
     async with simulated() as (conversation, _):
         with pytest.raises(error, match="uuid"):
             await conversation.send("say:x", uuid=uuid)
-        assert (await conversation.send("say:x", uuid="mine")).uuid == "mine"
+        assert (await conversation.send("say:x", uuid="mine")).extras.name == "mine"

@@ -16,6 +16,7 @@ SANS_IO = {
     "values",
     "surface",
     "requests",
+    "attachments",
     "mcp_servers",
     "sendable",
     "controls",

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +124,7 @@ class Lab:
         options: ConversationOptions = PATIENT,
         tools: Sequence[Function] = (),
         mcp_servers: Sequence[AnyMcpServer] = (),
+        answer_schema: type[Any] | Mapping[str, Any] | None = None,
         **agent: Any,
     ) -> AsyncGenerator[AgentConversation]:
         """A conversation with an agent."""
@@ -134,6 +135,7 @@ class Lab:
             environment=self.environment(),
             tools=tools,
             mcp_servers=mcp_servers,
+            answer_schema=answer_schema,
             options=options,
         ) as conversation:
             yield conversation
@@ -214,7 +216,13 @@ class Fifo:
 
 def opencode_settings(url: str) -> dict[str, Any]:
     """One provider, the API; ask before anything is done."""
-    model = {"name": "fake", "tool_call": True, "limit": {"context": 100_000, "output": 10_000}}
+    model = {
+        "name": "fake",
+        "tool_call": True,
+        "attachment": True,
+        "modalities": {"input": ["text", "image"], "output": ["text"]},
+        "limit": {"context": 100_000, "output": 10_000},
+    }
     provider = {
         "npm": "@ai-sdk/openai-compatible",
         "name": "fake",

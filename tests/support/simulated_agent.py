@@ -13,6 +13,7 @@ import json
 from collections import deque
 from typing import Any, ClassVar
 
+from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.codecs.base import (
     AgentTurnBegan,
     BackendStartFailed,
@@ -61,13 +62,13 @@ class SimulatedCodec(Codec):
         """Say hello."""
         self._write({"do": "start"})
 
-    def prompt(self, send: int, text: str, name: str | None = None) -> int:
+    def prompt(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> int:
         """Set which turn it is."""
         turn = self._new_turn()
         self._write({"do": "prompt", "turn": turn, "send": send, "text": text})
         return turn
 
-    def steer(self, send: int, text: str) -> None:
+    def steer(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> None:
         """Say it."""
         self._write({"do": "steer", "send": send, "text": text})
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.codecs.acp_controls import MODE_ECHO, AcpControls
 from optio_agents.conversation.codecs.acp_requests import AcpRequests
 from optio_agents.conversation.codecs.base import (
@@ -33,6 +34,7 @@ from optio_agents.conversation.codecs.base import (
     TurnBegan,
     TurnFinished,
 )
+from optio_agents.conversation.codecs.contents import acp_prompt
 from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, Out, RpcError
 from optio_agents.conversation.codecs.mcp_forms import acp_servers
 from optio_agents.conversation.requests import QuestionAnswer
@@ -68,12 +70,13 @@ class AcpCodec(JsonRpcCodec):
     """
 
     name = "acp"
-    capabilities: ClassVar[Capabilities] = Capabilities(resume=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(resume=True, images=True, files=True)
 
     def __init__(self, *, cwd: str, session: str | None = None, replays_late: bool = False) -> None:
         super().__init__()
         self._cwd = cwd
         self._session = session
+        self._told_capabilities: object = None  # the answer to `initialize`
         self._is_open = False
         self._replaying = replays_late and session is not None
         self._turn: int | None = None
@@ -91,13 +94,21 @@ class AcpCodec(JsonRpcCodec):
         ours = {"protocolVersion": PROTOCOL_VERSION, "clientCapabilities": {**capabilities, **elicitation}}
         self._request_to_start("initialize", {**ours, "clientInfo": CLIENT_INFO}, self._initialized)
 
-    def prompt(self, send: int, text: str, name: str | None = None) -> int:
+    def why_not(self, extras: Extras) -> str | None:
+        """Images and files need a capability that the agent tells in its answer to `initialize`."""
+        if extras.images and not _can(self._told_capabilities, "promptCapabilities", "image"):
+            return "it takes no images"
+        if extras.files and not _can(self._told_capabilities, "promptCapabilities", "embeddedContext"):
+            return "it takes no files"
+        return super().why_not(extras)
+
+    def prompt(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> int:
         """`session/prompt`; its response ends the turn."""
         turn = self._turn = self._new_turn()
         self._began = False
         self._requests.forget_calls()
         self._answer.restart()
-        content = [{"type": "text", "text": text}]
+        content = acp_prompt(text, extras)
 
         def answered(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
             self._ended(turn, result, error, record, out)
@@ -152,6 +163,7 @@ class AcpCodec(JsonRpcCodec):
         return []
 
     def _initialized(self, result: Any, out: Out) -> None:
+        self._told_capabilities = result
         version = result.get("protocolVersion") if isinstance(result, dict) else None
         if version != PROTOCOL_VERSION:
             reason = f"it speaks version {version} of the protocol, we speak {PROTOCOL_VERSION}"

@@ -15,13 +15,15 @@ from __future__ import annotations
 import json
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.codecs.json_lines import UNPARSEABLE, JsonLines, unparseable
 from optio_agents.conversation.mcp_servers import AnyMcpServer
 from optio_agents.conversation.requests import QuestionAnswer, QuestionRequest
 from optio_agents.conversation.surface import PermissionDecision, Scope
-from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
+from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnResult, TurnStatus
 from optio_agents.conversation.views.outcome import NOT_TOLD, Outcome
 from optio_agents.session_controls import SessionControl
 
@@ -190,6 +192,8 @@ class Codec(ABC):
         """What the agent is offered beyond its own tools; set before `start`."""
         self.own_server: str | None = None
         """The one of them that serves its owner's functions: to offer them was to allow them."""
+        self.answer_schema: Mapping[str, Any] | None = None
+        """The schema of all answers, for a backend that takes one at its start only; set before `start`."""
 
     # Commands. Each appends its bytes to the output.
 
@@ -198,13 +202,13 @@ class Codec(ABC):
         """Write the handshake; `Ready` or `BackendStartFailed` follows."""
 
     @abstractmethod
-    def prompt(self, send: int, text: str, name: str | None = None) -> int:
+    def prompt(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> int:
         """Begin a turn with `text`; return the turn's number. Only allowed while no turn is running.
 
-        `name` is the owner's id for the message. A backend with ids of its own for messages adopts it.
+        A backend with ids of its own for messages adopts `extras.name`.
         """
 
-    def steer(self, send: int, text: str) -> None:
+    def steer(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> None:
         """Add `text` to the running turn; `Folded`, `Refused` or a `TurnBegan` that names `send` follows."""
         raise NotImplementedError
 
@@ -231,6 +235,26 @@ class Codec(ABC):
     def set_control(self, change: int, control: str, value: str | bool) -> list[Signal]:
         """Set one of the controls that were listed. Returns what is known at once; `ControlAnswered` follows."""
         raise NotImplementedError
+
+    def why_not(self, extras: Extras) -> str | None:
+        """Why this backend cannot be told these; `None` if it can. Once it is ready."""
+        can = self.capabilities
+        for wanted, possible, what in (
+            (extras.images, can.images, "images"),
+            (extras.files, can.files, "files"),
+            (extras.schema, can.answer_schema, "a schema of the answer"),
+        ):
+            if wanted and not possible:
+                return f"it takes no message with {what}"
+        return None
+
+    def answer_data(self, result: TurnResult) -> Any:
+        """What a turn answered to a message with a schema, from JSON.
+
+        Raises:
+            ValueError: it is no JSON.
+        """
+        return json.loads(result.text)
 
     # Bytes.
 

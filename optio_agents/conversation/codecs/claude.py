@@ -25,6 +25,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.codecs.base import (
     Answer,
     BackendStartFailed,
@@ -41,11 +42,12 @@ from optio_agents.conversation.codecs.base import (
 from optio_agents.conversation.codecs.claude_controls import GET_SETTINGS, REQUESTS, ClaudeControls
 from optio_agents.conversation.codecs.claude_requests import ClaudeRequests
 from optio_agents.conversation.codecs.claude_turns import ClaudeTurns, Out, names_in
+from optio_agents.conversation.codecs.contents import claude_content
 from optio_agents.conversation.codecs.forms import dicts_of, text_of
 from optio_agents.conversation.codecs.mcp_forms import claude_servers
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
-from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnStatus
+from optio_agents.conversation.values import BackgroundTask, Capabilities, Event, TurnResult, TurnStatus
 from optio_agents.conversation.views.claude import CLAUDE
 from optio_agents.conversation.views.outcome import outcome_in
 
@@ -75,7 +77,13 @@ class ClaudeCodec(Codec):
 
     name = "claude"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        steer=True, change_input=True, resume=True, deny_message=True
+        steer=True,
+        change_input=True,
+        resume=True,
+        images=True,
+        files=True,
+        answer_schema=True,
+        deny_message=True,
     )
 
     def __init__(self, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
@@ -104,15 +112,31 @@ class ClaudeCodec(Codec):
 
     def start(self) -> None:
         """The `initialize` control request, then `mcp_set_servers` if there are any."""
-        self._initialize = self._control({"subtype": "initialize", "hooks": None})
+        schema = {} if self.answer_schema is None else {"jsonSchema": self.answer_schema}
+        self._initialize = self._control({"subtype": "initialize", "hooks": None, **schema})
 
-    def prompt(self, send: int, text: str, name: str | None = None) -> int:
-        """A user message with a uuid (`name`, unless it was used before), by which its `result` is known."""
-        return self._turns_open.prompt(send, self._user(text, name))
+    def why_not(self, extras: Extras) -> str | None:
+        """The schema of answers is told at the start only (measured: a later `initialize` changes nothing)."""
+        if extras.schema is not None and extras.schema != self.answer_schema:
+            return (
+                "it takes the schema of its answers when it starts: open_conversation(..., answer_schema=...)"
+            )
+        return super().why_not(extras)
 
-    def steer(self, send: int, text: str) -> None:
+    def answer_data(self, result: TurnResult) -> Any:
+        """`structured_output` of the `result`."""
+        raw = result.raw or {}
+        if "structured_output" not in raw:
+            raise ValueError("it has not given one")
+        return raw["structured_output"]
+
+    def prompt(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> int:
+        """A user message with a uuid (`extras.name`, unless it was used before), by which its `result` is known."""
+        return self._turns_open.prompt(send, self._user(text, extras))
+
+    def steer(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> None:
         """The same as a prompt: the agent decides whether it still belongs to the running turn."""
-        self._turns_open.steer(send, self._user(text))
+        self._turns_open.steer(send, self._user(text, extras))
 
     def interrupt(self, turn: int) -> None:
         """The `interrupt` control request. It stops the running turn, if there is one."""
@@ -148,13 +172,13 @@ class ClaudeCodec(Codec):
     def _turn_of(self, record: dict[str, Any]) -> int | None:
         return self._turns_open.of(record)
 
-    def _user(self, text: str, name: str | None = None) -> str:
+    def _user(self, text: str, extras: Extras) -> str:
+        name = extras.name
         if name is None or name in self._names:
             name = self._new_id()
         else:
             self._names = {**dict(list(self._names.items())[1 - NAMES_KEPT :]), name: None}
-        content = [{"type": "text", "text": text}]
-        message = {"role": "user", "content": content}
+        message = {"role": "user", "content": claude_content(text, extras)}
         self._write(
             {"type": "user", "message": message, "parent_tool_use_id": None, "session_id": "", "uuid": name}
         )

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.codecs.base import (
     AgentTurnBegan,
     Answer,
@@ -38,6 +39,7 @@ from optio_agents.conversation.codecs.base import (
 from optio_agents.conversation.codecs.codex_controls import CodexControls
 from optio_agents.conversation.codecs.codex_requests import CodexRequests
 from optio_agents.conversation.codecs.codex_work import CodexWork
+from optio_agents.conversation.codecs.contents import codex_input, strict_schema
 from optio_agents.conversation.codecs.forms import text_of
 from optio_agents.conversation.codecs.jsonrpc import CLIENT_INFO, JsonRpcCodec, Out, RpcError
 from optio_agents.conversation.codecs.mcp_forms import codex_servers
@@ -64,7 +66,9 @@ class CodexCodec(JsonRpcCodec):
     """The app-server protocol of Codex. `thread` is the id of one to resume."""
 
     name = "codex"
-    capabilities: ClassVar[Capabilities] = Capabilities(steer=True, resume=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        steer=True, resume=True, images=True, answer_schema=True
+    )
     envelope: ClassVar[dict[str, Any]] = {}
 
     def __init__(
@@ -87,7 +91,7 @@ class CodexCodec(JsonRpcCodec):
         # The last turns by their ids; those of subagents with the turn of ours for which they work.
         self._known: dict[str, int] = {}
         self._work = CodexWork()
-        self._steers_wait: list[tuple[int, str]] = []
+        self._steers_wait: list[tuple[int, str, Extras]] = []
         self._requests = CodexRequests()
         self._controls = CodexControls()
         self._answer = Answer()
@@ -98,8 +102,8 @@ class CodexCodec(JsonRpcCodec):
         """`initialize`, then `thread/start` or `thread/resume`."""
         self._request_to_start("initialize", {"clientInfo": CLIENT_INFO}, self._initialized)
 
-    def prompt(self, send: int, text: str, name: str | None = None) -> int:
-        """`turn/start`. Its user message keeps `name` as its `clientId`."""
+    def prompt(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> int:
+        """`turn/start`. Its user message keeps `extras.name` as its `clientId`."""
         turn = self._ours = self._new_turn()
         self._ours_id = None
         self._started = False
@@ -121,16 +125,19 @@ class CodexCodec(JsonRpcCodec):
                 out.append(Refused(send, error.message))
                 self._refuse_waiting(out)
 
-        named = {} if name is None else {"clientUserMessageId": name}
-        start = {"threadId": self._thread, "input": _input(text), **named, **self._controls.parameters}
+        start = {"threadId": self._thread, "input": codex_input(text, extras), **self._controls.parameters}
+        if extras.schema is not None:
+            start["outputSchema"] = strict_schema(extras.schema)
+        if extras.name is not None:
+            start["clientUserMessageId"] = extras.name
         self._request("turn/start", start, answered)
         return turn
 
-    def steer(self, send: int, text: str) -> None:
+    def steer(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> None:
         """`turn/steer`, once the turn has started."""
         turn, identity = (self._ours, self._ours_id) if self._own is None else (self._own, self._own_id)
         if self._own is None and not self._started:
-            self._steers_wait.append((send, text))
+            self._steers_wait.append((send, text, extras))
             return
 
         def answered(result: Any, error: RpcError | None, record: dict[str, Any], out: Out) -> None:
@@ -142,7 +149,7 @@ class CodexCodec(JsonRpcCodec):
                 out.append(Refused(send, reason, lost_race="no active turn" in reason))
 
         target = {"threadId": self._thread, "expectedTurnId": identity}
-        self._request("turn/steer", {**target, "input": _input(text)}, answered)
+        self._request("turn/steer", {**target, "input": codex_input(text, extras)}, answered)
 
     def interrupt(self, turn: int) -> None:
         """`turn/interrupt`. Before the turn has started nothing is written; after `TurnBegan` it is requested again."""
@@ -270,8 +277,8 @@ class CodexCodec(JsonRpcCodec):
                 self._begin_answer()
                 out.append(TurnBegan(self._ours))
             waiting, self._steers_wait = self._steers_wait, []
-            for send, text in waiting:
-                self.steer(send, text)
+            for send, text, extras in waiting:
+                self.steer(send, text, extras)
         else:
             self._own, self._own_id = self._new_turn(), identity
             self._know(identity, self._own)
@@ -343,7 +350,7 @@ class CodexCodec(JsonRpcCodec):
     def _refuse_waiting(self, out: Out) -> None:
         """Refuse the messages that wait to steer a turn which will not start any more."""
         waiting, self._steers_wait = self._steers_wait, []
-        out.extend(Refused(send, "the turn has ended", lost_race=True) for send, _ in waiting)
+        out.extend(Refused(send, "the turn has ended", lost_race=True) for send, *_ in waiting)
 
     def _asked(self, key: Key, method: str, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
         turn = self._turn_of(params)
@@ -355,10 +362,6 @@ class CodexCodec(JsonRpcCodec):
             self._decline(key, method)
         else:
             out.append(asked)
-
-
-def _input(text: str) -> list[dict[str, str]]:
-    return [{"type": "text", "text": text}]
 
 
 def _field(value: object, *path: str) -> str | None:

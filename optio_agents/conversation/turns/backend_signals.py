@@ -159,9 +159,9 @@ def _folded_into_ended(turn_state: TurnState, sends: list[int], number: int) -> 
 def refused(turn_state: TurnState, signal: Refused) -> list[Effect]:
     """The backend refused a steered message, or it never began our turn."""
     out: list[Effect] = []
-    text = turn_state.steering.take(signal.send)
-    if text is not None:
-        out += _steer_refused(turn_state, signal, text)
+    steered = turn_state.steering.take(signal.send)
+    if steered is not None:
+        out += _steer_refused(turn_state, signal, steered)
     elif (turn := turn_state.turn_of(signal.send)) is not None:
         out += turn_state.remove(turn)
         # There is no such turn, so requests that belong to it are cancelled with it.
@@ -171,11 +171,11 @@ def refused(turn_state: TurnState, signal: Refused) -> list[Effect]:
     return out
 
 
-def _steer_refused(turn_state: TurnState, signal: Refused, text: str) -> list[Effect]:
+def _steer_refused(turn_state: TurnState, signal: Refused, steered: Queued) -> list[Effect]:
     steering = turn_state.steering
     if signal.lost_race and turn_state.closed is None:
         if not steering.interrupts:
-            turn_state.queue.appendleft(Queued(signal.send, text))
+            turn_state.queue.appendleft(steered)
             return []
         # It would have been the next turn: that is stopped before it begins.
         end, kind = SendEnd(Fate.UNSENT, reason=INTERRUPTED_UNSENT), InterruptKind.INTERRUPTED

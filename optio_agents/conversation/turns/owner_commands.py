@@ -21,6 +21,7 @@ the end nothing is open.
 
 from __future__ import annotations
 
+from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.codecs.base import ESSENTIAL
 from optio_agents.conversation.requests import QuestionAnswer
 from optio_agents.conversation.surface import PermissionDecision
@@ -58,34 +59,36 @@ class Turns:
         self._codec.start()
         return []
 
-    def send(self, send: int, text: str, *, first: bool = False, name: str | None = None) -> list[Effect]:
+    def send(self, send: int, text: str, extras: Extras = NO_EXTRAS, *, first: bool = False) -> list[Effect]:
         """Queue `text`, after what waits or (`first`) before it."""
         turn_state = self.turn_state
         if turn_state.closed is not None:
             return [SendEnded(send, SendEnd(Fate.UNSENT, reason=turn_state.closed))]
         if first:
-            turn_state.queue.appendleft(Queued(send, text, name))
+            turn_state.queue.appendleft(Queued(send, text, extras))
         else:
-            turn_state.queue.append(Queued(send, text, name))
+            turn_state.queue.append(Queued(send, text, extras))
         turn_state.begin_next()
         return []
 
-    def steer(self, send: int, text: str) -> list[Effect]:
+    def steer(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> list[Effect]:
         """Add `text` to the running turn. If no turn can take it, it is sent next."""
         turn = self.turn_state.running
         over = self.turn_state.closed is not None or turn is None or turn.interrupting
         if over or not self._codec.capabilities.steer:
-            return self.send(send, text, first=True)
-        self.turn_state.steering.add(send, text)
-        self._codec.steer(send, text)
+            return self.send(send, text, extras, first=True)
+        self.turn_state.steering.add(Queued(send, text, extras))
+        self._codec.steer(send, text, extras)
         return []
 
-    def stop_and_send(self, send: int, text: str, interrupt: int, seconds: float) -> list[Effect]:
+    def stop_and_send(
+        self, send: int, text: str, interrupt: int, seconds: float, extras: Extras = NO_EXTRAS
+    ) -> list[Effect]:
         """Interrupt the running turn and send `text` before everything that waits."""
         # Queued first: the turn may end within the interrupt, and then this is the next one.
         if self.turn_state.running is None and not self.turn_state.steering:
-            return [*self.send(send, text, first=True), *self._nothing_running(interrupt)]
-        return [*self.send(send, text, first=True), *self.interrupt(interrupt, seconds)]
+            return [*self.send(send, text, extras, first=True), *self._nothing_running(interrupt)]
+        return [*self.send(send, text, extras, first=True), *self.interrupt(interrupt, seconds)]
 
     def withdraw(self, send: int) -> list[Effect]:
         """Withdraw a send that still waits. Does nothing to one that was written."""

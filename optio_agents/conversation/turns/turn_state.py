@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.codecs.base import Codec
 from optio_agents.conversation.turns.effects import (
     Effect,
@@ -43,12 +44,11 @@ UNTOLD_END = "the agent began another turn and never said how this one ended"
 
 
 class Queued(NamedTuple):
-    """A send that was not written yet."""
+    """A send that was not written yet, or whose turn is not known yet."""
 
     send: int
     text: str
-    name: str | None = None
-    """The owner's id for it."""
+    extras: Extras = NO_EXTRAS
 
 
 @dataclass(slots=True)
@@ -124,21 +124,21 @@ class SteeredSends:
     """
 
     def __init__(self) -> None:
-        self._texts: dict[int, str] = {}
+        self._open: dict[int, Queued] = {}
         self.interrupts: list[int] = []
         """For the turn that the backend may still make of what was steered."""
 
     def __len__(self) -> int:
         """The number of open messages."""
-        return len(self._texts)
+        return len(self._open)
 
-    def add(self, send: int, text: str) -> None:
+    def add(self, sent: Queued) -> None:
         """Add a message that was written into the running turn."""
-        self._texts[send] = text
+        self._open[sent.send] = sent
 
-    def take(self, send: int) -> str | None:
-        """Remove a message about which the backend has reported; return its text, `None` if it was not open."""
-        return self._texts.pop(send, None)
+    def take(self, send: int) -> Queued | None:
+        """Remove and return a message about which the backend has reported; `None` if it was not open."""
+        return self._open.pop(send, None)
 
     def take_interrupts(self) -> list[int]:
         """Remove and return the interrupts: there is a turn for them now, or there will be none."""
@@ -147,15 +147,15 @@ class SteeredSends:
 
     def answer_interrupts(self, kind: InterruptKind, queued: tuple[str, ...]) -> list[Effect]:
         """If no message is open any more, no turn follows that the interrupts could stop: answer them with `kind`."""
-        if self._texts:
+        if self._open:
             return []
         receipt = InterruptReceipt(kind, queued=queued)
         return [Receipted(interrupt, receipt) for interrupt in self.take_interrupts()]
 
     def lose(self) -> tuple[list[int], list[Effect]]:
         """The backend will not report any more: end the open sends and the interrupts."""
-        sends = list(self._texts)
-        self._texts.clear()
+        sends = list(self._open)
+        self._open.clear()
         return sends, [Receipted(interrupt, None) for interrupt in self.take_interrupts()]
 
 
@@ -235,7 +235,7 @@ class TurnState:
         """Begin the next turn if one waits and may begin."""
         if self.ready and self.closed is None and self.running is None and not self.steering and self.queue:
             queued = self.queue.popleft()
-            turn = self.codec.prompt(queued.send, queued.text, queued.name)
+            turn = self.codec.prompt(queued.send, queued.text, queued.extras)
             self.running = RunningTurn(turn, [queued.send])
 
     def stop(self, turn: RunningTurn) -> list[Effect]:

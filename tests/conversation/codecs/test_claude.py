@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from optio_agents.conversation.attachments import Extras
 from optio_agents.conversation.codecs.base import (
     AgentTurnBegan,
     BackgroundChanged,
@@ -170,7 +171,7 @@ def test_of_the_messages_the_last_ones_are_remembered() -> None:
 def test_a_message_has_the_id_that_its_owner_gave_it_unless_the_agent_would_drop_it() -> None:
     peer = Peer()
     for name, turn in (("mine", 1), ("mine", 2), (None, 3)):
-        assert peer.codec.prompt(turn, "go", name) == turn
+        assert peer.codec.prompt(turn, "go", Extras(name=name)) == turn
         (message,) = peer.written()
         assert message["uuid"] == {1: "mine", 2: "m1", 3: "m2"}[turn]
         peer.lifecycle(message["uuid"], "queued")
@@ -180,7 +181,7 @@ def test_a_message_has_the_id_that_its_owner_gave_it_unless_the_agent_would_drop
 
 def test_a_message_that_the_session_knows_from_an_earlier_process_is_refused() -> None:
     peer = Peer()
-    assert peer.codec.prompt(1, "go", "of yesterday") == 1
+    assert peer.codec.prompt(1, "go", Extras(name="of yesterday")) == 1
     assert peer.lifecycle("of yesterday", "completed") == [Refused(1, ANSWERED_BEFORE)]
     # The next one is answered; what came late for the one before says nothing.
     assert peer.codec.prompt(2, "and on") == 2

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from optio_agents.conversation.attachments import Extras
 from optio_agents.conversation.codecs.base import ControlAnswered, ControlsListed
 from optio_agents.conversation.codecs.codex import CodexCodec
 from optio_agents.conversation.codecs.codex_controls import CodexControls
@@ -47,7 +48,7 @@ def test_the_recording_lists_the_models_and_sets_all_three_from_the_next_turn_on
 
 def test_a_message_is_named_by_its_owner() -> None:
     codec = CodexCodec(cwd="/w", thread="t")
-    codec.prompt(1, "x", "mine")
+    codec.prompt(1, "x", Extras(name="mine"))
     assert json.loads(codec.take_output())["params"]["clientUserMessageId"] == "mine"
 
 
