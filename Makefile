@@ -36,7 +36,8 @@ fuzz: $(call STAMP,dev) ## Random input for all that reads what agents, hosts an
 
 test-long: $(call STAMP,dev) ## Try what takes minutes: 50 cancels, 200 tasks, an outage of 30 s, 5 crashes.
 	OPTIO_AGENTS_TEST_CANCELS=50 OPTIO_AGENTS_TEST_TASKS=100 OPTIO_AGENTS_TEST_OUTAGE=30 OPTIO_AGENTS_TEST_CRASHES=5 \
-	  $(TEST) -s tests/optio/test_life.py tests/optio/test_outage.py tests/optio/test_crash.py
+	  $(TEST) -s -o timeout=1800 tests/optio/test_life.py tests/optio/test_outage.py tests/optio/test_redis_outage.py \
+	  tests/optio/test_crash.py
 
 test-agents: $(call STAMP,dev) ## Run the tests with real agent CLIs, which npm brings into .agents/.
 	$(BIN)/python tests/agents/install.py $(AGENTS)

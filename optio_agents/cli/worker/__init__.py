@@ -3,4 +3,5 @@
 command      its arguments, and the worker from the lease to the shutdown
 settings     options, environment variables and the file, as checked settings
 definitions  finds and calls the user's function, and reports its errors as the user's
+redis_outage  commands from the dashboard after an outage of Redis
 """

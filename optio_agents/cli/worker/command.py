@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
 from optio_agents.cli.worker.definitions import checked, find_function
+from optio_agents.cli.worker.redis_outage import outlast_redis_outages
 from optio_agents.cli.worker.settings import WorkerSettings, add_arguments, read_settings
 
 if TYPE_CHECKING:
@@ -184,6 +185,8 @@ async def _work_with(
         cancel_grace_seconds=settings.cancel_grace,
         auto_resume_delay_seconds=settings.auto_resume_delay,
     )
+    if optio._redis is not None:
+        outlast_redis_outages(optio._redis)
     await end_orphans(database, settings.prefix, tasks)
     print(f"optio worker ready: {name}, prefix {settings.prefix}", file=sys.stderr, flush=True)
     await _until_shut_down(optio, lease)
