@@ -28,6 +28,7 @@ COMMANDS = {
     "replay": "optio_agents.cli.replay",
     "completion": "optio_agents.cli.completion",
     "worker": "optio_agents.cli.worker.command",
+    "tasks": "optio_agents.cli.tasks.command",
 }
 """Each command and the module that does it: `add_parser(subparsers)` and `run(args) -> int`."""
 

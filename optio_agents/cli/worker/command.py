@@ -6,23 +6,26 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.worker.definitions import checked, find_function
 from optio_agents.cli.worker.redis_outage import outlast_redis_outages
+from optio_agents.cli.worker.servers import (
+    DEFAULT_DATABASE,
+    mongo_failures,
+    open_database,
+    parsed_url,
+    unreachable,
+)
 from optio_agents.cli.worker.settings import WorkerSettings, add_arguments, read_settings
 
 if TYPE_CHECKING:
     from optio_core.lifecycle import Optio
 
     from optio_agents.task.lease import Lease
-
-DEFAULT_DATABASE = "optio"
-"""The database, when the URL names none."""
 
 CONNECT_SECONDS = 5.0
 """How long the database may take to answer at the start."""
@@ -76,7 +79,7 @@ async def _check_prefix_is_free(settings: WorkerSettings) -> None:
     """Find out quickly whether the database answers and the prefix is free, with an impatient client of its own."""
     from optio_agents.task.lease import check_prefix_is_free
 
-    with _mongo_failures(settings), _database(settings, patience=CONNECT_SECONDS) as database:
+    with mongo_failures(settings), open_database(settings, patience=CONNECT_SECONDS) as database:
         await check_prefix_is_free(database, settings.prefix)
 
 
@@ -88,68 +91,16 @@ async def _work(
     from optio_agents.task.lease import worker_lease
 
     try:
-        with _mongo_failures(settings), _database(settings, patience=OUTAGE_SECONDS) as database:
+        with mongo_failures(settings), open_database(settings, patience=OUTAGE_SECONDS) as database:
             async with worker_lease(database, settings.prefix) as lease:
                 await _work_with(lease, name, settings, database, definitions)
     except (RedisError, OSError) as error:
-        raise _unreachable("Redis", settings.redis_url or "", error) from error
-
-
-@contextmanager
-def _database(settings: WorkerSettings, *, patience: float) -> Iterator[Any]:
-    """The worker's database, through a client that is closed at the end of the block.
-
-    Args:
-        settings: the worker's.
-        patience: seconds for which an operation waits for a server, unless the URL says.
-    """
-    from motor.motor_asyncio import AsyncIOMotorClient
-
-    # In seconds, once parsed.
-    seconds = _parsed(settings.mongo_url)["options"].get("serverselectiontimeoutms", patience)
-    client: Any = AsyncIOMotorClient(settings.mongo_url, serverSelectionTimeoutMS=int(seconds * 1000))
-    with closing(client):
-        yield client.get_default_database(default=DEFAULT_DATABASE)
-
-
-@contextmanager
-def _mongo_failures(settings: WorkerSettings) -> Iterator[None]:
-    """Report a database that cannot be used, or is used by another worker, in one line.
-
-    Raises:
-        CommandFailure: in place of the block's exception.
-    """
-    from pymongo.errors import PyMongoError
-
-    from optio_agents.task.lease import LeaseHeld
-
-    try:
-        yield
-    except LeaseHeld as error:
-        raise UsageError(f"{error} (--prefix)") from error
-    except PyMongoError as error:
-        raise _unreachable("MongoDB", settings.mongo_url, error) from error
-
-
-def _parsed(url: str) -> dict[str, Any]:
-    """The parts of the database's URL.
-
-    Raises:
-        UsageError: it cannot be parsed.
-    """
-    from pymongo.errors import PyMongoError
-    from pymongo.uri_parser import parse_uri
-
-    try:
-        return dict(parse_uri(url))
-    except (PyMongoError, ValueError) as error:
-        reason = _without_password(str(error), url)
-        raise UsageError(f"the URL of the database cannot be used: {reason}") from error
+        raise unreachable("Redis", settings.redis_url or "", error) from error
 
 
 def _set_task_roots(settings: WorkerSettings) -> None:
     """Give the tasks of this worker directories of their own: another prefix may have tasks of the same names."""
-    database = _parsed(settings.mongo_url)["database"] or DEFAULT_DATABASE
+    database = parsed_url(settings.mongo_url)["database"] or DEFAULT_DATABASE
     own = os.path.join(*(quote(part, safe="") for part in (database, settings.prefix)))
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     if settings.task_root is not None:
@@ -211,20 +162,3 @@ async def _until_shut_down(optio: Optio, lease: Lease) -> None:
         losing.cancel()
     if lease.lost.is_set():
         raise CommandFailure(ExitCode.IO_ERROR, "another worker has taken the lease: this one has ended")
-
-
-def _unreachable(server: str, url: str, error: Exception) -> CommandFailure:
-    """The failure in one line, without the password that the URL may hold."""
-    place = url.rpartition("@")[2].partition("://")[2] if "@" not in url else url.rpartition("@")[2]
-    reason = (
-        _without_password(str(error), url)
-        .split(" (configured")[0]
-        .split(", Timeout:")[0]
-        .splitlines()[0][:160]
-    )
-    return CommandFailure(ExitCode.IO_ERROR, f"no server: {server} at {place.partition('?')[0]}: {reason}")
-
-
-def _without_password(text: str, url: str) -> str:
-    secret = url.partition("://")[2].rpartition("@")[0]
-    return text.replace(secret, "...") if secret else text

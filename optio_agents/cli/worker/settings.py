@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,11 @@ class WorkerSettings:
     task_root: str | None
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each setting."""
+def add_arguments(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
+    """Add an option for each setting, or for those of `names`; the others then come from elsewhere."""
     for setting in SETTINGS:
+        if names is not None and setting.name not in names:
+            continue
         default = f" (default: {setting.default})" if setting.default is not None else ""
         parser.add_argument(
             setting.option, metavar=setting.metavar, help=f"{setting.help}{default} [{setting.variable}]"
@@ -108,7 +110,7 @@ def _value(
     path: str | None,
 ) -> Any:
     for value, source in (
-        (getattr(args, setting.name), setting.option),
+        (getattr(args, setting.name, None), setting.option),
         (environment.get(setting.variable) or None, setting.variable),
         (content.get(setting.name), f"{setting.name} in {path}"),
     ):
