@@ -106,17 +106,21 @@ class TaskConversation:
 
             first = memory.first_words(self.prompt)
             async with (
-                self._web(conversation, hook_context),
+                self._web(conversation, hook_context, memory.transcript.events()),
                 _remembered(conversation, memory, hook_context, first) as note,
                 _messages(conversation, hook_context, first, resume=resume, wanted=self.keep_messages),
             ):
                 note()
                 yield sender
 
-    def _web(self, conversation: AsyncioConversation, hook_context: HookContext) -> Any:
+    def _web(
+        self, conversation: AsyncioConversation, hook_context: HookContext, earlier: list[dict[str, Any]]
+    ) -> Any:
         if self.web is None:
             return nullcontext()
-        return shown_in_dashboard(conversation, hook_context, self.agent.name, self.web, uploads=self.uploads)
+        return shown_in_dashboard(
+            conversation, hook_context, self.agent.name, self.web, uploads=self.uploads, earlier=earlier
+        )
 
 
 def conversing(

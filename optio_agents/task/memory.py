@@ -40,8 +40,12 @@ class Transcript:
         self._last = 0
 
     def add(self, event: dict[str, Any], number: int | None = None) -> None:
-        """Append one. Parts of an unfinished text are left out, because the whole text follows."""
-        if event.get("type") == "stream_event":
+        """Append one.
+
+        Parts of an unfinished text are left out, because the whole text follows. The agent's requests are left out
+        because a view would show them as open, and the process that waited for an answer has ended.
+        """
+        if event.get("type") in ("stream_event", "control_request") or {"id", "method"} <= event.keys():
             return
         size = len(json.dumps(event, default=repr))
         self._last = self._last + 1 if number is None else number
@@ -49,6 +53,10 @@ class Transcript:
         self._bytes += size
         while len(self._events) > EVENTS_KEPT or self._bytes > EVENTS_BYTES:
             self._bytes -= self._events.popleft()[2]
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events, the oldest first."""
+        return [event for _, event, _ in self._events]
 
     def entries(self) -> list[list[Any]]:
         """`[number, event]` each, the oldest first: what optio-core's `read_conversation` returns."""

@@ -5,7 +5,7 @@ A widget without a viewer costs a listening socket, and the last events of the c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -62,6 +62,7 @@ async def shown_in_dashboard(
     options: WebOptions,
     *,
     uploads: bool = False,
+    earlier: Iterable[dict[str, Any]] = (),
 ) -> AsyncIterator[None]:
     """Serve the conversation to the dashboard while the block runs.
 
@@ -71,6 +72,7 @@ async def shown_in_dashboard(
         agent: the name of the agent's recipe.
         options: what is shown, and where the listener listens.
         uploads: whether files may be uploaded.
+        earlier: what was said before a resume, the oldest event first.
 
     Raises:
         OSError: the address cannot be used.
@@ -85,7 +87,7 @@ async def shown_in_dashboard(
         return
     host = hook_context._host
     directory = host.workdir if isinstance(host, LocalHost) else None
-    feed = ConversationFeed(conversation.in_trio, controls=options.controls)
+    feed = ConversationFeed(conversation.in_trio, controls=options.controls, earlier=earlier)
 
     def opening(boundary: Boundary) -> Any:
         return web_view(feed, directory=directory, host=options.host, port=options.port)

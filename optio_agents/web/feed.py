@@ -27,6 +27,7 @@ QUESTION_ANSWERED = "x-optio-question-answered"
 SENT = "x-optio-sent"
 QUEUED = "x-optio-queued"
 INTERRUPTED = "x-optio-interrupt"
+RESUMED = "x-optio-resumed"
 OVER = "x-optio-over"
 """The last event of a feed: there is no use in connecting again."""
 
@@ -38,6 +39,7 @@ class ConversationFeed:
         conversation: the conversation.
         log: where its events are kept.
         controls: the ids of the controls that viewers may see and set; `None`: all that the agent has.
+        earlier: events of the same conversation before it was resumed; viewers get them first.
 
     Attributes:
         log: the events.
@@ -51,11 +53,16 @@ class ConversationFeed:
         log: EventLog | None = None,
         *,
         controls: Iterable[str] | None = None,
+        earlier: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         self._conversation = conversation
         self._allowed = None if controls is None else frozenset(controls)
         self._events = conversation.events()
         self.log = log or EventLog()
+        for event in earlier:
+            self.log.append(event)
+        if self.log.number:
+            self.log.append({"type": RESUMED})
         self.ended = False
         self.viewers = 0
         self._changed = trio.Event()

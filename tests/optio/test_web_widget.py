@@ -134,7 +134,9 @@ def test_a_cancelled_task_ends_in_time_beside_a_viewer_that_does_not_read(
     in_worker(database, [task(tmp_path, [["flood", 5_000], ["hang"]])], scenario)
 
 
-def test_a_resumed_task_is_shown_again_and_keeps_its_checklist(database: str, tmp_path: Path) -> None:
+def test_a_resumed_task_shows_what_was_said_before_and_keeps_its_checklist(
+    database: str, tmp_path: Path
+) -> None:
     todos = [{"content": "a", "status": "in_progress", "activeForm": "a"}]
 
     async def scenario(worker: Worker) -> None:
@@ -149,8 +151,13 @@ def test_a_resumed_task_is_shown_again_and_keeps_its_checklist(database: str, tm
         again = await until_shown(worker)
         assert again["widgetUpstream"] != first["widgetUpstream"]
         assert [each["text"] for each in again["widgetData"]["todos"]] == ["a"]
+        async with proxy(again) as dashboard, dashboard.stream("GET", "events") as stream:
+            lines = stream.aiter_lines()
+            said = await until_event(lines, "assistant")
+            assert said["message"]["content"][0]["text"] == "this is what I said"
+            await until_event(lines, "x-optio-resumed")
         await worker.optio.cancel("shown")
         await worker.until_state("shown", "cancelled")
 
-    prompt = [["tool", "TodoWrite", {"todos": todos}], ["hang"]]
+    prompt = [["text", "this is what I said"], ["tool", "TodoWrite", {"todos": todos}], ["hang"]]
     in_worker(database, [task(tmp_path, prompt)], scenario, cancel_grace_seconds=60.0)
