@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from optio_core.conversation_archive import ReadOnlyProcessContext
+from optio_core.models import TaskInstance
 
 from optio_agents import create_agent_task
 from optio_agents.task.conversing import conversing
@@ -29,6 +32,13 @@ async def until_arrived(lab: Lab, words: str) -> None:
             await asyncio.sleep(0.05)
 
 
+async def said_before(worker: Worker, task: TaskInstance) -> str:
+    """What optio-core shows of the suspended task's conversation."""
+    ctx = ReadOnlyProcessContext(worker.optio._detached_context(await worker.row("talk")))
+    assert task.read_conversation is not None
+    return json.dumps(await task.read_conversation(ctx))
+
+
 async def test_claude_knows_what_it_did_and_gets_its_first_prompt_once(lab: Lab, tmp_path: Path) -> None:
     agent = lab.agent("claude")
     task = create_agent_task(
@@ -47,15 +57,19 @@ async def test_claude_knows_what_it_did_and_gets_its_first_prompt_once(lab: Lab,
             await until_arrived(lab, "from the first one")
             await conversation.send("[[say from the second one]][[wait middle]]")
             await until_arrived(lab, "from the second one")
+            await conversation.send("this one had to wait")
             sessions.append(conversation.session)
         assert (await worker.optio.cancel("talk")).ok
         row = await worker.until_state("talk", *ENDED)
         assert row["status"]["state"] == "cancelled", row["status"]
         trio.from_thread.run(lab.release, "middle")
+        assert "from the first one" in await said_before(worker, task)
 
         async with asyncio.timeout(HANG_GUARD):
             await worker.launch("talk", resume=True)
             while (conversation := worker.optio.get_published_result("talk")) is None:
+                await asyncio.sleep(0.05)
+            while not any("this one had to wait" in event.get("newest", "") for event in lab.events):
                 await asyncio.sleep(0.05)
             # The model does what the newest directives say: those of the run before, if it gets to see them.
             answer = await conversation.ask("and again")
