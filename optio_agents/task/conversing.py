@@ -186,6 +186,8 @@ async def _remembered(
     def observe(event: dict[str, Any]) -> None:
         memory.transcript.add(event)
         note()
+        if is_kept and not conversation.is_pending():
+            memory.turn_ended()
 
     unsubscribe = conversation.on_event(observe)
     try:

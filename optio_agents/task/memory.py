@@ -35,7 +35,7 @@ class Transcript:
     """The newest events of a conversation, numbered from 1, within bounds."""
 
     def __init__(self) -> None:
-        self._events: deque[tuple[int, dict[str, Any], int]] = deque()
+        self._events: deque[tuple[int, dict[str, Any], str]] = deque()
         self._bytes = 0
         self._last = 0
 
@@ -47,20 +47,21 @@ class Transcript:
         """
         if event.get("type") in ("stream_event", "control_request") or {"id", "method"} <= event.keys():
             return
-        size = len(json.dumps(event, default=repr))
+        text = json.dumps(event, default=repr)
         self._last = self._last + 1 if number is None else number
-        self._events.append((self._last, event, size))
-        self._bytes += size
+        self._events.append((self._last, event, text))
+        self._bytes += len(text)
         while len(self._events) > EVENTS_KEPT or self._bytes > EVENTS_BYTES:
-            self._bytes -= self._events.popleft()[2]
+            self._bytes -= len(self._events.popleft()[2])
 
     def events(self) -> list[dict[str, Any]]:
         """The events, the oldest first."""
         return [event for _, event, _ in self._events]
 
-    def entries(self) -> list[list[Any]]:
-        """`[number, event]` each, the oldest first: what optio-core's `read_conversation` returns."""
-        return [[number, event] for number, event, _ in self._events]
+    def to_json(self, captured_at: datetime) -> bytes:
+        """What optio-core's `read_conversation` returns: `[number, event]` each, the oldest first, and the time."""
+        entries = ",".join(f"[{number},{text}]" for number, _, text in self._events)
+        return f'{{"events":[{entries}],"capturedAt":"{captured_at.isoformat()}"}}'.encode()
 
 
 class ConversationMemory:
@@ -81,6 +82,7 @@ class ConversationMemory:
     def __init__(self, ctx: Any) -> None:
         self._ctx = ctx
         self._writer = Publisher(self._write_session, "session of the agent")
+        self._transcript_writer = Publisher(self._write_transcript, "transcript")
         self.session: str | None = None
         self.prompted = False
         self.resumed = False
@@ -122,13 +124,21 @@ class ConversationMemory:
 
     async def save(self) -> None:
         """Write everything: the run is being saved."""
-        await self._writer.settle()
-        captured = {"events": self.transcript.entries(), "capturedAt": datetime.now(UTC).isoformat()}
-        await saved.write_only(self._ctx, TRANSCRIPT_BLOB, json.dumps(captured, default=repr).encode())
+        await self.settle()
+        await self._write_transcript()
+
+    def turn_ended(self) -> None:
+        """Have the transcript written: a worker that is killed later loses nothing of it."""
+        self._transcript_writer.changed()
 
     async def settle(self) -> None:
-        """Wait until the session is written."""
+        """Wait until the session and the transcript of the last turn are written."""
         await self._writer.settle()
+        await self._transcript_writer.settle()
+
+    async def _write_transcript(self) -> None:
+        content = self.transcript.to_json(datetime.now(UTC))
+        await outlast_outage(partial(saved.write_only, self._ctx, TRANSCRIPT_BLOB, content))
 
     async def _write_session(self) -> None:
         kept = {"session": self.session, "prompted": self.prompted}

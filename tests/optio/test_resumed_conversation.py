@@ -109,6 +109,21 @@ def test_an_agent_that_cannot_take_up_its_session_is_told_and_gets_what_was_queu
     in_worker(database, [talker.task], scenario, cancel_grace_seconds=20.0)
 
 
+def test_what_was_said_is_kept_with_each_turn_for_a_worker_that_is_killed(
+    database: str, tmp_path: Path
+) -> None:
+    talker = Talker(tmp_path, "say:hello")
+
+    async def scenario(worker: Worker) -> None:
+        await worker.launch("talker")
+        async with asyncio.timeout(HANG):
+            while b"hello" not in (await worker.blobs("talker")).get(TRANSCRIPT_BLOB, b""):
+                await asyncio.sleep(0.02)
+        assert await worker.state("talker") == "running"
+
+    in_worker(database, [talker.task], scenario)
+
+
 def test_what_was_said_can_be_read_while_the_task_is_suspended(database: str, tmp_path: Path) -> None:
     talker = Talker(tmp_path, "say:hello hang")
 
