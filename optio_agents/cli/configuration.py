@@ -81,7 +81,7 @@ def apply_defaults(parser: CommandParser, command: str, environment: Mapping[str
 
 
 def given(args: argparse.Namespace, name: str) -> bool:
-    """Whether the command line itself has the option: a default of the user's is none that could be refused."""
+    """Whether the command line itself has the option. A default of the user's is never refused, only left unused."""
     value = getattr(args, name)
     return bool(value) and value != getattr(args, "configured", {}).get(name)
 

@@ -69,5 +69,5 @@ class QuestionScreen:
 
 
 def harmless(text: str) -> str:
-    """Text that somebody else wrote, without control characters but the ends of its lines."""
+    """Text from outside, without control characters other than the ends of lines."""
     return "\n".join(display_text(line, max(32, len(line))) if line else "" for line in text.split("\n"))

@@ -116,7 +116,7 @@ class ClaudeCodec(Codec):
         self._initialize = self._control({"subtype": "initialize", "hooks": None, **schema})
 
     def why_not(self, extras: Extras) -> str | None:
-        """The schema of answers is told at the start only (measured: a later `initialize` changes nothing)."""
+        """The schema of answers is set at the start only (measured: a later `initialize` changes nothing)."""
         if extras.schema is not None and extras.schema != self.answer_schema:
             return (
                 "it takes the schema of its answers when it starts: open_conversation(..., answer_schema=...)"

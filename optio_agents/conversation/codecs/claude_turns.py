@@ -105,7 +105,7 @@ class ClaudeTurns:
             self._begin_ours(out)
 
     def result(self, names: set[str], has_origin: bool, out: Out) -> int | None:
-        """Which turn a result ends that answers the messages `names`; `None`: none that has not ended.
+        """The turn that ends with a result for the messages `names`; `None` if no open turn does.
 
         It has not ended yet: the caller adds its end, then calls `end`.
         """

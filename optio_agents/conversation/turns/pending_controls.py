@@ -44,7 +44,7 @@ class PendingControls:
         return self._apply(self._codec.set_control(change, control_id, value))
 
     def listed(self, signal: ControlsListed) -> list[Effect]:
-        """The backend tells its controls; what nobody has asked for is nobody's event."""
+        """The backend lists its controls. A change without a request of ours causes no event for a request."""
         changed = signal.controls != self.known
         self.known = signal.controls
         out: list[Effect] = []
