@@ -20,8 +20,8 @@ M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
 
 CHECKPOINT_EVERY = 256
-"""After this many tells of one task, to any actors without a task, a tell is a full checkpoint. The number is larger than
-for other actors, because such a tell is a plain call: a checkpoint costs as much as fifty of them.
+"""After this many tells of one task, to any actors without a task, a tell is a full checkpoint. The number is larger
+than for other actors, because such a tell is a plain call: a checkpoint costs as much as fifty of them.
 """
 
 budget = Budget()

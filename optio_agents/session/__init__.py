@@ -12,5 +12,6 @@ reply_queue   replies for the sender                    body        the agent's 
 context_calls calls of the ctx                          log_order     ... in the log's order
 cancel_watch  optio's cancellation                      session_log   records in Python's logging
 arguments     checks of the arguments                   optio_context  what a ctx has and says
-recorder      the session's record                      plan, options, events, outcome    values
+recorder      the session's record                      instrumentation  where telemetry is attached
+plan, options, events, outcome, callbacks    values
 """
