@@ -19,7 +19,7 @@ from trio.lowlevel import enable_ki_protection
 
 from actors.ask_deadlines import AskDeadlines
 from actors.asks import Asks
-from actors.current import Running, current, cycle_of_tells
+from actors.current import Running, current_actor, cycle_of_tells
 from actors.errors import (
     ActorFailed,
     ActorStopped,
@@ -88,8 +88,8 @@ class Cell(ABC, Generic[M]):
     has_task = True
 
     __slots__ = (
-        "_cancel_reason", "_on_dead_letter", "_ref", "_stop_reason", "_waiters", "asking", "asks", "awaited",
-        "context", "dead_letters", "exit", "family", "handles", "history", "hooks", "interrupts",
+        "__weakref__", "_cancel_reason", "_on_dead_letter", "_ref", "_stop_reason", "_waiters", "asking", "asks",
+        "awaited", "context", "dead_letters", "exit", "family", "handles", "history", "hooks", "interrupts",
         "late_replies", "mailbox", "name", "on_end", "policy", "ready_value", "restarts", "spec",
         "start_timeout", "started", "state", "stop_timeout", "task", "telling", "unhandled", "watchers", "watching",
     )  # fmt: skip
@@ -303,7 +303,7 @@ class Cell(ABC, Generic[M]):
         It does if an actor sends it while the supervisor of both is being left: the order in which they stop is then
         no error of the sender.
         """
-        sender = current.get()
+        sender = current_actor()
         if sender is None or not sender.is_leaving or not self.is_leaving:
             return False
         self._to_dead_letters(
@@ -341,7 +341,7 @@ class Cell(ABC, Generic[M]):
         """
         if self.task is task and self.is_only_reader:
             raise SelfTell(self.name, self.mailbox.capacity)
-        sender = current.get()
+        sender = current_actor()
         if sender is None or sender.task is not task:
             return None
         sender.telling = self

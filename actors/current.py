@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, Token
 from typing import Protocol
+from weakref import ref
 
 import trio
 
@@ -32,8 +33,27 @@ class Running(Protocol):
         """Whether its supervisor, or one above that, is being left."""
 
 
-current: ContextVar[Running | None] = ContextVar("actors.current", default=None)
-"""The actor in whose task, or in a child task of which, this context runs. Its `task` tells the two apart."""
+current: ContextVar[Callable[[], Running | None]] = ContextVar("actors.current", default=lambda: None)
+"""Set by `become`, read by `current_actor`. By a weak reference: others keep copies of a context for as long as they
+like (asyncio those of cancelled timers, until their time has come), and must not keep a whole session alive with it.
+"""
+
+
+def become(actor: Running) -> Token[Callable[[], Running | None]]:
+    """Note that what runs in this context from now on belongs to an actor."""
+    return current.set(ref(actor))
+
+
+def current_actor(context: Context | None = None) -> Running | None:
+    """The actor in whose task, or in a child task of which, a context runs. Its `task` tells the two apart.
+
+    Args:
+        context: of another task; None: the present one.
+    """
+    if context is None:
+        return current.get()()
+    reference = context.get(current)
+    return None if reference is None else reference()
 
 
 def cycle_of_waits(begin: Running) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from actors.cell import Cell, Handles, Leaving, Recipe, Settings
-from actors.current import current
+from actors.current import become, current
 from actors.exits import Exit, ExitKind
 from actors.lifecycle import State, Step
 from actors.statistics import Statistics
@@ -126,7 +126,7 @@ class InlineCell(Cell[M]):
     @disable_ki_protection  # it is called in protected code, and runs the user's
     def _take_one(self, handle: Callable[[M], object]) -> None:
         message = self.mailbox.take_now()
-        token = current.set(self) if self.is_leaving else None
+        token = become(self) if self.is_leaving else None
         try:
             result = handle(message)
         finally:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from actors.current import current, cycle_of_waits
+from actors.current import current_actor, cycle_of_waits
 from actors.errors import ActorStopped, AskTimeout, SelfAsk, SelfWait, WrongThread
 from actors.lifecycle import State
 from actors.mailbox import CHECKPOINT_EVERY, budget
@@ -130,7 +130,7 @@ class Ref(Generic[M_contra]):
         task = trio.lowlevel.current_task()
         if cell.task is task:
             raise SelfAsk(cell.name)
-        asker = current.get()
+        asker = current_actor()
         if asker is not None and asker.task is not task:
             asker = None  # a task that an actor has started: that actor itself does not wait
         reply: Reply[R] = Reply(cell)

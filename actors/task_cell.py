@@ -9,7 +9,7 @@ from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from actors.ask_deadlines import FOREVER
 from actors.cell import Cell, Handles, Leaving, Recipe, Settings
-from actors.current import current
+from actors.current import become
 from actors.errors import ActorStopped, EndOfMailbox, Interrupted, StartTimeout
 from actors.exits import Exit, ExitKind
 from actors.lifecycle import State, Step
@@ -50,7 +50,7 @@ class TaskCell(Cell[M]):
                 passes through; the actor has then ended.
         """
         self.task = trio.lowlevel.current_task()
-        current.set(self)
+        become(self)
         try:
             if self.restarts:
                 self.mailbox.begin()

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import trio
 
-from actors.current import current
+from actors.current import current_actor
 
 
 class Child(Protocol):
@@ -42,7 +42,7 @@ def _draw(root: trio.lowlevel.Task, depth: int) -> Iterator[str]:
         if isinstance(task, str):
             yield "  " * depth + task
             continue
-        cell = task.context.get(current)
+        cell = current_actor(task.context)
         yield "  " * depth + (repr(cell) if cell is not None and cell.task is task else task.name)
         for nursery in task.child_nurseries:
             todo += [(child, depth + 1) for child in _children(nursery)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
-from actors.current import current
+from actors.current import current_actor
 from actors.testing.schedule import require_faults, run_seeded, throw_into
 
 HANG = 100_000.0
@@ -82,7 +82,7 @@ def fail_at_every_step(
     require_faults()
 
     def chosen(_: trio.lowlevel.Task, task: trio.lowlevel.Task) -> bool:
-        cell = task.context.get(current)
+        cell = current_actor(task.context)
         return cell is not None and cell.task is task and where(cell.name)
 
     def throw(_: trio.CancelScope, task: trio.lowlevel.Task) -> object:

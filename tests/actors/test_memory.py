@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import Context, copy_context
 from typing import Any
 
 import pytest
@@ -69,6 +70,24 @@ async def test_an_ended_actor_is_freed(how: str, hooks: actors.Hooks | None) -> 
             await ref.tell("go")
         else:
             getattr(ref, how)()
+        await ref.wait()
+        await wait_all_tasks_blocked()
+        del ref
+        await trio.lowlevel.checkpoint()
+        assert handle() is None
+
+
+async def test_a_context_that_others_keep_does_not_keep_the_actor() -> None:
+    kept: list[Context] = []
+
+    async def copied(me: actors.Me[Any]) -> None:
+        kept.append(copy_context())
+        await me.receive()
+
+    async with actors.open_supervisor() as supervisor:
+        ref = await supervisor.start(actors.actor(copied))
+        handle = weakref.ref(ref)
+        ref.stop()
         await ref.wait()
         await wait_all_tasks_blocked()
         del ref

@@ -40,8 +40,8 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 async def for_ever() -> None:
-    """Without a timer: the loop holds those, and the context variables around them, until their time has come."""
-    await asyncio.Event().wait()
+    """With a timer: the loop holds a cancelled one, and the context variables around it, until its time has come."""
+    await asyncio.sleep(3600)
 
 
 class Program:
@@ -121,7 +121,8 @@ def test_under_asyncio(end: str, tmp_path: Path) -> None:
 
 def test_what_the_first_caller_has_in_its_context_is_not_kept_for_the_next(tmp_path: Path) -> None:
     async def run() -> int:
-        program = Program(tmp_path, "DONE", for_ever, AsyncioCtx())
+        # Without a timer, with which asyncio would keep it.
+        program = Program(tmp_path, "DONE", asyncio.Event().wait, AsyncioCtx())
 
         async def first() -> None:
             kept_by_caller.set(program.make())
