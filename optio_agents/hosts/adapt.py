@@ -34,6 +34,20 @@ def adapt_host(host: Any, boundary: Boundary) -> SessionHost:
     return ForeignHost(host, boundary)
 
 
+async def run_repeatable(host: Any, command: str) -> Any:
+    """Run a command of ours on one of optio-host's hosts, in `/`; over SSH again, if the connection is lost meanwhile.
+
+    Raises:
+        OSError: no connection can be made, or it was lost again and again.
+    """
+    optio_host = sys.modules.get("optio_host.host")
+    if optio_host is not None and isinstance(host, optio_host.RemoteHost):
+        from optio_agents.hosts.ssh.remote_host import channels_of, repeat_command
+
+        return await repeat_command(channels_of(host), command, cwd="/")
+    return await host.run_command(command, cwd="/")
+
+
 def _is_plain(host: Any, known: type) -> bool:
     return isinstance(host, known) and all(
         getattr(type(host), name) is getattr(known, name) and name not in vars(host) for name in _FILE_METHODS

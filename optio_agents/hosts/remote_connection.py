@@ -45,9 +45,12 @@ class RemoteProcess:
         return text
 
     async def status(self) -> int | None:
-        """Wait until it has exited; its exit status, if it is known."""
-        await self._boundary.call(self._command.wait, label="the end of a command")
-        status: int | None = self._command.exit_status
+        """Wait until it has exited; its exit status, `None` from a server that tells none.
+
+        Raises:
+            ConnectionGone: it was lost before that was known.
+        """
+        status: int | None = await self._boundary.call(self._command.status, label="the end of a command")
         return status
 
     def write(self, data: bytes) -> None:
@@ -70,20 +73,35 @@ class RemoteConnection:
     async def start(self, program: str, label: str = "session") -> AsyncIterator[RemoteProcess]:
         """Run a command line (of `hosts.shell`) while the block runs; its standard input is closed at the end.
 
+        If the connection is lost before it has begun, it is started again: it may be started twice.
+
         Raises:
-            ConnectionGone: no connection could be made, or it was lost.
+            ConnectionGone: no connection could be made, or it was lost again and again.
             HostFailed: the host does not run our commands.
         """
-        from optio_agents.hosts.ssh.remote_host import channels_of
-
-        channels = channels_of(self._host)
-        command = await self._boundary.call(channels.open, f"exec {program}", label, label="a remote process")
+        command = await self._open(f"exec {program}", label)
         try:
             yield RemoteProcess(command, self._boundary)
         finally:
             command.close()
             with trio.move_on_after(_FAREWELL, shield=True):
                 await self._boundary.call(command.wait_closed, label="the end of a channel", grace=0.5)
+
+    async def _open(self, script: str, label: str) -> Any:
+        from optio_agents.hosts.ssh.remote_host import channels_of
+
+        attempt = 0
+        while True:
+            try:
+                return await self._boundary.call(
+                    channels_of(self._host).open, script, label, label="a remote process"
+                )
+            except HostGone:
+                raise
+            except ConnectionGone:
+                attempt += 1
+                if attempt > REPEATS:
+                    raise
 
     async def run(self, program: str, label: str = "session") -> bytes:
         """Run a command line to its end and return its output; again, if the connection is lost meanwhile.

@@ -28,6 +28,7 @@ from typing import Any, Self
 from weakref import WeakValueDictionary
 
 from optio_agents.hosts import shell
+from optio_agents.hosts.adapt import run_repeatable
 from optio_agents.protocol.display import display_text
 from optio_agents.task.cancellation import CancelledWhileWaiting
 
@@ -233,7 +234,7 @@ class _RemoteClaim(DirectoryClaim):
             await self._run(_WRITE_RECORD, self._host.taskdir, "")
 
     async def _run(self, script: str, *arguments: str) -> Any:
-        return await self._host.run_command(shell.command(script, *arguments), cwd="/")
+        return await run_repeatable(self._host, shell.command(script, *arguments))
 
 
 @asynccontextmanager

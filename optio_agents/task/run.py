@@ -17,6 +17,7 @@ from optio_host.host import LocalHost
 from optio_agents.context import AgentSender, HookContext
 from optio_agents.conversation.values import AgentNotStarted
 from optio_agents.hosts import shell
+from optio_agents.hosts.adapt import run_repeatable
 from optio_agents.protocol.display import display_text
 from optio_agents.protocol.prompt import RESUME_NOTICE
 from optio_agents.protocol.protocol import Protocol
@@ -317,7 +318,7 @@ async def _tell_of_upload(hook_context: HookContext, path: str) -> None:
 
 async def has_files(host: Any) -> bool:
     """Whether the workdir of `host` exists and is not empty."""
-    listed = await host.run_command(shell.command(_HAS_FILES, host.workdir), cwd="/")
+    listed = await run_repeatable(host, shell.command(_HAS_FILES, host.workdir))
     return bool(listed.exit_code == 0)
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from dataclasses import dataclass
 from pathlib import Path
+from types import CoroutineType
 
 import pytest
 
 from optio_agents.hosts.ssh import channels, connecting
 from optio_agents.hosts.ssh.connecting import CannotConnect
 from optio_agents.session.options import SessionOptions
+from tests.support.descriptors import open_descriptors
 from tests.support.link import linked
-from tests.support.remote_task import HANG, Ctx, Delivered, processes, remote_task, run, soon
+from tests.support.remote_task import HANG, Ctx, Delivered, processes, remote_task, run, soon, still_running
 from tests.support.servers import Ssh
 
 pytestmark = pytest.mark.servers
 
-CUTS = int(os.environ.get("OPTIO_AGENTS_TEST_CUTS", "5"))
-NEVER = 1 << 40
+SEEDS = range(int(os.environ.get("OPTIO_AGENTS_TEST_LINKS", "6")))
+GOLDEN = 0.6180339887498949
+"""Its multiples are spread evenly over a circle, however many there are."""
 
-CONTENT = 200_000
+CONTENT = 3000
+"""Bytes of the deliverable: few, so that every phase of a session is hit about as often."""
 
 AGENT = f"""
 echo 'STATUS: 40% half way' >> optio.log
@@ -30,36 +35,86 @@ read -r reply; echo "STATUS: 60% heard $reply" >> optio.log; echo 'DONE: all of 
 """
 
 
-async def session(ssh: Ssh, directory: Path, cut_at: int) -> tuple[int, BaseException | None, Ctx, Delivered]:
-    """A whole session, cut at a byte; how many bytes it was, and what it raised."""
-    ctx, delivered = Ctx(), Delivered()
-    async with linked(ssh, directory) as (link, over):
-        link.cut_at = cut_at
-        task = remote_task(over, directory / "task", AGENT, on_deliverable_file=delivered)
-        raised: BaseException | None = (await asyncio.gather(task.execute(ctx), return_exceptions=True))[0]
-        return link.carried, raised, ctx, delivered
+@dataclass(frozen=True)
+class Trouble:
+    """What a link does to one session."""
+
+    share: float
+    """Of a session's bytes, after which it happens."""
+    freezes: bool
+    """Connections stand still, where they are cut otherwise."""
+    delay: float
+    """Seconds by which each piece is late."""
+    rate: float | None
+    """Bytes per second."""
+
+    @classmethod
+    def of(cls, seed: int) -> Trouble:
+        choose = random.Random(seed)
+        delay, rate = choose.choice([(0.0, None), (0.0, None), (0.02, None), (0.0, 10_000.0)])
+        return cls((seed * GOLDEN) % 1.0, freezes=seed % 4 == 3, delay=delay, rate=rate)
 
 
-def test_a_cut_at_any_byte_of_a_session_costs_nothing(ssh: Ssh, tmp_path: Path) -> None:
-    (tmp_path / "whole").mkdir()
-    total, raised, *_ = run(session(ssh, tmp_path / "whole", NEVER))
-    assert raised is None
-    for seed in range(CUTS):
-        random.seed(seed)
-        # In equal parts, so that few seeds reach all phases as well.
-        cut_at = int((seed + random.random()) * total / CUTS)
-        directory = tmp_path / str(seed)
-        directory.mkdir()
-        _, outcome, ctx, delivered = run(session(ssh, directory, cut_at))
-        note = f"seed {seed}, cut at byte {cut_at} of {total}: {outcome!r}, {ctx.said}"
-        if isinstance(outcome, CannotConnect):
-            assert not ctx.said, note  # it was cut while logging in
-        else:
-            assert outcome is None, note
-            assert {path: len(content) for path, content in delivered.items()} == {"big": CONTENT}, note
-            assert len([each for each in ctx.said if "big: accepted" in each]) == 1, note
-        assert not (directory / "task").exists(), note
-        assert processes(str(directory / "task")) == [], note
+class LinkedSession:
+    """A whole session over a link, and what is left of it on our side."""
+
+    def __init__(self, ssh: Ssh, directory: Path) -> None:
+        self.ctx, self.delivered = Ctx(), Delivered()
+        self.taskdir = directory / "task"
+        self.carried = 0
+        self.left: list[str] = []
+        self._ssh, self._directory = ssh, directory
+
+    async def run(self, trouble: Trouble | None = None, total: int = 0) -> BaseException | None:
+        """Run it; what it has raised."""
+        async with linked(self._ssh, self._directory) as (link, over):
+            if trouble is not None:
+                at = int(trouble.share * total)
+                link.delay, link.rate = trouble.delay, trouble.rate
+                link.freeze_at, link.cut_at = (at, None) if trouble.freezes else (None, at)
+            task = remote_task(over, self.taskdir, AGENT, on_deliverable_file=self.delivered)
+            raised = (await asyncio.gather(task.execute(self.ctx), return_exceptions=True))[0]
+            self.carried = link.carried
+            self.left = [repr(each) for each in asyncio.all_tasks() if _is_of_the_product(each)]
+            assert raised is None or isinstance(raised, BaseException)
+            return raised
+
+
+def _is_of_the_product(task: asyncio.Task[object]) -> bool:
+    coroutine = task.get_coro()
+    return (
+        isinstance(coroutine, CoroutineType) and f"{os.sep}tests{os.sep}" not in coroutine.cr_code.co_filename
+    )
+
+
+@pytest.fixture(scope="module")
+def total(ssh: Ssh, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many bytes a session is."""
+    session = LinkedSession(ssh, tmp_path_factory.mktemp("whole"))
+    assert run(session.run()) is None
+    return session.carried
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_trouble_at_any_byte_of_a_session_costs_nothing(
+    ssh: Ssh, total: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(connecting, "KEEPALIVE_SECONDS", 1.0)
+    monkeypatch.setattr(connecting, "LOGIN_SECONDS", 10.0)
+    trouble, session, before = Trouble.of(seed), LinkedSession(ssh, tmp_path), set(open_descriptors())
+    outcome = run(session.run(trouble, total))
+    said = session.ctx.said
+    note = f"seed {seed}, {trouble}, a session is {total} bytes: {outcome!r}, {said}"
+    if isinstance(outcome, CannotConnect):
+        assert not said, note  # it was logging in
+    else:
+        assert outcome is None, note
+        assert {path: len(content) for path, content in session.delivered.items()} == {"big": CONTENT}, note
+        assert len([each for each in said if "big: accepted" in each]) == 1, note
+    assert not session.taskdir.exists(), note
+    assert still_running(str(session.taskdir)) == [], note
+    assert session.left == [], note
+    assert set(open_descriptors()) <= before, note
 
 
 @pytest.mark.parametrize("way", ["refused", "frozen"])
@@ -81,7 +136,8 @@ def test_a_host_that_is_gone_for_good_is_one_error_and_its_guard_ends_the_agent(
                 link.refuse = True
                 link.cut()
             else:
-                link.freeze_at = 0
+                link.is_gone = True
+                link.freeze()
             with pytest.raises(
                 OSError, match=r"connection to root@127\.0\.0\.1:\d+ was lost|connection was lost"
             ):
@@ -100,14 +156,14 @@ def test_a_link_that_is_slow_but_steady_is_not_late(ssh: Ssh, tmp_path: Path) ->
 
     async def program() -> None:
         async with linked(ssh, tmp_path) as (link, over):
-            options = SessionOptions(drain_timeout=1.0, cancel_grace=3.0)
+            options = SessionOptions(drain_timeout=6.0, cancel_grace=30.0)
             task = remote_task(
                 over, tmp_path / "task", script, on_deliverable_file=delivered, options=options
             )
             ctx = Ctx()
             running = asyncio.ensure_future(task.execute(ctx))
             await ctx.until_said("ready")
-            link.rate = 100_000.0
+            link.rate = 40_000.0  # it takes longer than a drain may be without progress
             (tmp_path / "go").touch()
             await running
 

@@ -1,14 +1,17 @@
-"""A link to a server on loopback that can be slow, be cut at a chosen byte, and stand still."""
+"""A link to a server on loopback that can be slow, be cut or stand still at a chosen byte, and be gone for good."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from tests.support.servers import Ssh
+
+NEVER = 1 << 40
+"""Bytes that no test carries."""
 
 
 class Link:
@@ -18,9 +21,11 @@ class Link:
         port: where it listens.
         carried: bytes from the server that were passed on, over all connections.
         cut_at: cut every connection once so many bytes were carried; once.
-        freeze_at: pass nothing on any more once so many bytes were carried, without closing anything.
+        freeze_at: the same, but let them stand still: nothing is passed on, and nothing is closed.
+        delay: seconds by which each piece of the server's is late.
         rate: bytes per second from the server, for each connection; None: as fast as it goes.
         refuse: close new connections at once.
+        is_gone: new connections stand still, too.
     """
 
     def __init__(self, target: int) -> None:
@@ -29,15 +34,23 @@ class Link:
         self.carried = 0
         self.cut_at: int | None = None
         self.freeze_at: int | None = None
+        self.delay = 0.0
         self.rate: float | None = None
         self.refuse = False
+        self.is_gone = False
         self._open: set[asyncio.StreamWriter] = set()
+        self._frozen: set[asyncio.StreamWriter] = set()
 
     def cut(self) -> None:
         """Cut every connection now."""
         self.cut_at = None
         for writer in list(self._open):
             writer.transport.abort()
+
+    def freeze(self) -> None:
+        """Let every connection that is open now stand still."""
+        self.freeze_at = None
+        self._frozen |= self._open
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -63,19 +76,31 @@ class Link:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, down: bool) -> None:
         with suppress(OSError):
             while data := await reader.read(4096):
-                if self.freeze_at is not None and self.carried >= self.freeze_at:
-                    await asyncio.get_running_loop().create_future()
                 if down:
-                    if self.cut_at is not None and self.carried + len(data) >= self.cut_at:
-                        writer.write(data[: self.cut_at - self.carried])
+                    await self._take_time(len(data))
+                    at, fault = self._next_fault()
+                    if self.carried + len(data) >= at:
+                        writer.write(data[: at - self.carried])
                         await writer.drain()
-                        self.cut()
-                        return
+                        fault()
+                        data = data[at - self.carried :]
                     self.carried += len(data)
+                if self.is_gone or writer in self._frozen:
+                    await asyncio.get_running_loop().create_future()
                 writer.write(data)
                 await writer.drain()
-                if down and self.rate is not None:
-                    await asyncio.sleep(len(data) / self.rate)
+
+    async def _take_time(self, size: int) -> None:
+        seconds = self.delay + (0.0 if self.rate is None else size / self.rate)
+        if seconds:
+            await asyncio.sleep(seconds)
+
+    def _next_fault(self) -> tuple[int, Callable[[], None]]:
+        if self.cut_at is not None:
+            return self.cut_at, self.cut
+        if self.freeze_at is not None:
+            return self.freeze_at, self.freeze
+        return NEVER, self.cut
 
 
 @asynccontextmanager

@@ -125,7 +125,7 @@ class Channels:
             raise
         return command
 
-    async def repeat(self, command: str, label: str) -> tuple[int, bytes, bytes]:
+    async def repeat(self, command: str, label: str, *, cwd: str | None = None) -> tuple[int, bytes, bytes]:
         """`run` for a command that may be run again when the connection is lost, up to `REPEATS` times.
 
         Raises:
@@ -133,12 +133,12 @@ class Channels:
         """
         for _ in range(REPEATS):
             try:
-                return await self.run(command, label)
+                return await self.run(command, label, cwd=cwd)
             except HostGone:
                 raise
             except ConnectionGone:
                 continue
-        return await self.run(command, label)
+        return await self.run(command, label, cwd=cwd)
 
     async def run(
         self,

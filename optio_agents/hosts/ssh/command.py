@@ -249,6 +249,18 @@ class RemoteCommand:
         await self._session.exited.wait()
         return self
 
+    async def status(self) -> int | None:
+        """Wait until it has exited; its exit status, negative for a signal, `None` from a server that tells none.
+
+        Raises:
+            ConnectionGone: the connection was lost before that was known.
+        """
+        await self._session.exited.wait()
+        # Its output may have ended before: then only this shows that it was cut off.
+        if self._session.status is None and self._session.lost is not None:
+            raise _gone(self._session.lost)
+        return self._session.status
+
     def close(self) -> None:
         """Close the channel. That alone does not end the program. Idempotent."""
         self._session.channel.close()

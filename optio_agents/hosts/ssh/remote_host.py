@@ -153,7 +153,16 @@ async def run_command(
     channels: Channels, command: str, *, cwd: str | None, env: dict[str, str] | None = None
 ) -> RunResult:
     """Run a command line over `channels`, with optio-host's type of result."""
-    status, output, errors = await channels.run(command, cwd=cwd, env=env)
+    return _result(await channels.run(command, cwd=cwd, env=env))
+
+
+async def repeat_command(channels: Channels, command: str, *, cwd: str) -> RunResult:
+    """The same for a command that may be run again when the connection is lost, see `Channels.repeat`."""
+    return _result(await channels.repeat(command, "run", cwd=cwd))
+
+
+def _result(ended: tuple[int, bytes, bytes]) -> RunResult:
+    status, output, errors = ended
     return RunResult(
         stdout=output.decode("utf-8", "replace"), stderr=errors.decode("utf-8", "replace"), exit_code=status
     )
