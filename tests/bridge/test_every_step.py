@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,6 +12,7 @@ from outcome import Outcome, Value
 from optio_agents.bridge import Boundary, run_in_trio
 from tests.support.asyncio_steps import Run, cancel_at_every_step
 from tests.support.descriptors import open_descriptors
+from tests.support.threads import busy_threads
 
 
 class Ledger:
@@ -72,7 +72,7 @@ def test_one_outcome_and_nothing_left(
             pytest.skip("the public driver makes each step by itself anyway")
         monkeypatch.setattr("optio_agents.bridge.driver.BURST", 0.0)
     scenario = Scenario()
-    descriptors, threads = set(open_descriptors()), set(threading.enumerate())
+    descriptors, threads = set(open_descriptors()), busy_threads()
 
     def check(run: Run[str]) -> None:
         assert run.was_cancelled if run.fired else run.outcome == Value("ended")
@@ -80,9 +80,7 @@ def test_one_outcome_and_nothing_left(
         assert not run.left
         assert not trio.lowlevel.in_trio_run()
         assert set(open_descriptors()) <= descriptors
-        # Trio keeps its idle worker threads for ten seconds, for the next call.
-        left = {each for each in threading.enumerate() if not each.name.startswith("Trio")}
-        assert left <= threads
+        assert busy_threads() <= threads
 
     assert cancel_at_every_step(scenario.program, check, times=times) > 10
 

@@ -16,6 +16,7 @@ import uvloop
 
 from optio_agents.bridge import Boundary, HostLoopClosed, run_in_trio
 from tests.support.descriptors import open_descriptors
+from tests.support.threads import busy_threads
 
 HANG = 60.0
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -36,7 +37,7 @@ def first_use_of_uvloop() -> None:
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """Every test here ends with a thread in which Trio can run and nothing else is new."""
-    descriptors, threads = set(open_descriptors()), threads_of_ours()
+    descriptors, threads = set(open_descriptors()), busy_threads()
     hooks, interrupt = sys.get_asyncgen_hooks(), signal.getsignal(signal.SIGINT)
     yield
     gc.collect()
@@ -45,13 +46,8 @@ def nothing_is_left() -> Iterator[None]:
     assert sys.get_asyncgen_hooks() == hooks
     assert signal.getsignal(signal.SIGINT) == interrupt
     # Some of what an earlier test has left may end meanwhile.
-    assert threads_of_ours() <= threads
+    assert busy_threads() <= threads
     assert set(open_descriptors()) <= descriptors
-
-
-def threads_of_ours() -> set[threading.Thread]:
-    """All except those that Trio keeps for ten seconds after their last use (see `test_driver` for ours)."""
-    return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio thread")}
 
 
 class Hanging:

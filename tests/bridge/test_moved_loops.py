@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -159,6 +161,20 @@ def test_a_loop_that_another_thread_closes(
         assert "abandoned: this event loop was begun in another thread" in caplog.text
     assert not trio.lowlevel.in_trio_run()
     trio.run(trio.lowlevel.checkpoint)
+
+
+def test_a_loop_that_was_closed_under_a_session_is_freed() -> None:
+    def close_under_session() -> weakref.ref[asyncio.AbstractEventLoop]:
+        loop, session = asyncio.new_event_loop(), Session()
+        loop.run_until_complete(session.begin())
+        loop.close()
+        forget(session.task)
+        return weakref.ref(loop)
+
+    freed = close_under_session()
+    for _ in range(2):  # the second time frees what only the run of Trio has held
+        gc.collect()
+    assert freed() is None
 
 
 def test_a_loop_that_is_closed_by_a_task_of_another_loop(

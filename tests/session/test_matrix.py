@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,90 +15,27 @@ import trio
 import uvloop
 from optio_host.host import LocalHost as OptioLocalHost
 
-from optio_agents import Ending, SessionFailed, SessionOptions, SessionOutcome, run_log_protocol_session
+from optio_agents import Ending, SessionFailed
 from optio_agents.hosts.local import LocalHost
-from optio_agents.session.events import Ended, SessionEvent
 from tests.support import public_trio
-from tests.support.asyncio_trials import AsyncioCtx
 from tests.support.descriptors import open_descriptors
-
-HANG = 60.0
+from tests.support.loop_matrix import HANG, LoopFactory, Program, loops
+from tests.support.threads import busy_threads
 
 hosts = pytest.mark.parametrize("make_host", [LocalHost, OptioLocalHost], ids=["ours", "optio-host"])
-
-
-def eager_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
-    return loop
-
-
-def debug_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    loop.set_debug(True)
-    return loop
-
-
-LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop, "debug": debug_loop}
-if sys.version_info >= (3, 12):
-    LOOPS["eager"] = eager_loop
-loops = pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS.keys())
+HostFactory = Callable[[str], Any]
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(asyncio.sleep(0))  # libuv keeps a pipe for signals
-    descriptors, threads = set(open_descriptors()), set(threading.enumerate())
+    descriptors, threads = set(open_descriptors()), busy_threads()
     yield
     gc.collect()
     trio.run(trio.lowlevel.checkpoint)
-    assert {each for each in threading.enumerate() if not each.name.startswith("Trio thread")} <= threads
+    assert busy_threads() <= threads
     assert set(open_descriptors()) <= descriptors
-
-
-class Program:
-    """One session; its body says what `lines` has, and waits."""
-
-    def __init__(self, host: Any, lines: str) -> None:
-        self.host = host
-        self.lines = lines
-        self.ctx = AsyncioCtx()
-        self.events: list[SessionEvent] = []
-        self.waiting = False
-        self.body_ended = 0
-
-    async def body(self, host: Any, hook_ctx: Any) -> None:
-        with open(os.path.join(host.workdir, "optio.log"), "a") as log:
-            log.write(f"STATUS: 10% begun\n{self.lines}")
-        self.waiting = True
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.body_ended += 1
-
-    async def run(self) -> SessionOutcome:
-        return await run_log_protocol_session(
-            self.host, self.ctx, body=self.body, options=SessionOptions(on_event=self.events.append)
-        )
-
-    async def begin(self) -> asyncio.Task[SessionOutcome]:
-        async def whole() -> SessionOutcome:
-            return await self.run()
-
-        task = asyncio.ensure_future(whole())
-        async with asyncio.timeout(HANG):
-            while not self.waiting:
-                await asyncio.sleep(0.001)
-        return task
-
-    @property
-    def endings(self) -> list[Ending]:
-        return [event.outcome.ending for event in self.events if isinstance(event, Ended)]
-
-
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-HostFactory = Callable[[str], Any]
 
 
 @hosts
