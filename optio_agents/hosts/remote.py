@@ -18,6 +18,7 @@ from typing import Any
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts import shell
 from optio_agents.hosts.base import WINDOW_LIMIT, LogLost, LogPosition, LogReader, OpenDeliverable
+from optio_agents.hosts.kinds import is_optio_remote
 from optio_agents.hosts.log import remote_follower as follower
 from optio_agents.hosts.log.remote_reader import RemoteLogReader, start_arguments
 from optio_agents.hosts.remote_connection import ConnectionGone, HostFailed, RemoteConnection, RemoteProcess
@@ -39,8 +40,17 @@ class RemoteSessionHost:
         return str(self._host.workdir)
 
     async def setup_workdir(self) -> None:
-        """See `hosts.base.SessionHost.setup_workdir`."""
-        await self._boundary.call(self._host.setup_workdir, label="setup_workdir")
+        """See `hosts.base.SessionHost.setup_workdir`.
+
+        Raises:
+            HostFailed: the host did not do it, or somebody else's directory is in its place.
+        """
+        taskdir = str(self._host.taskdir)
+        if is_optio_remote(self._host, "setup_workdir") and self.workdir == f"{taskdir}/workdir":
+            # The same in one command, whose output is bounded: optio-host's would keep all that a host prints.
+            await self._connection.run(shell.make_workdir(taskdir), "make the workdir")
+        else:
+            await self._boundary.call(self._host.setup_workdir, label="setup_workdir")
         answer = await self._connection.run(shell.pin(self.workdir), "check the workdir")
         self._pinned = os.fsdecode(answer).strip()
 
