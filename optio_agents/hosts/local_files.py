@@ -194,6 +194,17 @@ class _Opened:
         self.check_unchanged()
         self.close()
 
+    def wait_for_writes(self) -> None:
+        """Wait until a write that is in progress has ended, and refuse the file if another has begun meanwhile.
+
+        One write of many megabytes sets the file's time when it begins, and no other time tells that it goes on. The
+        kernel holds the inode's lock for as long, and a look for data takes that as well.
+        """
+        assert self.descriptor is not None
+        with suppress(OSError):  # nothing but a hole, or a file system that does not know of holes
+            os.lseek(self.descriptor, 0, os.SEEK_DATA)
+        self.check_unchanged()
+
     def check_read(self, size: int) -> None:
         """Refuse a file that ended too early."""
         if size < self.status.st_size:
@@ -282,6 +293,8 @@ class _Chunks:
         else:
             assert opened.descriptor is not None
             try:
+                if not offset:
+                    await self._threads.run(opened.wait_for_writes)
                 piece = await read_piece(opened.descriptor, min(PIECE, left), offset, self._threads)
             except OSError as error:
                 raise DeliverableRejected(RejectionKind.UNREADABLE, _text(error)) from error

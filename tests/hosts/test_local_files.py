@@ -9,10 +9,11 @@ import os
 import socket
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -279,6 +280,33 @@ async def test_a_file_that_changes_while_it_is_read_is_refused(
             while True:
                 await anext(chunks)
     assert caught.value.kind is RejectionKind.CHANGED
+
+
+async def test_a_file_in_the_middle_of_one_long_write_is_no_mixture(
+    files: LocalFiles, deliverables: Path
+) -> None:
+    """Such a write sets the file's time once, when it begins."""
+    size, stop = 24_000_000, threading.Event()
+    (deliverables / "x").write_bytes(b"A" * size)
+
+    def write_on() -> None:
+        with (deliverables / "x").open("r+b", buffering=0) as file:
+            while not stop.is_set():
+                for letter in b"BCDE":
+                    file.seek(0)
+                    file.write(bytes([letter]) * size)
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        for _ in range(10):
+            with suppress(DeliverableRejected):
+                async with files.open_deliverable("x", limit=2 * size) as deliverable:
+                    content = b"".join([chunk async for chunk in deliverable.chunks()])
+                assert len(set(content[::1000])) == 1
+    finally:
+        stop.set()
+        await trio.to_thread.run_sync(writer.join)
 
 
 async def test_file_names_are_utf8_whatever_the_locale(deliverables: Path) -> None:
