@@ -1,7 +1,8 @@
-"""optio-host's local host, made safe for what hooks and callbacks do with it under asyncio.
+"""optio-host's hosts, made safe for what hooks and callbacks do with them under asyncio.
 
-Its own methods write through links that an agent has planted, and a command continues to run when it is cancelled. Our
-`LocalHost` has neither fault, so these calls go to it, in Trio.
+Their own methods follow links that an agent has planted, and a local command continues to run when it is cancelled. Our
+`LocalHost` has neither fault, so calls on this machine go to it, in Trio. A path in a remote workdir is checked by the
+program that reads or places the file over there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import trio
 
 from optio_agents.bridge import Boundary, run_in_trio
-from optio_agents.hosts.kinds import is_optio_local
+from optio_agents.hosts.kinds import is_optio_local, is_optio_remote
 from optio_agents.hosts.local import LocalHost
 
 
@@ -23,8 +24,13 @@ def contained(host: Any, method: str) -> Callable[..., Any]:
         host: any host.
         method: `run_command`, `put_file_to_host` or `fetch_bytes_from_host`.
     """
-    if not trio.lowlevel.in_trio_task() and is_optio_local(host, method):
-        return getattr(ContainedLocalHost(host), method)  # type: ignore[no-any-return]
+    if not trio.lowlevel.in_trio_task():
+        if is_optio_local(host, method):
+            return getattr(ContainedLocalHost(host), method)  # type: ignore[no-any-return]
+        if method != "run_command" and is_optio_remote(host, method):
+            from optio_agents.hosts.contained_remote import ContainedRemoteHost  # needs asyncssh
+
+            return getattr(ContainedRemoteHost(host), method)  # type: ignore[no-any-return]
     return getattr(host, method)  # type: ignore[no-any-return]
 
 

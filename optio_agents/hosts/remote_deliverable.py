@@ -26,13 +26,20 @@ class RemoteDeliverable:
     """Implements `hosts.base.OpenDeliverable`. Use as an asynchronous context manager: it opens on entry."""
 
     def __init__(
-        self, connection: RemoteConnection, workdir: str, path: str, limit: int, pinned: str = ""
+        self,
+        connection: RemoteConnection,
+        workdir: str,
+        path: str,
+        limit: int,
+        pinned: str = "",
+        beneath: str = "deliverables",
     ) -> None:
         self._connection = connection
         self._workdir = workdir
         self._path = path
         self._limit = limit
         self._pinned = pinned
+        self._beneath = beneath
         self._identity = ""
         self._size = 0
         self._received = 0
@@ -117,6 +124,7 @@ class RemoteDeliverable:
             identity=self._identity,
             pinned=self._pinned,
             held=True,
+            beneath=self._beneath,
         )
         process = await self._open.enter_async_context(self._connection.start(program, "read a deliverable"))
         answer = bytearray()

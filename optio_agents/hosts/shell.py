@@ -148,14 +148,14 @@ def install_scripts(workdir: str, directory: str, scripts: Mapping[str, str], id
 FOLLOW = (
     _ENTER
     + f"""
-if ! enter "$1" "$2"; then printf X; printf '%s' "{GONE}"; exit 0; fi
+if ! enter "$1" "$2"; then printf 'X%s' "{GONE}"; exit 0; fi
 if [ "$(python3 -I -c 'import hashlib, select, struct, sys; print(sys.version_info >= (3, 7))' 2>/dev/null)" = True ]
 then
     printf P
     exec python3 -I -c "$3" "./{LOG_NAME}" "$4" "$5" "$6"
 fi
-if [ -L ./{LOG_NAME} ]; then printf X; printf '%s' "the log is a link"; exit 0; fi
-if [ -e ./{LOG_NAME} ] && ! [ -f ./{LOG_NAME} ]; then printf X; printf '%s' "the log is not a regular file"; exit 0; fi
+if [ -L ./{LOG_NAME} ]; then printf 'X%s' "the log is a link"; exit 0; fi
+if [ -e ./{LOG_NAME} ] && ! [ -f ./{LOG_NAME} ]; then printf 'X%s' "the log is not a regular file"; exit 0; fi
 printf T
 tail -c +$(($4 + 1)) -F "./{LOG_NAME}" 2>/dev/null </dev/null &
 cat >/dev/null
@@ -191,16 +191,20 @@ LC_ALL=C; export LC_ALL
 enter "$1" "$7" || no trouble "{GONE}"
 """
     + """
-limit=$3 skip=$4 expected=$5 encode=$6 changed=$8
+limit=$3 skip=$4 expected=$5 encode=$6 changed=$8 beneath=${10}
 [ -e /proc/self/fd/0 ] || no trouble "the host has no /proc, without which a file cannot be checked"
-root=$(pwd -P)/deliverables
-if [ -L deliverables ]; then no outside "deliverables is a link"; fi
-cd deliverables 2>/dev/null || no missing "there is no deliverables directory"
+root=$(pwd -P)
+if [ "$beneath" ]; then
+    root=$root/$beneath
+    if [ -L "$beneath" ]; then no outside "$beneath is a link"; fi
+    cd "$beneath" 2>/dev/null || no missing "there is no $beneath directory"
+fi
+outside="it leads out of ${beneath:-the workdir}"
 file=./$2
 case $(readlink -f -- "$file" 2>/dev/null) in
     "$root"/*) ;;
     "") [ -e "$file" ] || no missing "No such file or directory";;
-    *) no outside "it leads out of deliverables/";;
+    *) no outside "$outside";;
 esac
 [ -e "$file" ] || no missing "No such file or directory"
 if [ -d "$file" ]; then no not-a-regular-file "it is a directory"; fi
@@ -215,7 +219,7 @@ serve() {
     opened=$(readlink /proc/self/fd/3) || no trouble "the host has no readlink"
     case $opened in
         "$root"/*) ;;
-        *) no outside "it leads out of deliverables/";;
+        *) no outside "$outside";;
     esac
     [ -f /proc/self/fd/3 ] || no not-a-regular-file "it is a special file"
     found=$(identify)
@@ -257,18 +261,20 @@ def read_deliverable(
     encoded: bool = False,
     pinned: str = "",
     held: bool = False,
+    beneath: str = "deliverables",
 ) -> str:
-    """Check and read `deliverables/<path>`: a header line (see `parse_header`), then the content. The exit status is
+    """Check and read `<beneath>/<path>`: a header line (see `parse_header`), then the content. The exit status is
     `CHANGED_STATUS` if the file changed meanwhile.
 
     Args:
         workdir: absolute path on the host.
-        path: relative to `deliverables/`.
+        path: relative to `beneath`, which it must not leave.
         limit: in bytes; a larger file is refused.
         skip: number of bytes received already; `identity` must then be the one of the first header.
         identity: see `skip`; empty accepts any.
         encoded: send the content as base64, for channels that carry text only.
         pinned: what identifies the workdir, see `pin`; empty accepts any.
+        beneath: a directory of the workdir; empty: the workdir itself.
         held: standard input stays open, and a line on it, or its end, gives up an opening that hangs.
 
     Raises:
@@ -282,8 +288,44 @@ def read_deliverable(
         raise DeliverableRejected(RejectionKind.INVALID_PATH, str(error)) from error
     if max(map(len, names)) > NAME_BYTES:
         raise DeliverableRejected(RejectionKind.INVALID_PATH, "File name too long")
-    flags = ("1" if encoded else "", pinned, str(CHANGED_STATUS), "1" if held else "")
+    flags = ("1" if encoded else "", pinned, str(CHANGED_STATUS), "1" if held else "", beneath)
     return command(_READ_DELIVERABLE, workdir, path, str(limit), str(skip), identity, *flags)
+
+
+_PLACE = """
+cd -P -- "$1" || exit
+staged=$2 name=$3 root=$(pwd -P)
+shift 3
+for directory do
+    mkdir -p -- "./$directory" && cd -P -- "./$directory" || exit
+    case $(pwd -P) in
+        "$root" | "$root"/*) ;;
+        *) printf '%s\\n' "$directory leads out of the workdir" >&2; exit 1 ;;
+    esac
+done
+mv -f -T -- "$staged" "./$name"
+"""
+
+
+def place(workdir: str, path: str, staged: str) -> str:
+    """Move a file to `path`, relative to the workdir, in one step. Directories on its way are made.
+
+    What has that name is replaced, also a link; a link on its way that leads out of the workdir is refused.
+    """
+    *directories, name = [part for part in path.split("/") if part not in ("", ".")]
+    return command(_PLACE, workdir, staged, name, *directories)
+
+
+_DIGEST = """
+cd -P -- "$1" && root=$(pwd -P) || exit
+case $(readlink -f -- "./$2") in "$root"/*) ;; *) exit ;; esac
+if [ -f "./$2" ] && ! [ -L "./$2" ]; then sha256sum <"./$2"; fi
+"""
+
+
+def digest(workdir: str, path: str) -> str:
+    """Print the SHA-256 of a file beneath the workdir, or nothing."""
+    return command(_DIGEST, workdir, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import pytest
 
 from optio_agents import get_protocol, run_log_protocol_session
 from optio_agents.hosts import remote_deliverable
+from optio_agents.hosts.log import remote_reader
 from optio_agents.hosts.ssh import channels, command
 from optio_agents.protocol.session import Ending, SessionFailed, SessionOptions, SessionOutcome
 from optio_agents.session.events import Ended, SessionEvent
@@ -74,6 +75,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "SHELL_SECONDS", 1.0)
     monkeypatch.setattr(channels, "RECONNECT", 2.0)
     monkeypatch.setattr(remote_deliverable, "OPENING", 1.0)
+    monkeypatch.setattr(remote_reader, "ANSWER", 2.0)
 
 
 @dataclass

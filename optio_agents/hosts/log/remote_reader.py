@@ -7,6 +7,8 @@ continues where the last one stopped, if the bytes before that offset are unchan
 
 from __future__ import annotations
 
+import errno
+import math
 from collections.abc import Callable
 from hashlib import blake2b
 from struct import Struct
@@ -26,6 +28,9 @@ _HOLE = Struct(">Q")
 
 RECORD_LIMIT = PIECE
 """The most bytes of one record that the follower sends."""
+
+ANSWER = 60.0
+"""Seconds without a word, at the beginning and at the end of a log, after which its host is given up."""
 
 FRAMED, PLAIN = b"P", b"T"
 """The first byte of the stream: records of the follower, or the bytes of the log themselves."""
@@ -66,6 +71,7 @@ class RemoteLogReader:
         self._input = bytearray()
         self._mode = b""
         self._finishing = False
+        self._waiting = trio.CancelScope()  # for what the host sends next
         self._finish_asked = False
         self._refused = b""  # the unterminated line that `settled` said no to
         self._ended = False
@@ -86,7 +92,12 @@ class RemoteLogReader:
     def finish(self) -> None:
         """See `hosts.base.LogReader.finish`."""
         self._finishing = True
+        self._waiting.deadline = self._deadline()
         self._pass_finish_on()
+
+    def _deadline(self) -> float:
+        """Until when the host must send something, first and after `finish`. In between a log may be silent."""
+        return trio.current_time() + ANSWER if self._finishing or not self._mode else math.inf
 
     async def _read_more(self) -> None:
         partial = self._framer.partial
@@ -108,7 +119,12 @@ class RemoteLogReader:
         self._end()
 
     async def _receive(self) -> bytes:
-        data = await self._channel.receive()
+        data = b""
+        with trio.CancelScope() as self._waiting:
+            self._waiting.deadline = self._deadline()
+            data = await self._channel.receive()
+        if self._waiting.cancelled_caught:
+            raise OSError(errno.ETIMEDOUT, f"the host has sent nothing of the log for {ANSWER:g} s")
         if not data:
             raise LogLost(f"the remote log's reader has ended: {await self._channel.stderr_excerpt()}")
         return data
