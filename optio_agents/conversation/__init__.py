@@ -8,6 +8,7 @@ controls.py     the controls that an agent offers while it runs: model, effort, 
 codecs/         one file per backend protocol, over base.py, which defines a codec
 turns/          the turn rules that all backends share, sans-IO
 tools/          Python functions as tools of the agent; mcp_servers.py are servers of others
+sessions/       the sessions that an agent has kept: listed, and read as typed turns
 views/          typed views over the raw events: text, tool uses, usage, errors, ...
 actor_state.py  the actor: the state of one conversation, and its tasks; commands.py are its messages
 outbox.py, subscribers.py, request_dispatch.py, states.py, promises.py    the parts of the actor
@@ -65,6 +66,15 @@ if TYPE_CHECKING or not install_lazy_imports():
         QuestionHandler as QuestionHandler,
         QuestionRequest as QuestionRequest,
         ToolRequest as ToolRequest,
+    )
+    from optio_agents.conversation.sessions.finding import (
+        last_session as last_session,
+        list_sessions as list_sessions,
+        session_history as session_history,
+    )
+    from optio_agents.conversation.sessions.values import (
+        KeptSession as KeptSession,
+        PastTurn as PastTurn,
     )
     from optio_agents.conversation.subscribers import (
         Subscription as Subscription,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from optio_agents.conversation.codecs.acp import AcpCodec
@@ -29,6 +30,8 @@ class Agent:
     environment: Mapping[str, str] = field(default_factory=dict)
     resumed: Callable[[str], Agent] | None = field(default=None, compare=False)
     """The recipe that takes up a session by its name. Its command begins with this one's."""
+    forked: Callable[[str], Agent] | None = field(default=None, compare=False)
+    """The recipe that begins a new session with all that was said in one. The old one stays as it is."""
 
 
 REPLAY_FLAG: Final = "--replay-user-messages"
@@ -59,7 +62,10 @@ def claude(
     def resumed(session: str) -> Agent:
         return replace(agent, command=(*agent.command, "--resume", session))
 
-    return replace(agent, resumed=resumed)
+    def forked(session: str) -> Agent:
+        return replace(agent, command=(*agent.command, "--resume", session, "--fork-session"))
+
+    return replace(agent, resumed=resumed, forked=forked)
 
 
 def replaying(agent: Agent) -> Agent:
@@ -90,11 +96,13 @@ def codex(
 ) -> Agent:
     """Codex. `resume` is the `session` (its thread) of an earlier conversation with the same CODEX_HOME."""
 
-    def recipe(thread: str | None) -> Agent:
+    def recipe(thread: str | None, *, fork: bool = False) -> Agent:
         def codec(cwd: str) -> Codec:
-            return CodexCodec(cwd=cwd, thread=thread, approval_policy=approval_policy, sandbox=sandbox)
+            policy = {"approval_policy": approval_policy, "sandbox": sandbox}
+            return CodexCodec(cwd=cwd, thread=thread, fork=fork, **policy)
 
-        return Agent("codex", (*command, "app-server", *arguments), codec, resumed=recipe)
+        program = (*command, "app-server", *arguments)
+        return Agent("codex", program, codec, resumed=recipe, forked=partial(recipe, fork=True))
 
     return recipe(resume)
 
@@ -113,11 +121,11 @@ def acp(
     the protocol forbids), and then lists its commands.
     """
 
-    def recipe(session: str | None) -> Agent:
+    def recipe(session: str | None, *, fork: bool = False) -> Agent:
         def codec(cwd: str) -> Codec:
-            return AcpCodec(cwd=cwd, session=session, replays_late=replays_late)
+            return AcpCodec(cwd=cwd, session=session, fork=fork, replays_late=replays_late)
 
-        return Agent(name, tuple(command), codec, dict(environment or {}), recipe)
+        return Agent(name, tuple(command), codec, dict(environment or {}), recipe, partial(recipe, fork=True))
 
     return recipe(resume)
 

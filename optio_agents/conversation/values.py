@@ -166,6 +166,12 @@ class Capabilities:
     """A permission can be given for other input than was asked for."""
     resume: bool = False
     """A later process can take up the same session."""
+    fork: bool = False
+    """A later process can begin a new session with all that was said in one."""
+    list_sessions: bool = False
+    """`list_sessions` can list the sessions of a workdir."""
+    tools: bool = True
+    """It takes MCP servers, and so its owner's functions as tools."""
     images: bool = False
     """A message can carry images."""
     files: bool = False

@@ -70,10 +70,16 @@ class AcpCodec(JsonRpcCodec):
     """
 
     name = "acp"
-    capabilities: ClassVar[Capabilities] = Capabilities(resume=True, images=True, files=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        resume=True, fork=True, list_sessions=True, images=True, files=True
+    )
 
-    def __init__(self, *, cwd: str, session: str | None = None, replays_late: bool = False) -> None:
+    def __init__(
+        self, *, cwd: str, session: str | None = None, fork: bool = False, replays_late: bool = False
+    ) -> None:
         super().__init__()
+        self._fork = fork
+        self.replays_late = replays_late
         self._cwd = cwd
         self._session = session
         self._told_capabilities: object = None  # the answer to `initialize`
@@ -88,7 +94,7 @@ class AcpCodec(JsonRpcCodec):
         self._answer = Answer()
 
     def start(self) -> None:
-        """`initialize`, then `session/new` or `session/load`."""
+        """`initialize`, then `session/new`, `session/load` or `session/fork`."""
         capabilities = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False}
         elicitation: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}}
         ours = {"protocolVersion": PROTOCOL_VERSION, "clientCapabilities": {**capabilities, **elicitation}}
@@ -177,8 +183,25 @@ class AcpCodec(JsonRpcCodec):
         where = {"cwd": self._cwd, "mcpServers": acp_servers(self.mcp_servers)}
         if self._session is None:
             self._request_to_start("session/new", where, self._opened)
+        elif self._fork:
+            self._fork_session(self._session, where, result, out)
         else:
             self._request_to_start("session/load", {"sessionId": self._session, **where}, self._opened)
+
+    def _fork_session(self, session: str, where: dict[str, Any], told: Any, out: Out) -> None:
+        if not self.has_session_capability(told, "fork"):
+            out.append(BackendStartFailed("it cannot fork sessions"))
+            return
+        self._session = None  # the response tells the new one's
+        self._replaying = False
+        self._request_to_start("session/fork", {"sessionId": session, **where}, self._opened)
+
+    @staticmethod
+    def has_session_capability(told: object, name: str) -> bool:
+        """Whether an answer to `initialize` has `sessionCapabilities.NAME`: an object, perhaps an empty one."""
+        capabilities = told.get("agentCapabilities") if isinstance(told, dict) else None
+        sessions = capabilities.get("sessionCapabilities") if isinstance(capabilities, dict) else None
+        return isinstance(sessions, dict) and sessions.get(name) is not None
 
     def _opened(self, result: Any, out: Out) -> None:
         if self._session is None:

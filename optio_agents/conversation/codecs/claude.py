@@ -80,6 +80,8 @@ class ClaudeCodec(Codec):
         steer=True,
         change_input=True,
         resume=True,
+        fork=True,
+        list_sessions=True,
         images=True,
         files=True,
         answer_schema=True,

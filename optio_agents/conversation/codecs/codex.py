@@ -67,7 +67,7 @@ class CodexCodec(JsonRpcCodec):
 
     name = "codex"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        steer=True, resume=True, images=True, answer_schema=True
+        steer=True, resume=True, fork=True, list_sessions=True, images=True, answer_schema=True
     )
     envelope: ClassVar[dict[str, Any]] = {}
 
@@ -76,12 +76,14 @@ class CodexCodec(JsonRpcCodec):
         *,
         cwd: str,
         thread: str | None = None,
+        fork: bool = False,
         approval_policy: str = "untrusted",
         sandbox: str = "danger-full-access",
     ) -> None:
         super().__init__()
         self._cwd = cwd
         self._thread = thread
+        self._open_by = "thread/fork" if fork else "thread/resume"
         self._policy = {"approvalPolicy": approval_policy, "sandbox": sandbox}
         self._ours: int | None = None  # the turn of the outstanding prompt
         self._ours_id: str | None = None
@@ -99,7 +101,7 @@ class CodexCodec(JsonRpcCodec):
         self._item: object = None  # the agentMessage that `_answer` holds
 
     def start(self) -> None:
-        """`initialize`, then `thread/start` or `thread/resume`."""
+        """`initialize`, then `thread/start`, `thread/resume` or `thread/fork`."""
         self._request_to_start("initialize", {"clientInfo": CLIENT_INFO}, self._initialized)
 
     def prompt(self, send: int, text: str, extras: Extras = NO_EXTRAS) -> int:
@@ -207,7 +209,7 @@ class CodexCodec(JsonRpcCodec):
         if self._thread is None:
             self._request_to_start("thread/start", where, self._opened)
         else:
-            self._request_to_start("thread/resume", {"threadId": self._thread, **where}, self._opened)
+            self._request_to_start(self._open_by, {"threadId": self._thread, **where}, self._opened)
 
     def _opened(self, result: Any, out: Out) -> None:
         thread = _field(result, "thread", "id")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from optio_agents.conversation.values import Event
+from optio_agents.conversation.values import Capabilities, Event
 from optio_agents.conversation.views.table import CODECS, capabilities_table, views_table
 from tests.support.transcripts import load
 
@@ -22,6 +23,30 @@ def test_the_documented_table_of_views_is_the_declared_one() -> None:
 
 def test_the_documented_table_of_capabilities_is_the_declared_one() -> None:
     assert capabilities_table() in DOCUMENT, HOW
+
+
+AGENTS = Path(__file__).parents[2] / "agents"
+PROOFS = {
+    "interrupt": "test_dialogue.py::test_interrupts_wherever_the_turn_is",
+    "steer": "test_dialogue.py::test_a_steering_message_becomes_part_of_the_turn",
+    "change_input": "test_dialogue.py::test_permissions_allowed_denied_and_changed",
+    "resume": "test_resume.py::test_a_later_process_takes_up_the_session",
+    "fork": "test_sessions.py::test_a_fork_knows_what_was_said_and_leaves_the_session_as_it_is",
+    "list_sessions": "test_sessions.py::test_the_last_session_is_found_and_resumed",
+    "tools": "test_tools.py::test_functions_of_ours_are_called_and_their_results_used",
+    "images": "test_answers.py::test_the_model_sees_an_image",
+    "files": "test_answers.py::test_the_model_reads_a_file",
+    "answer_schema": "test_answers.py::test_an_answer_becomes_a_value_of_the_type",
+    "deny_message": "test_dialogue.py::test_permissions_allowed_denied_and_changed",
+}
+"""The test with real agents that shows each capability."""
+
+
+def test_each_capability_is_shown_with_real_agents() -> None:
+    assert set(PROOFS) == {field.name for field in dataclasses.fields(Capabilities)}
+    for proof in PROOFS.values():
+        name, _, test = proof.partition("::")
+        assert f"def {test}(" in (AGENTS / name).read_text(), proof
 
 
 def test_every_codec_has_views() -> None:
