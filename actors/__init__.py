@@ -26,6 +26,7 @@ Where things are, from the bottom up:
     task_tree.py     a text picture of all running actors
     api.py           all public names, re-exported here
     otel.py          tracing with OpenTelemetry; nothing here imports it
+    kit/             what many programs build from actors; nothing here imports it
     testing/         the test kit; nothing here imports it
 
 The guide is docs/actors.md.

@@ -370,7 +370,7 @@ class Cell(ABC, Generic[M]):
 
     # -- death watch
 
-    def notify(self, about: Cell[Any], make: Callable[[], M]) -> None:
+    def notify(self, about: object, make: Callable[[], M]) -> None:
         """Deliver `make()` in the system lane."""
         self.mailbox.notify(about, make)
 

@@ -198,7 +198,7 @@ class InlineCell(Cell[M]):
         self.go()
 
     @enable_ki_protection
-    def notify(self, about: Cell[Any], make: Callable[[], M]) -> None:
+    def notify(self, about: object, make: Callable[[], M]) -> None:
         """Deliver `make()` before all queued messages."""
         super().notify(about, make)
         self.go()
