@@ -25,13 +25,16 @@ def own_task_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_programs_define_tasks() -> None:
-    report, talk = programs("tasks.md")
+    report, talk, factory = programs("tasks.md")
     names: dict[str, Any] = {}
     exec(compile(report, "docs/tasks.md", "exec", dont_inherit=True), names)
     (task,) = asyncio.run(names["get_tasks"]({}, None))
     assert (task.process_id, task.auto_resume, task.metadata) == ("report", True, {"team": "research"})
     exec(compile(talk, "docs/tasks.md", "exec", dont_inherit=True), names)
     assert names["task"].read_conversation is not None
+    exec(compile(factory, "docs/tasks.md", "exec", dont_inherit=True), names)
+    task = names["factory"].task_for({"topic": "actors"}, "reports-1")
+    assert (task.process_id, task.name) == ("reports-1", "Report")
 
 
 def test_the_worker_of_your_own_is_a_coroutine_function() -> None:

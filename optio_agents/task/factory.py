@@ -122,7 +122,7 @@ def create_agent_task(
             run is always stored.
         output_bytes: how much of it is kept.
         fields: further fields of `TaskInstance` (`description`, `params`, `metadata`, `schedule`, `ttl_seconds`,
-            `cancellable`, `ui_widget`, `session_crypto`, ...).
+            `cancellable`, `ui_widget`, ...; docs/tasks.md has them all).
 
     Returns:
         The task, to be returned from the worker's `get_task_definitions`.

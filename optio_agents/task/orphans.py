@@ -88,6 +88,18 @@ async def _end_orphans_of(run: AgentRun, interrupted: _Interrupted) -> None:
         )
 
 
+def end_local_orphans_under(task_root: str) -> None:
+    """End what killed workers' runs have left running in the directories of a task root of this machine.
+
+    This finds also those whose task is not defined any more, as an ephemeral launch of a `TaskFactory`. Call it in a
+    thread: it waits at most two seconds for each directory with orphans.
+    """
+    with suppress(FileNotFoundError), os.scandir(task_root) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                end_local_orphans(entry.path)
+
+
 def end_local_orphans(taskdir: str) -> None:
     """End what a killed worker's run has left running in a directory of this machine.
 

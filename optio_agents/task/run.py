@@ -151,6 +151,7 @@ class AgentRun:
         except Exception:
             await (work.save() if ctx.should_continue() else work.save_cancelled())
             await self._store_output(ctx, agent)
+            await _show_percent(ctx, log.percent)
             raise
         else:
             if self.keep_output:

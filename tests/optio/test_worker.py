@@ -226,6 +226,24 @@ def test_a_worker_that_is_terminated_ends_its_sessions(worker: WorkerProcess, ow
     asyncio.run(scenario())
 
 
+def test_a_task_that_a_shutdown_has_cancelled_is_resumed_by_the_next_worker(
+    worker: WorkerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with worker:
+            await worker.launch("auto")
+            await worker.until("auto", "running", logged="working")
+            assert await worker.end_beside(signal.SIGTERM) == 0
+            row = await worker.until("auto", "cancelled", "failed")
+            assert (row["status"]["state"], row["hasSavedState"]) == ("cancelled", True)
+            monkeypatch.setenv("OPTIO_AGENTS_AUTO_RESUME_DELAY", "0.1")
+            worker.start()
+            await worker.until("auto", "done", logged="found mine, told: System: you have been resumed")
+
+    asyncio.run(scenario())
+    assert worker.end(signal.SIGTERM) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -22,6 +22,13 @@ REMOTE = "OPTIO_AGENTS_TEST_REMOTE"
 SAY = 'say() { printf "%s\\n" "$*" >> optio.log; }\n'
 
 
+GOES_ON = """
+    if [ -e notes ]; then read -r told; say "STATUS: found $(cat notes), told: $told"; say DONE; sleep 1000; fi
+    echo mine > notes; say STATUS: working; while :; do sleep 1000; done
+"""
+"""An agent that works until it is ended, and is done once it finds its notes again."""
+
+
 def get_tasks(services: Any, metadata_filter: Any) -> list[TaskInstance]:
     """One that ends, one that does not, and one for each phase in which a worker may be killed."""
     quick = "echo hello > deliverables/hello; echo DELIVERABLE: deliverables/hello >> optio.log"
@@ -32,6 +39,7 @@ def get_tasks(services: Any, metadata_filter: Any) -> list[TaskInstance]:
             "Slow",
             command="echo $$ | tee notes > ../pid; echo STATUS: working >> optio.log; while :; do sleep 1000; done",
         ),
+        create_agent_task("auto", "Auto", command=SAY + GOES_ON, auto_resume=True),
         *(crashing(phase) for phase in PHASES),
         *([remote(json.loads(os.environ[REMOTE]))] if REMOTE in os.environ else []),
     ]
@@ -69,17 +77,16 @@ def crashing(phase: str) -> TaskInstance:
 
 
 def remote(machine: dict[str, Any]) -> TaskInstance:
-    """A task on another machine, whose agent works until it is ended, and is done once it finds its notes again."""
+    """A task on another machine, whose agent leaves a process of its own."""
     known_hosts, taskdir = machine.pop("known_hosts"), machine.pop("taskdir")
-    script = """
-        if [ -e notes ]; then read -r told; say "STATUS: found $(cat notes), told: $told"; say DONE; sleep 1000; fi
+    beside = """
         (setsid sh -c 'trap "" TERM; while :; do sleep 1000; done' </dev/null >/dev/null 2>&1 & echo $! >> ../pids)
-        echo mine > notes; echo $$ >> ../pids; say STATUS: working; while :; do sleep 1000; done
+        echo $$ >> ../pids
     """
     return create_agent_task(
         "remote",
         "Remote",
-        command=SAY + script,
+        command=SAY + beside + GOES_ON,
         ssh=SSHConfig(**machine),
         known_hosts=known_hosts,
         taskdir=taskdir,

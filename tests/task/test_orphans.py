@@ -15,6 +15,7 @@ from optio_agents.hosts.processes.process_tree import MARKER_VARIABLE
 from optio_agents.task import create_agent_task
 from optio_agents.task.agent import mark_of
 from optio_agents.task.claim import RECORD, RunRecord, claimed
+from optio_agents.task.orphans import end_local_orphans_under
 from tests.support.task_ctx import TaskCtx
 
 
@@ -44,6 +45,19 @@ def test_it_is_ended_even_if_it_does_not_heed_term(tmp_path: Path, orphan: subpr
     define(taskdir)
     assert orphan.wait(10) == -9
     assert (taskdir / "workdir" / "notes").read_text() == "mine"
+
+
+def test_it_is_found_beneath_the_task_root_when_its_task_is_not_defined(
+    tmp_path: Path, orphan: subprocess.Popen[bytes]
+) -> None:
+    (tmp_path / "another").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task" / RECORD).write_text(RunRecord("task", "db/p/1", "here", "now").to_json())
+    end_local_orphans_under(str(tmp_path / "nothing"))
+    assert orphan.poll() is None
+    end_local_orphans_under(str(tmp_path))
+    assert orphan.wait(10) == -9
 
 
 @pytest.mark.parametrize("recorded", [False, True])

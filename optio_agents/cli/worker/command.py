@@ -116,9 +116,11 @@ async def _work_with(
     database: Any,
     definitions: Callable[[Any, Any], Awaitable[list[Any]]],
 ) -> None:
+    import asyncio
+
     from optio_core.lifecycle import Optio
 
-    from optio_agents.task.orphans import end_orphans
+    from optio_agents.task.orphans import end_local_orphans_under, end_orphans
 
     tasks: dict[str, Any] = {}
 
@@ -127,6 +129,7 @@ async def _work_with(
         tasks.update({task.process_id: task for task in found})
         return found
 
+    await asyncio.to_thread(end_local_orphans_under, os.environ[TASK_ROOT])
     optio = Optio()
     await optio.init(
         mongo_db=database,
