@@ -77,6 +77,10 @@ class LocalFiles:
             self.directory.check_now()
         except BlockingIOError:
             await self._threads.run(self.directory.check)
+            try:
+                self.directory.check_now()
+            except BlockingIOError:
+                self.directory.is_cached = False
 
     @asynccontextmanager
     async def open_log(
@@ -85,6 +89,8 @@ class LocalFiles:
         """See `hosts.base.SessionHost.open_log`. The rules are in `hosts.log.local_reader`."""
         try:
             await self._have_path_cached()
+        except TimeoutError:  # a new reader would only wait again
+            raise
         except OSError as error:
             raise LogLost(f"{self.directory.path}: {error.strerror or error}") from error
         with open_log_reader(

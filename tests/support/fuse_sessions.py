@@ -31,9 +31,6 @@ from tests.support.descriptors import described_descriptors
 from tests.support.session import RecordingCtx
 
 ANSWER = 0.5
-PLACES = ("deliverables/mounted", "deliverables/mounted/x", "optio.log", ".")
-"""What is mounted over: a directory of deliverables, one deliverable, the log, the workdir."""
-
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -42,6 +39,9 @@ class Scenario:
     """A session: the place that is mounted over, the request that goes wrong, and how."""
 
     place: str
+    """What is mounted over, relative to the workdir: a directory of deliverables, one of them, the log, the workdir
+    (`.`), the task's directory (`..`).
+    """
     operation: str
     fault: str
     end: str
@@ -55,7 +55,11 @@ def scenarios() -> Iterator[Scenario]:
             yield Scenario("deliverables/mounted", operation, fault, "DONE")
         for operation in ("getattr", "open", "read"):
             yield Scenario("deliverables/mounted/x", operation, fault, "DONE")
-        for place, operations in (("optio.log", ("getattr", "open")), (".", ("getattr", "opendir"))):
+        for place, operations in (
+            ("optio.log", ("getattr", "open")),
+            (".", ("getattr", "opendir")),
+            ("..", ("lookup", "opendir")),
+        ):
             for operation in operations:
                 for end in ("DONE", "return"):
                     yield Scenario(place, operation, fault, end)

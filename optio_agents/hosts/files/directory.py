@@ -19,6 +19,8 @@ class Directory:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.is_cached = True
+        """Whether the kernel keeps this path. Some network file systems are asked each time: then `open_now` waits."""
         self._identity: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
@@ -48,13 +50,15 @@ class Directory:
     def open_now(self) -> Iterator[int]:
         """`open` for code in the event loop: no file system is asked, also not one that is mounted on the path.
 
-        Where the system cannot do that (see `openat2`), it is `open`.
+        Where the system cannot do that (see `openat2` and `is_cached`), it is `open`.
 
         Raises:
             BlockingIOError: that takes waiting; once a thread has called `check`, it does not.
             OSError: see `open`.
         """
         try:
+            if not self.is_cached:
+                raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
             descriptor, identity = open_cached(self.path)
         except OSError as error:
             if error.errno != errno.ENOSYS:

@@ -30,7 +30,8 @@ def is_local(directory: int, device: int) -> bool:
     """
     known = _known.get(device)
     if known is None:
-        known = _type_of_mount(mount_number(directory)) in LOCAL
+        kind = _type_of_mount(mount_number(directory))
+        known = kind in LOCAL or not kind  # before Linux 5.8 it is not told
         if os.major(device):
             _known[device] = known
     return known

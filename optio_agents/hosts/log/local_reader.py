@@ -75,7 +75,7 @@ REPLACEMENTS = 16
 """How many files that take the log's name one after another after `finish` are still read."""
 
 ASKED = 3
-"""How often in turn a thread is sent to look at a path that the kernel does not keep."""
+"""How often in turn a thread is sent to look at a path that the kernel does not keep, before it is opened as ever."""
 
 _FIRST_READ = 32 * 1024
 """Bytes asked for where little is expected: a buffer this small costs no system call of its own, which counts when
@@ -147,10 +147,10 @@ class LocalLogReader:
                 await self._ask()
             try:
                 step = self._step()
-            except BlockingIOError as error:
+            except BlockingIOError:
                 self._asked += 1
                 if self._asked > ASKED:
-                    raise LogLost(f"{self._path}: {error.strerror}") from error
+                    self._directory.is_cached = False
                 await self._ask()
                 continue
             self._asked = 0
@@ -169,6 +169,8 @@ class LocalLogReader:
         """Have a thread look at the directory and the log's name."""
         try:
             await self._threads.run(self._look_at_name)
+        except TimeoutError:  # a new reader would only wait again
+            raise
         except OSError as error:
             raise LogLost(f"{self._path}: {error.strerror or error}") from error
 
@@ -461,8 +463,13 @@ def open_log_reader(
     check_position(position)
     with ExitStack() as stack:
         try:
-            with directory.open_now() as descriptor:
-                watch = stack.enter_context(open_watch(descriptor, name))
+            try:
+                with directory.open_now() as descriptor:
+                    watch = stack.enter_context(open_watch(descriptor, name))
+            except BlockingIOError:
+                directory.is_cached = False
+                with directory.open() as descriptor:
+                    watch = stack.enter_context(open_watch(descriptor, name))
         except OSError as error:
             raise LogLost(f"{directory.path}: {error.strerror}") from error
         reader = LocalLogReader(directory, name, position, watch, settled, threads or DeadlineThreads())

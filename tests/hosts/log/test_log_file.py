@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -11,7 +12,9 @@ import pytest
 import trio
 
 from optio_agents.hosts.base import LogLost, LogPosition
+from optio_agents.hosts.files import directory
 from optio_agents.hosts.files.directory import Directory
+from optio_agents.hosts.local_files import LocalFiles
 from optio_agents.hosts.log import local_reader
 from optio_agents.hosts.log.local_reader import open_log_reader
 from optio_agents.protocol.paths import LOG_NAME
@@ -133,3 +136,28 @@ async def test_a_position_of_somebody_else_is_refused(tmp_path: Path) -> None:
         open_log_reader(Directory(str(tmp_path)), LOG_NAME, LogPosition(7, b"strange")),
     ):
         pass
+
+
+async def test_a_path_that_the_kernel_does_not_keep_is_opened_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network file systems are asked for each component, each time. A thread has asked them before."""
+    (tmp_path / "workdir").mkdir()
+    files = LocalFiles(str(tmp_path / "workdir"))
+    asked = []
+
+    def never(path: str) -> tuple[int, tuple[int, int]]:
+        asked.append(path)
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(directory, "open_cached", never)
+    await files.prepare_channel()
+    (tmp_path / "workdir/optio.log").write_text("one\n")
+    (tmp_path / "workdir/deliverables/x").write_text("content")
+    async with files.open_log(LogPosition(), settled=lambda partial: False) as reader:
+        window = await reader.read()
+        assert window is not None
+        assert window.data == b"one\n"
+    async with files.open_deliverable("x", limit=10) as deliverable:
+        assert [piece async for piece in deliverable.chunks()] == [b"content"]
+    assert len(asked) == 2
