@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
@@ -42,10 +43,11 @@ class Workspace:
         """Make them.
 
         Raises:
-            UsageError: the output file cannot be written.
+            UsageError: the output file cannot be written, or another run is at work in the workdir.
             CommandFailure: the system's temporary directory cannot be used.
         """
         self.temporary = settings.workdir is None
+        self._lock = None if settings.workdir is None else _lock(settings.workdir)
         self.evidence = Evidence(settings)
         self.bounded = settings.output is None
         output = settings.output or self.evidence.output
@@ -98,6 +100,8 @@ class Workspace:
         """
         self._close_output(keep=keep_output)
         self.evidence.close()
+        if self._lock is not None:
+            os.close(self._lock)
         return self.workdir if self.temporary and not remove_workdir(self.workdir) else None
 
     def _close_output(self, *, keep: bool) -> None:
@@ -108,6 +112,28 @@ class Workspace:
         os.close(self.descriptor)
         if remove:
             self.output.unlink(missing_ok=True)
+
+
+def _lock(workdir: Path) -> int | None:
+    """Lock a workdir until the descriptor is closed: two runs would read one log, and one agent's DONE end both.
+
+    Raises:
+        UsageError: another run has locked it.
+    """
+    try:
+        descriptor = os.open(workdir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None  # what uses it says why it cannot be used
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UsageError(
+            f"another run is at work in {workdir}: wait for its end, or choose another --workdir"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+    return descriptor
 
 
 def _abridged(line: str) -> str:

@@ -105,3 +105,19 @@ def test_read_only_directories_are_removed_too(tmp_path: Path) -> None:
     assert remove_workdir(root)
     assert not root.exists()
     assert (tmp_path / "outside").stat().st_mode & 0o777 == 0o500
+
+
+def test_a_second_run_in_a_workdir_is_refused_and_touches_nothing(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    """Both would read one log: the DONE of one agent would end both."""
+    (tmp_path / "mine").mkdir()
+    output = tmp_path / "log"
+    given = replace(settings, workdir=tmp_path / "mine", output=output)
+    first = Workspace(given)
+    os.write(first.descriptor, b"of the first")
+    with pytest.raises(UsageError, match="another run is at work in"):
+        Workspace(given)
+    assert output.read_bytes() == b"of the first"
+    first.close(keep_output=True)
+    Workspace(given).close(keep_output=True)
