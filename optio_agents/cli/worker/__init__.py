@@ -2,6 +2,7 @@
 
 command      its arguments, and the worker from the lease to the shutdown
 settings     options, environment variables and the file, as checked settings
+logs         the log on stderr, as text or JSON
 definitions  finds and calls the user's function, and reports its errors as the user's
 redis_outage  commands from the dashboard after an outage of Redis
 """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.worker.definitions import checked, find_function
+from optio_agents.cli.worker.logs import WorkerLog, configure_logs
 from optio_agents.cli.worker.redis_outage import outlast_redis_outages
 from optio_agents.cli.worker.servers import (
     DEFAULT_DATABASE,
@@ -59,20 +59,26 @@ def run(args: argparse.Namespace) -> int:
         CommandFailure: the settings or the tasks cannot be used, a server cannot be reached, or another worker has the
             prefix.
     """
-    logging.basicConfig(
-        level=logging.INFO if args.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
     settings = read_settings(args, os.environ)
+    log = configure_logs(settings.log_format, settings.log_level, verbose=args.verbose)
     _set_task_roots(settings)
+    try:
+        _run(args.tasks, settings, log)
+    except CommandFailure as failure:
+        if not log.is_json:
+            raise
+        log.announce(failure.message, logging.ERROR)
+        return int(failure.code)
+    return 0
+
+
+def _run(tasks: str, settings: WorkerSettings, log: WorkerLog) -> None:
     import asyncio
 
     # First of all: to import the user's module, and all that a session needs, takes seconds.
     asyncio.run(_check_prefix_is_free(settings))
-    definitions = checked(args.tasks, find_function(args.tasks))
-    asyncio.run(_work(args.tasks, settings, definitions))
-    return 0
+    definitions = checked(tasks, find_function(tasks))
+    asyncio.run(_work(tasks, settings, definitions, log))
 
 
 async def _check_prefix_is_free(settings: WorkerSettings) -> None:
@@ -84,7 +90,10 @@ async def _check_prefix_is_free(settings: WorkerSettings) -> None:
 
 
 async def _work(
-    name: str, settings: WorkerSettings, definitions: Callable[[Any, Any], Awaitable[list[Any]]]
+    name: str,
+    settings: WorkerSettings,
+    definitions: Callable[[Any, Any], Awaitable[list[Any]]],
+    log: WorkerLog,
 ) -> None:
     from redis.exceptions import RedisError
 
@@ -93,7 +102,7 @@ async def _work(
     try:
         with mongo_failures(settings), open_database(settings, patience=OUTAGE_SECONDS) as database:
             async with worker_lease(database, settings.prefix) as lease:
-                await _work_with(lease, name, settings, database, definitions)
+                await _work_with(lease, name, settings, database, definitions, log)
     except (RedisError, OSError) as error:
         raise unreachable("Redis", settings.redis_url or "", error) from error
 
@@ -115,6 +124,7 @@ async def _work_with(
     settings: WorkerSettings,
     database: Any,
     definitions: Callable[[Any, Any], Awaitable[list[Any]]],
+    log: WorkerLog,
 ) -> None:
     import asyncio
 
@@ -142,7 +152,7 @@ async def _work_with(
     if optio._redis is not None:
         outlast_redis_outages(optio._redis)
     await end_orphans(database, settings.prefix, tasks)
-    print(f"optio worker ready: {name}, prefix {settings.prefix}", file=sys.stderr, flush=True)
+    log.announce(f"optio worker ready: {name}, prefix {settings.prefix}")
     await _until_shut_down(optio, lease)
 
 

@@ -22,6 +22,8 @@ class Setting:
     help: str
     default: Any = None
     parse: Callable[[Any], Any] = str
+    is_flag: bool = False
+    """Its option takes no value."""
 
     @property
     def option(self) -> str:
@@ -47,6 +49,27 @@ def _text(value: Any) -> str:
     return value
 
 
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"it must be one of {', '.join(choices)}, not {value!r}")
+        return str(value)
+
+    return parse
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "1", "yes", "on"):
+        return True
+    if value in ("false", "0", "no", "off"):
+        return False
+    raise ValueError(f"it must be true or false, not {value!r}")
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
 SETTINGS = (
     Setting("mongo_url", "URL", "mongodb://host:port[/database]; required", parse=_text),
     Setting("redis_url", "URL", "redis://host:port, for control from the dashboard", parse=_text),
@@ -54,6 +77,8 @@ SETTINGS = (
     Setting("cancel_grace", "SECONDS", "how long a cancelled task may take to end", 5.0, _seconds),
     Setting("auto_resume_delay", "SECONDS", "from the start until tasks are resumed", 300.0, _seconds),
     Setting("task_root", "DIRECTORY", "where the task directories are on this machine", parse=_text),
+    Setting("log_format", "FORMAT", "text, or json for one object per line", "text", _one_of("text", "json")),
+    Setting("log_level", "LEVEL", f"one of {', '.join(LOG_LEVELS)}", "warning", _one_of(*LOG_LEVELS)),
 )
 
 
@@ -67,6 +92,8 @@ class WorkerSettings:
     cancel_grace: float
     auto_resume_delay: float
     task_root: str | None
+    log_format: str = "text"
+    log_level: str = "warning"
 
 
 def add_arguments(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
@@ -75,9 +102,11 @@ def add_arguments(parser: argparse.ArgumentParser, names: Collection[str] | None
         if names is not None and setting.name not in names:
             continue
         default = f" (default: {setting.default})" if setting.default is not None else ""
-        parser.add_argument(
-            setting.option, metavar=setting.metavar, help=f"{setting.help}{default} [{setting.variable}]"
-        )
+        text = f"{setting.help}{default} [{setting.variable}]"
+        if setting.is_flag:
+            parser.add_argument(setting.option, action="store_const", const=True, help=text)
+        else:
+            parser.add_argument(setting.option, metavar=setting.metavar, help=text)
     parser.add_argument(
         "--config",
         metavar="FILE",

@@ -28,6 +28,8 @@ def test_everything_but_the_database_has_a_default() -> None:
         cancel_grace=5.0,
         auto_resume_delay=300.0,
         task_root=None,
+        log_format="text",
+        log_level="warning",
     )
 
 
@@ -50,6 +52,13 @@ def test_an_empty_variable_counts_as_none() -> None:
 def test_a_bad_number_is_refused_with_its_source(value: str) -> None:
     with pytest.raises(UsageError, match="OPTIO_AGENTS_CANCEL_GRACE cannot be used"):
         read(OPTIO_AGENTS_MONGO_URL=URL, OPTIO_AGENTS_CANCEL_GRACE=value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("log_format", "xml"), ("log_level", "loud")])
+def test_a_word_that_is_no_choice_is_refused_with_the_choices(name: str, value: str) -> None:
+    variable = f"OPTIO_AGENTS_{name.upper()}"
+    with pytest.raises(UsageError, match=f"{variable} cannot be used: it must be one of .*, not '{value}'"):
+        read(OPTIO_AGENTS_MONGO_URL=URL, **{variable: value})
 
 
 def test_without_a_database_the_variable_is_named() -> None:
