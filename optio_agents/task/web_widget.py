@@ -5,21 +5,29 @@ A widget without a viewer costs a listening socket, and the last events of the c
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from optio_core.models import BasicAuth
 from optio_host.host import LocalHost
+from pymongo.errors import PyMongoError
 
 from optio_agents.bridge import Boundary
 from optio_agents.context import HookContext
 from optio_agents.conversation.from_asyncio import AsyncioConversation, trio_block
 from optio_agents.conversation.turns.pending_controls import CONTROL_EVENT
 from optio_agents.session_controls import filter_controls
+from optio_agents.task.outage import outlast_outage
 from optio_agents.todos.publisher import Publisher
 from optio_agents.uploads import UPLOAD_LIMIT, upload_url_token
+
+CLEAR_SECONDS = 2.0
+"""How long the end of a view may wait for the database."""
 
 WIDGET: Final = "conversation"
 """The name of the dashboard's widget (`uiWidget`)."""
@@ -28,6 +36,8 @@ Language: TypeAlias = Literal["claudecode", "codex", "opencode", "grok", "cursor
 """The languages that the dashboard's widget reads (`protocol` in its data)."""
 
 _LANGUAGES: Final[dict[str, Language]] = {"claude": "claudecode", "codex": "codex"}
+
+_logger = logging.getLogger("optio_agents.task")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +105,23 @@ async def shown_in_dashboard(
     view: WebView
     async with trio_block(opening) as view:
         data = widget_data(ctx, agent, options, downloads=directory is not None, uploads=uploads)
-        await ctx.set_widget_upstream(view.url, inner_auth=BasicAuth(USER, view.access.secret))
-        await _merge_widget_data(ctx, data)
+        auth = BasicAuth(USER, view.access.secret)
+        await outlast_outage(partial(ctx.set_widget_upstream, view.url, inner_auth=auth))
+        await outlast_outage(partial(_merge_widget_data, ctx, data))
         try:
             async with _controls_shown(conversation, ctx, options):
                 yield
         finally:
+            await _clear_upstream(ctx)
+
+
+async def _clear_upstream(ctx: Any) -> None:
+    """Take the listener's address out of the record. optio-core does so with the final state if this fails."""
+    try:
+        async with asyncio.timeout(CLEAR_SECONDS):
             await ctx.clear_widget_upstream()
+    except (PyMongoError, TimeoutError) as error:
+        _logger.warning("the view of %s could not be taken out of its record: %r", ctx.process_id, error)
 
 
 @asynccontextmanager

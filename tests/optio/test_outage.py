@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from optio_core.models import TaskInstance
 
+from optio_agents.conversation.task_streams import conversing
 from optio_agents.task import create_agent_task
+from optio_agents.task.memory import SESSION_BLOB
+from tests.optio.test_published_conversation import AGENT
 from tests.optio.test_task import SAY, is_running
 from tests.support.servers import Mongo, running_mongo
 from tests.support.worker import ENDED, HANG, Worker, in_worker
@@ -114,3 +117,39 @@ def test_an_outage_of_the_database_in_any_phase_loses_nothing(
 
         tasks = [staying(phase, go) for phase in PHASES]
         in_worker(f"{mongo.url}/test_outage", tasks, scenario, force_cancel_shield_seconds=20.0)
+
+
+def test_a_conversation_that_begins_during_an_outage_is_shown_and_kept(tmp_path: Path) -> None:
+    go, reached = tmp_path / "go", tmp_path / "reached"
+
+    async def before_execute(hook_context: Any) -> None:
+        reached.touch()
+        while not go.exists():
+            await asyncio.sleep(0.02)
+
+    talker = create_agent_task(
+        "talker",
+        "Talker",
+        conversation=conversing(AGENT, "say:hello hang", web=True),
+        before_execute=before_execute,
+        env={"SEEN": str(tmp_path / "seen")},
+    )
+
+    with running_mongo(tmp_path) as mongo:
+
+        async def scenario(worker: Worker) -> None:
+            await worker.launch("talker")
+            async with asyncio.timeout(HANG):
+                while not reached.exists():
+                    await asyncio.sleep(0.02)
+                with stopped(mongo):
+                    go.touch()
+                    await asyncio.sleep(SECONDS)
+                while SESSION_BLOB not in await worker.blobs("talker"):
+                    await asyncio.sleep(0.02)
+                assert (await worker.row("talker"))["widgetUpstream"] is not None
+            assert (await worker.optio.cancel("talker")).ok
+            row = await worker.until_state("talker", *ENDED)
+            assert (row["status"]["state"], row["hasSavedState"]) == ("cancelled", True), row["status"]
+
+        in_worker(f"{mongo.url}/test_outage", [talker], scenario, cancel_grace_seconds=20.0)
