@@ -8,7 +8,6 @@ ended), `events.jsonl` (every event, with the line that was shown), `output.log`
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from optio_agents.cli.exit_codes import UsageError
+from optio_agents.cli.state_directory import state_directory
 
 MAX_AGE_SECONDS = 30 * 86_400
 """A run that began longer ago is removed."""
@@ -37,9 +37,7 @@ _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 def runs_directory() -> Path:
     """The directory of all runs."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
-    return base / "optio-agents" / "runs"
+    return state_directory() / "runs"
 
 
 def new_run(root: Path, now: float) -> Path:

@@ -15,6 +15,7 @@ from optio_agents.cli.exit_codes import ExitCode, UsageError
 from optio_agents.cli.stderr import write_stderr
 
 if TYPE_CHECKING:
+    from optio_agents.bridge import Boundary
     from optio_agents.conversation import AgentConversation
 
 AGENT_NAMES = ("claude", "codex", "gemini", "opencode")
@@ -43,7 +44,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="for programs: one JSON object per line, commands on stdin, events on stdout",
     )
     parser.add_argument(
-        "--resume", metavar="SESSION", help="resume an earlier session (its id is shown at the end)"
+        "--resume",
+        metavar="SESSION",
+        help="resume a session: its id, which is shown at the end, or last (the last one in this directory)",
     )
     parser.add_argument(
         "--web", action="store_true", help="also show it on a page in the browser (needs the extra web)"
@@ -60,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UsageError: the agent cannot be started.
     """
+    import asyncio
+
     import trio
 
     from optio_agents.conversation import AgentNotStarted
@@ -70,13 +75,27 @@ def run(args: argparse.Namespace) -> int:
     if not os.path.isdir(args.workdir):
         raise UsageError(f"there is no directory {args.workdir!r}")
     try:
-        return trio.run(_main, args)
+        if not args.json and _has_line_editor():
+            from optio_agents.bridge import run_in_trio
+
+            # prompt_toolkit runs on asyncio: everything else is Trio, as a guest of its loop.
+            return asyncio.run(run_in_trio(lambda boundary: _main(args, boundary)))
+        return trio.run(_main, args, None)
     except AgentNotStarted as error:
         # The message quotes an unknown program: its text must not act on the terminal.
         raise UsageError(display_text(str(error), WORDS_LIMIT)) from None
 
 
-async def _main(args: argparse.Namespace) -> int:
+def _has_line_editor() -> bool:
+    """Whether the terminal can do what a line editor needs: move the cursor, and be typed at."""
+    return (
+        sys.stdin.isatty()
+        and sys.stdout.isatty()
+        and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    )
+
+
+async def _main(args: argparse.Namespace, boundary: Boundary | None) -> int:
     """Chat until the end. From its start on, SIGTERM and SIGHUP end it together with the agent."""
     import trio
 
@@ -92,7 +111,7 @@ async def _main(args: argparse.Namespace) -> int:
 
             nursery.start_soon(end_on_signal)
             try:
-                code = await _chat(args)
+                code = await _chat(args, boundary)
             except Exception as error:  # noqa: BLE001 - raised below, outside of the nursery: no group
                 failure = error
             nursery.cancel_scope.cancel(reason="the chat is over")
@@ -101,12 +120,16 @@ async def _main(args: argparse.Namespace) -> int:
     return code
 
 
-async def _chat(args: argparse.Namespace) -> int:
+async def _chat(args: argparse.Namespace, boundary: Boundary | None) -> int:
+    from optio_agents.cli.chat.last_sessions import last_session, remember_session
     from optio_agents.conversation import AGENTS, open_conversation
     from optio_agents.conversation.agents import replaying
 
     recipe = AGENTS[args.agent]
-    options = {"resume": args.resume} if args.resume else {}
+    resume = args.resume
+    if resume == "last":
+        resume = last_session(args.agent, args.workdir)
+    options = {"resume": resume} if resume else {}
     agent = recipe(args.command, **options) if args.command else recipe(**options)
     if args.web:
         agent = replaying(agent)
@@ -120,7 +143,11 @@ async def _chat(args: argparse.Namespace) -> int:
             return await ProgramChat(conversation, sys.stdin.fileno(), sys.stdout.fileno()).run()
         from optio_agents.cli.chat.terminal import TerminalChat
 
-        return await TerminalChat(conversation, sys.stdin.fileno()).run()
+        def remember() -> None:
+            if conversation.session is not None and conversation.capabilities.resume:
+                remember_session(args.agent, args.workdir, conversation.session)
+
+        return await TerminalChat(conversation, sys.stdin.fileno(), boundary, remember).run()
 
 
 @asynccontextmanager

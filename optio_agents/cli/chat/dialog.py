@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 import trio
@@ -27,19 +28,26 @@ DECLINED = "The user declines to answer."
 
 
 class Dialog:
-    """Shows one request after another. `show(line, style)` writes a line on the screen; `size` is (columns, rows)."""
+    """Shows one request after another.
+
+    Args:
+        keyboard: where the answers come from.
+        show: writes a line on the screen, in a style.
+        size: columns and rows of the screen.
+        alone: entered while a request is on the screen: other output waits, and the keyboard gets the input.
+    """
 
     def __init__(
         self,
         keyboard: Keyboard,
         show: Callable[[str, str], object],
         size: Callable[[], tuple[int, int]],
-        opened: Callable[[bool], object],
+        alone: Callable[[], AbstractAsyncContextManager[object]],
     ) -> None:
         self._keyboard = keyboard
         self._show = show
         self._size = size
-        self._opened = opened
+        self._alone_on_screen = alone
         self._turn = trio.Lock()
 
     async def permission(self, request: PermissionRequest) -> PermissionDecision:
@@ -51,12 +59,8 @@ class Dialog:
         return await self._alone(self._question, request)
 
     async def _alone(self, ask: Callable[[Q], Awaitable[A]], request: Q) -> A:
-        async with self._turn:
-            self._opened(True)
-            try:
-                return await ask(request)
-            finally:
-                self._opened(False)
+        async with self._turn, self._alone_on_screen():
+            return await ask(request)
 
     # Permissions.
 

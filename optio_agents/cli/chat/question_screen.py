@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from optio_agents.protocol.display import display_text
@@ -26,6 +27,15 @@ class QuestionScreen:
     def size(self) -> tuple[int, int]:
         """Columns and rows."""
         return self._console.width, self._console.height
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """While the block runs, a question has the screen (`hold`)."""
+        self.hold(True)
+        try:
+            yield
+        finally:
+            self.hold(False)
 
     def hold(self, asking: bool) -> None:
         """While a question is on the screen, hold the running text, which would scroll the question away."""
@@ -62,10 +72,10 @@ class QuestionScreen:
             self.print(Text(""))
             self._at_line_start = True
 
-    def print(self, text: Text, end: str = "\n") -> None:
-        """Print at once. As a `Text`, because markup and names of emoji must not be replaced."""
+    def print(self, shown: RenderableType, end: str = "\n", *, wrap: bool = False) -> None:
+        """Print at once: a `Text`, because markup and names of emoji must not be replaced. `wrap`: at the words."""
         with suppress(OSError):  # a terminal that was hung up shows nothing
-            self._console.print(text, end=end, soft_wrap=True)
+            self._console.print(shown, end=end, soft_wrap=not wrap)
 
 
 def harmless(text: str) -> str:

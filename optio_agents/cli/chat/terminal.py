@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import trio
 from rich.console import Console
@@ -12,8 +15,10 @@ from optio_agents.cli.chat.dialog import Dialog
 from optio_agents.cli.chat.keyboard import Keyboard
 from optio_agents.cli.chat.question_screen import QuestionScreen, harmless
 from optio_agents.cli.chat.stdin_bytes import read_some
+from optio_agents.cli.chat.summaries import tool_line, usage_line
 from optio_agents.cli.chat.visible import visible_line
 from optio_agents.cli.exit_codes import ExitCode
+from optio_agents.cli.state_directory import state_directory
 from optio_agents.conversation import (
     AgentConversation,
     ConversationClosed,
@@ -21,41 +26,100 @@ from optio_agents.conversation import (
     ConversationState,
     Origin,
     TurnStatus,
+    views_of,
 )
 from optio_agents.protocol.display import display_text
+
+if TYPE_CHECKING:
+    from optio_agents.bridge import Boundary
+    from optio_agents.cli.chat.editor_input import EditorInput
 
 LEAVE_SECONDS = 2.0
 """A second Ctrl-C within this time leaves."""
 
 
+COMMANDS = {
+    "/help": "what can be typed here",
+    "/stop": "interrupt the agent",
+    "/quit": "leave when everything is answered",
+}
+"""The commands of the chat itself. Everything else is sent to the agent, its own commands included."""
+
+HELP = """Enter sends, Alt-Enter begins a new line; a paste of several lines is one message.
+Up and Down: earlier messages; Ctrl-R searches them.
+Ctrl-C interrupts the agent, twice leaves; Ctrl-D leaves when everything is answered.
+What is sent while the agent works waits for its turn."""
+
+
 class TerminalChat:
-    """One chat, from the start to the end of `run`, which returns the exit code."""
+    """One chat, from the start to the end of `run`, which returns the exit code.
+
+    Args:
+        conversation: with whom.
+        descriptor: the input.
+        boundary: the way to asyncio, on which the line editor runs; `None`: without a line editor.
+        on_result: called after each turn.
+    """
 
     def __init__(
-        self, conversation: AgentConversation, descriptor: int, console: Console | None = None
+        self,
+        conversation: AgentConversation,
+        descriptor: int,
+        boundary: Boundary | None = None,
+        on_result: Callable[[], object] = lambda: None,
     ) -> None:
         self._conversation = conversation
         self._descriptor = descriptor
-        self._screen = QuestionScreen(
-            console or Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
-        )
         self._keyboard = Keyboard(descriptor)
-        self._dialog = Dialog(self._keyboard, self._screen.line, self._screen.size, self._screen.hold)
+        console = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+        self._input: EditorInput | None = None
+        self._screen: QuestionScreen
+        self._mark = "> " if console.options.ascii_only else "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
+        if boundary is None:
+            self._screen = QuestionScreen(console)
+        else:
+            # Imported here: a pipe and a dumb terminal need neither prompt_toolkit nor Markdown.
+            from optio_agents.cli.chat.editor_input import EditorInput
+            from optio_agents.cli.chat.editor_screen import EditorScreen
+            from optio_agents.cli.chat.line_editor import LineEditor
+
+            history = state_directory() / "chat_history"
+            editor = LineEditor(boundary, self._mark, COMMANDS, history, self._is_idle)
+            self._screen = EditorScreen(console, editor)
+            self._input = EditorInput(editor, self._keyboard, descriptor)
+        self._dialog = Dialog(self._keyboard, self._screen.line, self._screen.size, self._alone)
         self._interrupted_at = -LEAVE_SECONDS
         self._left: ExitCode | None = None
+        self._on_result = on_result
+        self._shown_turn = 0
+        self._all_is_shown = False
+        self._shown = trio.Event()
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """While the block runs, a question has the screen and the keyboard."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._screen.alone())
+            if self._input is not None:
+                await stack.enter_async_context(self._input.question())
+            yield
+
+    def _is_idle(self) -> bool:
+        return self._conversation.state is ConversationState.IDLE
 
     async def run(self) -> int:
         """Talk until the input ends, Ctrl-C twice, or the agent ends."""
         conversation = self._conversation
-        self._note(f"{conversation.name} is ready. Ctrl-C interrupts it, twice leaves; Ctrl-D leaves.")
+        more = "" if self._input is None else " /help says more."
+        self._note(f"{conversation.name} is ready. Ctrl-C interrupts it, twice leaves; Ctrl-D leaves.{more}")
         conversation.on_permission_request(self._dialog.permission)
         conversation.on_question(self._dialog.question)
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals, nursery)
-            nursery.start_soon(self._read)
+            nursery.start_soon(self._read if self._input is None else self._edit)
             # These two end when they have shown everything.
             async with trio.open_nursery() as showing:
-                showing.start_soon(self._show_text)
+                showing.start_soon(self._show_events)
                 showing.start_soon(self._report_results)
             nursery.cancel_scope.cancel(reason="the conversation has ended")
         if self._left is None:
@@ -69,16 +133,35 @@ class TerminalChat:
 
     # Events of the agent.
 
-    async def _show_text(self) -> None:
+    async def _show_events(self) -> None:
         with self._conversation.events() as events:
             async for event in events:
                 if event.text:
                     self._screen.write(harmless(event.text))
+                for view in views_of(event):
+                    if (line := tool_line(view)) is not None:
+                        self._screen.write(f"\N{MIDDLE DOT} {line}\n", own_line=True)
+                if event.kept:
+                    self._screen.end_line()
+                    self._shown_turn = event.turn or self._shown_turn
+                    self._notify_shown()
+        self._all_is_shown = True
+        self._notify_shown()
+
+    def _notify_shown(self) -> None:
+        self._shown.set()
+        self._shown = trio.Event()
 
     async def _report_results(self) -> None:
         async for result in self._conversation.results():
+            # Its text comes through another subscription, and stands above its result.
+            while result.raw is not None and self._shown_turn < result.turn and not self._all_is_shown:
+                await self._shown.wait()
             self._screen.end_line()
+            self._on_result()
             by = " (a turn that it began by itself)" if result.origin is Origin.AGENT else ""
+            if result.usage is not None and (line := usage_line(result.usage)):
+                self._note(line)
             if result.status is TurnStatus.FAILED:
                 self._note(f"failed{by}: {result.error}", "red")
             elif result.status is TurnStatus.INTERRUPTED:
@@ -96,6 +179,39 @@ class TerminalChat:
             if not data:
                 break
         # The end of the input: what was sent is still answered.
+        await self._leave_when_answered()
+
+    async def _edit(self) -> None:
+        assert self._input is not None
+        while True:
+            try:
+                line = (await self._input.next_line()).strip()
+            except EOFError:
+                break
+            if not line:
+                continue
+            self._show_typed(line)
+            if line == "/quit":
+                break
+            if line == "/help":
+                self._show_help()
+            elif line == "/stop":
+                await self._interrupt()
+            else:
+                await self._send(line)
+        await self._leave_when_answered()
+
+    def _show_typed(self, line: str) -> None:
+        first, *more = harmless(line).split("\n")
+        self._screen.line(self._mark + first, "bold")
+        for each in more:
+            self._screen.line(" " * len(self._mark) + each, "bold")
+
+    def _show_help(self) -> None:
+        for line in [*HELP.split("\n"), *(f"{name}  {about}" for name, about in COMMANDS.items())]:
+            self._screen.line(f"  {line}", "dim")
+
+    async def _leave_when_answered(self) -> None:
         await self._conversation.wait_state(ConversationState.IDLE, ConversationState.CLOSED)
         await self._leave(ExitCode.DONE)
 
@@ -121,7 +237,7 @@ class TerminalChat:
                     nursery.cancel_scope.cancel(reason="Ctrl-C while leaving")
                 elif now - self._interrupted_at < LEAVE_SECONDS:
                     nursery.start_soon(self._leave, ExitCode.INTERRUPTED)
-                elif self._conversation.state is not ConversationState.IDLE:
+                elif not self._is_idle():
                     self._note("interrupting; Ctrl-C again to leave")
                     nursery.start_soon(self._interrupt)
                 else:

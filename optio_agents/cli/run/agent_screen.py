@@ -26,7 +26,7 @@ class AgentScreen(Output):
         self._console = console
         self._keyboard = Keyboard(descriptor)
         self._screen = QuestionScreen(console)
-        self.dialog = Dialog(self._keyboard, self._screen.line, self._screen.size, self._screen.hold)
+        self.dialog = Dialog(self._keyboard, self._screen.line, self._screen.size, self._screen.alone)
         self._ended = trio.Event()
 
     def show(self, event: RunEvent) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 import pytest
 import trio
@@ -31,7 +32,7 @@ class Screen:
         self.shown: list[str] = []
         self.keyboard = Keyboard(os.open(os.devnull, os.O_RDONLY))
         self.dialog = Dialog(
-            self.keyboard, lambda line, style: self.shown.append(line), lambda: (80, 24), lambda asking: None
+            self.keyboard, lambda line, style: self.shown.append(line), lambda: (80, 24), nullcontext
         )
 
     async def ask(self, function: Callable[[], Awaitable[object]], *typed: bytes) -> object:
