@@ -48,10 +48,10 @@ def test_the_package_s_task_delivers_takes_an_upload_saves_a_seed_and_ends(
 
     config = scribe.ScribeTaskConfig(
         command=AGENT,
-        consumer_instructions="file:home/.scribe file:deliverables/a.txt",
+        consumer_instructions="todo:read=completed,write=in_progress file:home/.scribe file:deliverables/a.txt",
         fs_isolation=False,
         show_session_controls=True,
-        session_controls=["model"],
+        session_controls=["permission_mode"],
         save_seed=True,
         on_deliverable=on_deliverable,
     )
@@ -65,8 +65,16 @@ def test_the_package_s_task_delivers_takes_an_upload_saves_a_seed_and_ends(
                 await asyncio.sleep(0.02)
             path = await worker.optio._upload_writers[(await worker.row("scribe"))["_id"]]("b.txt", b"hello")
             assert (workdir / path).read_bytes() == b"hello"
-            shown = (await worker.row("scribe"))["widgetData"]["controls"]
-            assert [control["id"] for control in shown] == ["model"]
+            while not (data := (await worker.row("scribe"))["widgetData"]).get("todos"):
+                await asyncio.sleep(0.02)
+            assert [(control["id"], control["value"]) for control in data["controls"]] == [
+                ("permission_mode", "ask")
+            ]
+            assert await conversation.set_control("permission_mode", "plan")
+            assert [(row["text"], row["status"]) for row in data["todos"]] == [
+                ("read", "completed"),
+                ("write", "in_progress"),
+            ]
             assert "## Task" in (workdir / "AGENTS.md").read_text()
             await conversation.send("log:DELIVERABLE:_deliverables/a.txt log:DONE:_enough")
         assert (await worker.until_state("scribe", *ENDED))["status"]["state"] == "done"
