@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ import trio
 import uvloop
 from optio_host.host import LocalHost as OptioLocalHost
 
-from optio_agents import Ending, SessionFailed
+from optio_agents import Ending, SessionFailed, SessionOutcome, get_protocol, run_log_protocol_session
 from optio_agents.hosts.local import LocalHost
 from tests.support import public_trio
+from tests.support.asyncio_trials import AsyncioCtx
 from tests.support.descriptors import open_descriptors
 from tests.support.loop_matrix import HANG, LoopFactory, Program, loops
 from tests.support.threads import busy_threads
@@ -100,3 +102,32 @@ def test_a_loop_that_is_closed(
     loop.close()
     assert program.endings == [Ending.CANCELLED]
     tasks.clear()
+
+
+@hosts
+@pytest.mark.parametrize("name", ["with spaces", 'it\'s $HOME; `id` & "more"'])
+def test_a_directory_of_an_odd_name(make_host: HostFactory, name: str, tmp_path: Path) -> None:
+    delivered: list[tuple[str, str]] = []
+
+    async def body(host: Any, hook_ctx: Any) -> None:
+        with open(os.path.join(host.workdir, "deliverables", "a.txt"), "w") as file:
+            file.write("content")
+        environment = {**os.environ, **hook_ctx.browser_launch_env}
+        opening = ["xdg-open", "http://x/"]
+        launcher = await asyncio.create_subprocess_exec(*opening, cwd=host.workdir, env=environment)
+        assert await launcher.wait() == 0
+        with open(os.path.join(host.workdir, "optio.log"), "a") as log:
+            log.write("DELIVERABLE: deliverables/a.txt\nDONE\n")
+        await asyncio.Event().wait()
+
+    async def take(hook_ctx: Any, path: str, text: str) -> None:
+        delivered.append((path, text))
+
+    async def whole() -> SessionOutcome:
+        protocol = get_protocol(browser="redirect")
+        host = make_host(str(tmp_path / name))
+        return await run_log_protocol_session(host, ctx, body=body, on_deliverable=take, protocol=protocol)
+
+    ctx = AsyncioCtx()
+    assert asyncio.run(whole()).ending is Ending.DONE
+    assert delivered == [("a.txt", "content")]

@@ -162,6 +162,25 @@ async def test_done_with_a_stuck_sender_is_a_failure_that_says_so(autojump_clock
     assert trio.current_time() == 30.0
 
 
+@pytest.mark.parametrize("name", ["../outside", "missing", "a"])
+async def test_a_stuck_sender_does_not_hide_the_error_on_the_next_line(
+    name: str, autojump_clock: Clock
+) -> None:
+    host = MemoryHost()
+
+    async def body(host: MemoryHost, hook_ctx: HookContext) -> None:
+        if name == "a":
+            host.deliver("a", "")
+        else:
+            host.write(f"DELIVERABLE: ./deliverables/{name}")  # rejected, which is answered, too
+        host.write("ERROR: out of tokens")
+        await trio.sleep_forever()
+
+    with pytest.raises(SessionFailed, match="out of tokens"):
+        await run_log_protocol_session(host, RecordingCtx(), body=body, agent_sender=for_ever)
+    assert trio.current_time() == 30.0  # the time to drain, and no more
+
+
 async def test_a_callback_that_ends_just_after_the_drain_deadline_does_not_hide_what_happened(
     autojump_clock: Clock,
 ) -> None:
