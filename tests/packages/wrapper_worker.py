@@ -45,7 +45,9 @@ def bash(command: str) -> str:
 
 
 def codex_shell(command: str) -> str:
-    return f"[[tool exec_command {json.dumps({'cmd': command})}]]"
+    """Outside of codex's sandbox, for which the package lets it ask."""
+    given = {"cmd": command, "sandbox_permissions": "require_escalated", "justification": "to test"}
+    return f"[[tool exec_command {json.dumps(given)}]]"
 
 
 class Scenario:
@@ -94,7 +96,7 @@ class Scenario:
         config = CodexTaskConfig(
             env={"FAKE_API_KEY": "sk-test", "OPENAI_API_KEY": "sk-test"},
             ask_for_approval="untrusted",
-            sandbox="danger-full-access",
+            sandbox="workspace-write",
             before_execute=self.configure_codex,
             **shared,
         )
