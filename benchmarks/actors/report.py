@@ -77,7 +77,8 @@ def text(samples: Samples, memory: dict[str, float], rounds: int) -> str:
         "# What actors cost",
         "",
         f"One run of `python -m benchmarks.actors` with {rounds} interleaved rounds on {_machine()}. "
-        "The machine was shared: trust the ratios further down, each the median of the ratios within a round.",
+        f"The machine was shared (load {os.getloadavg()[2]:.1f}): trust the ratios further down, each the median of "
+        "the ratios within a round.",
         "",
         "![microseconds by row and system](benchmarks-actors.svg)",
         "",
