@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 from struct import Struct
@@ -32,6 +33,9 @@ class _How(ctypes.Structure):
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _libc = ctypes.CDLL(None, use_errno=True)
+_openat2_call = _libc.syscall
+_openat2_call.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
+_openat2_call.restype = ctypes.c_long
 _knows_cached = hasattr(_libc, "statx")
 
 
@@ -106,16 +110,20 @@ def _openat2(root: int, path: bytes, flags: int, resolve: int) -> int:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     code = errno.ENOSYS
     if _NUMBER is not None:
-        how = _How(flags, 0, resolve)
-        descriptor: int = _libc.syscall(
-            ctypes.c_long(_NUMBER), root, path, ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how))
-        )
+        how = _how(flags, resolve)
+        descriptor: int = _openat2_call(_NUMBER, root, path, ctypes.byref(how), ctypes.sizeof(_How))
         if descriptor >= 0:
             return descriptor
         code = ctypes.get_errno()
         if code in (errno.ENOSYS, errno.EPERM):
             _NUMBER, code = None, errno.ENOSYS  # it will not work the next time either
     raise OSError(code, os.strerror(code))
+
+
+@functools.cache
+def _how(flags: int, resolve: int) -> _How:
+    """Made once for each of the few combinations: the call only reads it."""
+    return _How(flags, 0, resolve)
 
 
 def _cached_identity(descriptor: int) -> tuple[int, int]:
