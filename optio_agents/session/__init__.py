@@ -10,6 +10,7 @@ fetcher       opens and passes on deliverables          deliverable one opened d
 callers       on_caller_message                         sender      messages to the agent
 reply_queue   replies for the sender                    body        the agent's own work
 context_calls calls of the ctx                          log_order     ... in the log's order
+host_step     time limits for the host's steps
 cancel_watch  optio's cancellation                      session_log   records in Python's logging
 arguments     checks of the arguments                   optio_context  what a ctx has and says
 recorder      the session's record                      instrumentation  where telemetry is attached
