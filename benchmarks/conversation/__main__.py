@@ -57,7 +57,7 @@ def with_a_program(events: int) -> dict[str, Any]:
         cli.chmod(0o755)
         peer = best([peer_python(), "-P", str(HERE / "peer.py"), str(cli), str(events)])
     figures: dict[str, Any] = {PEER: peer}
-    for world in ("trio", "asyncio"):
+    for world in ("trio", "views", "asyncio"):
         got = best([*ours, world, str(events)])
         figures[world] = {
             **got,

@@ -2,10 +2,11 @@
 
 A prompt is a JSON list of steps, each a list: `["text", TEXT]`, `["ask", TOOL, INPUT]`, `["question"]`, `["plan",
 TEXT]`, `["stream", TEXT, ...]` writes a text in these pieces, `["tool", NAME, INPUT]` uses a tool, `["file", PATH,
-TEXT]` writes a file, `["log", LINE]` appends to optio.log, `["flood", N]` prints N texts, `["hang"]` waits for an
-interrupt, `["later", [STEP, ...]]` leaves work in the background whose end begins a turn with these steps once this
-turn has ended. Any other prompt is looked up in $CLAUDE_AGENT_SCRIPT (JSON: prompt to steps), or said again. Of a
-prompt with the documentation of the log protocol, only what follows `## Your task` is done. With
+TEXT]` writes a file, `["answer", DATA]` gives a structured answer, `["call", SERVER, TOOL, INPUT]` calls a tool of an
+MCP server and says its result, `["log", LINE]` appends to optio.log, `["flood", N]` prints N texts, `["hang"]` waits
+for an interrupt, `["later", [STEP, ...]]` leaves work in the background whose end begins a turn with these steps once
+this turn has ended. Any other prompt is looked up in $CLAUDE_AGENT_SCRIPT (JSON: prompt to steps), or said again. Of
+a prompt with the documentation of the log protocol, only what follows `## Your task` is done. With
 `--replay-user-messages` it says each prompt that it takes up. With `--fail TEXT` it writes TEXT to stderr and ends.
 Standard library only.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import subprocess
 import sys
 import threading
 import time
@@ -33,6 +35,9 @@ MODELS = [
 ]
 LATER_SECONDS = 0.3
 """How long work in the background takes."""
+
+servers: dict[str, Record] = {}
+"""The MCP servers that it was told of, by name."""
 
 messages: queue.Queue[Record | None] = queue.Queue()
 answers: dict[str, Any] = {}
@@ -70,6 +75,8 @@ def answered(request: Record) -> Record:
         told = {"models": MODELS, "current_permission_mode": "default"}
     elif request["subtype"] == "get_settings":
         told = {"applied": {"model": "big-5", "effort": "low"}}
+    elif request["subtype"] == "mcp_set_servers":
+        servers.update(request["servers"])
     elif request.get("mode") == "bypassPermissions":
         return {"subtype": "error", "error": "not started with --dangerously-skip-permissions"}
     return {"subtype": "success", "response": told}
@@ -92,6 +99,7 @@ class Turn:
         self._names: Record = {"user_message_uuids": [name]} if name else {}
         self._name = name
         self._said = ""
+        self._more: Record = {}
         self.later: list[Any] = []
 
     def run(self, steps: list[list[Any]]) -> None:
@@ -110,6 +118,7 @@ class Turn:
             result=self._said,
             **{"terminal_reason": "completed", **ending},
             **whose,
+            **self._more,
         )
         if self._name:
             say(type="command_lifecycle", command_uuid=self._name, state="completed")
@@ -150,6 +159,27 @@ class Turn:
         self._block(type="tool_use", id=key, name="ExitPlanMode", input={"plan": plan})
         self._text(json.dumps(asked(key, "ExitPlanMode", {})))
 
+    def _answer(self, data: Record) -> None:
+        self._more = {"structured_output": data}
+
+    def _call(self, server: str, tool: str, given: Record) -> None:
+        command = [servers[server]["command"], *servers[server]["args"]]
+        client = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "c", "version": "1"},
+        }
+        requests = [("initialize", client), ("tools/call", {"name": tool, "arguments": given})]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+            assert program.stdin is not None
+            assert program.stdout is not None
+            for number, (method, params) in enumerate(requests):
+                record = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+                print(json.dumps(record), file=program.stdin, flush=True)
+                result = json.loads(program.stdout.readline())["result"]
+            program.stdin.close()
+        self._text(result["content"][0]["text"])
+
     def _log(self, line: str) -> None:
         with open("optio.log", "a") as log:
             log.write(line + "\n")
@@ -175,7 +205,7 @@ def main() -> None:
     while (message := messages.get()) is not None:
         if "--replay-user-messages" in sys.argv:
             say(**message, isReplay=True)
-        text = message["message"]["content"][0]["text"].rpartition("## Your task\n\n")[2].strip()
+        text = message["message"]["content"][-1]["text"].rpartition("## Your task\n\n")[2].strip()
         try:
             steps = SCRIPT[text] if text in SCRIPT else json.loads(text)
         except ValueError:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from optio_agents.conversation.codecs.forms import dicts_of, text_of
 from optio_agents.conversation.values import BackgroundTask
@@ -56,16 +56,21 @@ RETRIED = {
 """Its own words for what failed, in `api_retry`."""
 
 
+DELTAS = "stream_event/content_block_delta/"
+
+
 def parts(raw: Record) -> Sequence[tuple[str, Record]]:
     """The parts of an event: the blocks of a message, a piece of one, or the event itself."""
     kind = raw.get("type")
     if kind == "stream_event":
-        event = record_of(raw.get("event"))
-        inner = text_of(event.get("type"))
-        if inner == "content_block_delta":
-            delta = record_of(event.get("delta"))
-            return ((f"stream_event/content_block_delta/{text_of(delta.get('type'))}", delta),)
-        return ((f"stream_event/{inner}", event),)
+        # There is one for each piece of text, so it takes the shortest way.
+        event = raw.get("event")
+        if isinstance(event, dict):
+            delta = event.get("delta")
+            if event.get("type") == "content_block_delta" and isinstance(delta, dict):
+                return ((DELTAS + text_of(delta.get("type")), delta),)
+            return (("stream_event/" + text_of(event.get("type")), event),)
+        return (("stream_event/", {}),)
     if kind in ("assistant", "user"):
         content = record_of(raw.get("message")).get("content")
         if isinstance(content, str):
@@ -76,9 +81,11 @@ def parts(raw: Record) -> Sequence[tuple[str, Record]]:
     return ((text_of(kind), raw),)
 
 
-def _text_delta(raw: Record, delta: Record) -> Iterator[View]:
-    if text := text_of(delta.get("text")):
-        yield Text(text, True, name_of(raw.get("parent_tool_use_id")))
+def _text_delta(raw: Record, delta: Record) -> Iterable[View]:
+    text, parent = delta.get("text"), raw.get("parent_tool_use_id")
+    if not isinstance(text, str) or not text:
+        return ()
+    return (Text(text, True, None if parent is None else name_of(parent)),)
 
 
 def _thinking_delta(raw: Record, delta: Record) -> Iterator[View]:

@@ -33,9 +33,14 @@ class BackendViews(NamedTuple):
 
 def views_in(table: BackendViews, raw: Record) -> tuple[View, ...]:
     """The views of one event of a backend."""
-    found: list[View] = []
     decoders = table.decoders
-    for kind, part in table.parts(raw):
+    parts = table.parts(raw)
+    if len(parts) == 1:
+        kind, part = parts[0]
+        decoder = decoders.get(kind)
+        return () if decoder is None else tuple(decoder.decode(raw, part))
+    found: list[View] = []
+    for kind, part in parts:
         decoder = decoders.get(kind)
         if decoder is not None:
             found += decoder.decode(raw, part)
