@@ -77,6 +77,7 @@ LAYERS: dict[str, set[str]] = {
         "optio_agents.protocol",
         "optio_agents.session",
         "optio_agents.task",
+        "optio_agents.telemetry",
     },
 }
 """Each package, and the packages beneath it that it may import, imports for types included."""

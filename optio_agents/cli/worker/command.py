@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from optio_agents.cli.exit_codes import CommandFailure, ExitCode
+from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
 from optio_agents.cli.worker.definitions import checked, find_function
 from optio_agents.cli.worker.logs import WorkerLog, configure_logs
 from optio_agents.cli.worker.redis_outage import outlast_redis_outages
@@ -21,10 +24,9 @@ from optio_agents.cli.worker.servers import (
     unreachable,
 )
 from optio_agents.cli.worker.settings import WorkerSettings, add_arguments, read_settings
+from optio_agents.cli.worker.status import Health, ask, served_status, socket_path
 
 if TYPE_CHECKING:
-    from optio_core.lifecycle import Optio
-
     from optio_agents.task.lease import Lease
 
 CONNECT_SECONDS = 5.0
@@ -47,8 +49,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "task definitions, for example made by optio_agents.task.create_agent_task; it may be async. A setting comes "
         "from its option, from the environment variable in brackets, or from the file of --config.",
     )
-    parser.add_argument("tasks", metavar="MODULE:FUNCTION", help="where the task definitions come from")
+    parser.add_argument(
+        "tasks", metavar="MODULE:FUNCTION", nargs="?", help="where the task definitions come from"
+    )
     add_arguments(parser)
+    parser.add_argument(
+        "--status",
+        action="store_true",
+        help="print the status of the running worker of these settings as JSON, and exit: 0 healthy, 1 not, "
+        "74 no worker answers",
+    )
     parser.add_argument("--verbose", action="store_true", help="log what the worker does")
 
 
@@ -60,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
             prefix.
     """
     settings = read_settings(args, os.environ)
+    if args.status:
+        return _print_status(settings)
+    if args.tasks is None:
+        raise UsageError("MODULE:FUNCTION is missing: where the task definitions come from")
     log = configure_logs(settings.log_format, settings.log_level, verbose=args.verbose)
     _set_task_roots(settings)
     try:
@@ -72,11 +86,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _print_status(settings: WorkerSettings) -> int:
+    status = ask(socket_path(settings))
+    print(json.dumps(status, indent=2))
+    return int(ExitCode.DONE if status["healthy"] else ExitCode.ERROR)
+
+
 def _run(tasks: str, settings: WorkerSettings, log: WorkerLog) -> None:
     import asyncio
 
     # First of all: to import the user's module, and all that a session needs, takes seconds.
     asyncio.run(_check_prefix_is_free(settings))
+    if settings.telemetry:
+        _instrument()
     definitions = checked(tasks, find_function(tasks))
     asyncio.run(_work(tasks, settings, definitions, log))
 
@@ -107,6 +129,17 @@ async def _work(
         raise unreachable("Redis", settings.redis_url or "", error) from error
 
 
+def _instrument() -> None:
+    try:
+        from optio_agents.telemetry import instrument_sessions
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"telemetry needs the extra otel, and an SDK that exports: pip install 'optio-agents[otel]' "
+            f"opentelemetry-distro ({error})"
+        ) from error
+    instrument_sessions()
+
+
 def _set_task_roots(settings: WorkerSettings) -> None:
     """Give the tasks of this worker directories of their own: another prefix may have tasks of the same names."""
     database = parsed_url(settings.mongo_url)["database"] or DEFAULT_DATABASE
@@ -126,52 +159,57 @@ async def _work_with(
     definitions: Callable[[Any, Any], Awaitable[list[Any]]],
     log: WorkerLog,
 ) -> None:
-    import asyncio
 
-    from optio_core.lifecycle import Optio
+    from optio_agents.cli.worker.engine import WorkerEngine, run_until_stopped
+    from optio_agents.cli.worker.running_tasks import RunningTasks
+    from optio_agents.task.orphans import end_orphans
 
-    from optio_agents.task.orphans import end_local_orphans_under, end_orphans
-
-    tasks: dict[str, Any] = {}
+    engine, running, tasks = WorkerEngine(), RunningTasks(settings.max_tasks), {}
+    is_set_up = is_ready = False
 
     async def remembered(services: Any, metadata_filter: Any) -> list[Any]:
         found = await definitions(services, metadata_filter)
         tasks.update({task.process_id: task for task in found})
-        return found
+        nonlocal is_ready
+        if is_set_up and not is_ready:  # the engine asks once more when it listens
+            is_ready = True
+            log.announce(f"optio worker ready: {name}, prefix {settings.prefix}")
+        return [running.counted(task) for task in found]
 
-    await asyncio.to_thread(end_local_orphans_under, os.environ[TASK_ROOT])
-    optio = Optio()
-    await optio.init(
-        mongo_db=database,
-        prefix=settings.prefix,
-        redis_url=settings.redis_url,
-        get_task_definitions=remembered,
-        cancel_grace_seconds=settings.cancel_grace,
-        auto_resume_delay_seconds=settings.auto_resume_delay,
-    )
-    if optio._redis is not None:
-        outlast_redis_outages(optio._redis)
-    await end_orphans(database, settings.prefix, tasks)
-    log.announce(f"optio worker ready: {name}, prefix {settings.prefix}")
-    await _until_shut_down(optio, lease)
+    async def status() -> dict[str, Any]:
+        servers = await health.check()
+        return {
+            "pid": os.getpid(),
+            "since": since,
+            "prefix": settings.prefix,
+            "ready": is_ready,
+            "draining": engine.is_draining,
+            "running": running.running,
+            "waiting": running.waiting,
+            "limit": running.limit,
+            **servers,
+            "healthy": all(answer in ("ok", None) for answer in servers.values()),
+        }
 
-
-async def _until_shut_down(optio: Optio, lease: Lease) -> None:
-    """Run until a signal ends it, or until another worker has the lease.
-
-    Raises:
-        CommandFailure: the lease is lost.
-    """
-    import asyncio
-
-    running = asyncio.create_task(optio.run(), name="optio worker")
-    losing = asyncio.create_task(lease.lost.wait(), name="loss of the lease")
-    try:
-        await asyncio.wait({running, losing}, return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
-            await optio.shutdown()
-        await running
-    finally:
-        losing.cancel()
-    if lease.lost.is_set():
-        raise CommandFailure(ExitCode.IO_ERROR, "another worker has taken the lease: this one has ended")
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    with closing(Health(settings)) as health:
+        async with served_status(settings, status):
+            await engine.init(
+                mongo_db=database,
+                prefix=settings.prefix,
+                redis_url=settings.redis_url,
+                get_task_definitions=remembered,
+                cancel_grace_seconds=settings.cancel_grace,
+                auto_resume_delay_seconds=settings.auto_resume_delay,
+            )
+            if engine._redis is not None:
+                outlast_redis_outages(engine._redis)
+            await end_orphans(database, settings.prefix, tasks)
+            is_set_up = True
+            await run_until_stopped(
+                engine,
+                lease,
+                running,
+                finish=settings.drain == "finish",
+                drain_seconds=settings.drain_timeout,
+            )

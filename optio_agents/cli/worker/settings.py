@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from optio_agents.cli.configuration import CONFIG_VARIABLE, CONFIGURABLE, VARIABLE_PREFIX, read_toml
+from optio_agents.cli.durations import duration
 from optio_agents.cli.exit_codes import UsageError
 
 
@@ -49,6 +50,20 @@ def _text(value: Any) -> str:
     return value
 
 
+def _duration(value: Any) -> float:
+    try:
+        return duration(str(value))
+    except argparse.ArgumentTypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _count(value: Any) -> int:
+    count = int(value)
+    if isinstance(value, bool) or count != float(value) or count < 1:
+        raise ValueError("it must be a whole number from 1")
+    return count
+
+
 def _one_of(*choices: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in choices:
@@ -79,6 +94,17 @@ SETTINGS = (
     Setting("task_root", "DIRECTORY", "where the task directories are on this machine", parse=_text),
     Setting("log_format", "FORMAT", "text, or json for one object per line", "text", _one_of("text", "json")),
     Setting("log_level", "LEVEL", f"one of {', '.join(LOG_LEVELS)}", "warning", _one_of(*LOG_LEVELS)),
+    Setting("status_socket", "FILE", "where the worker answers --status", parse=_text),
+    Setting("max_tasks", "N", "how many tasks run at once; the others wait", parse=_count),
+    Setting(
+        "drain",
+        "POLICY",
+        "what SIGTERM does with running tasks: cancel, or finish (a second signal cancels)",
+        "cancel",
+        _one_of("cancel", "finish"),
+    ),
+    Setting("drain_timeout", "DURATION", "how long finish may take, as 10m", parse=_duration),
+    Setting("telemetry", "", "record sessions with OpenTelemetry", False, _flag, is_flag=True),
 )
 
 
@@ -94,6 +120,11 @@ class WorkerSettings:
     task_root: str | None
     log_format: str = "text"
     log_level: str = "warning"
+    status_socket: str | None = None
+    max_tasks: int | None = None
+    drain: str = "cancel"
+    drain_timeout: float | None = None
+    telemetry: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
@@ -102,10 +133,11 @@ def add_arguments(parser: argparse.ArgumentParser, names: Collection[str] | None
         if names is not None and setting.name not in names:
             continue
         default = f" (default: {setting.default})" if setting.default is not None else ""
-        text = f"{setting.help}{default} [{setting.variable}]"
         if setting.is_flag:
+            text = f"{setting.help} [{setting.variable}=true]"
             parser.add_argument(setting.option, action="store_const", const=True, help=text)
         else:
+            text = f"{setting.help}{default} [{setting.variable}]"
             parser.add_argument(setting.option, metavar=setting.metavar, help=text)
     parser.add_argument(
         "--config",
