@@ -123,7 +123,7 @@ class Cell(ABC, Generic[M]):
         self.exit: Exit | None = None
         self.on_end: Callable[[Exit], None] | None = None  # for a nested supervisor
         self.restarts = self.interrupts = self.late_replies = self.dead_letters = self.unhandled = 0
-        self._waiters: dict[trio.lowlevel.Task, None] = {}  # a parking lot, without the cost of making one
+        self._waiters: dict[trio.lowlevel.Task, None] | None = None  # a parking lot, made when it is needed
         self._cancel_reason: str | None = None
         self._stop_reason: str | None = None
 
@@ -166,10 +166,13 @@ class Cell(ABC, Generic[M]):
     async def changed(self) -> None:
         """Wait for the next change of its state. Check `state` before and after: changes are not counted."""
         task = trio.lowlevel.current_task()
-        self._waiters[task] = None
+        waiters = self._waiters
+        if waiters is None:
+            waiters = self._waiters = {}
+        waiters[task] = None
 
         def abort(_: object) -> trio.lowlevel.Abort:
-            del self._waiters[task]
+            del waiters[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
@@ -177,9 +180,9 @@ class Cell(ABC, Generic[M]):
     @enable_ki_protection
     def nudge(self) -> None:
         """Wake the tasks that wait for a change, because something other than the state has changed."""
-        for task in self._waiters:
+        waiters, self._waiters = self._waiters, None
+        for task in waiters or ():
             trio.lowlevel.reschedule(task)
-        self._waiters.clear()
 
     async def wait(self) -> Exit:
         """Wait for its end."""
