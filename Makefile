@@ -34,10 +34,10 @@ test-random: $(call STAMP,dev) ## Run the property tests on random examples; SEE
 fuzz: $(call STAMP,dev) ## Random input for all that reads what agents, hosts and networks send: SECONDS=600.
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
 
-test-long: $(call STAMP,dev) ## Try what takes minutes: 50 cancels, 200 tasks, an outage of 30 s, 5 crashes.
+test-long: $(call STAMP,dev) ## Try what takes minutes: 50 cancels, 200 tasks, an outage of 30 s, 5 crashes, 50 bad links.
 	OPTIO_AGENTS_TEST_CANCELS=50 OPTIO_AGENTS_TEST_TASKS=100 OPTIO_AGENTS_TEST_OUTAGE=30 OPTIO_AGENTS_TEST_CRASHES=5 \
-	  $(TEST) -s -o timeout=1800 tests/optio/test_life.py tests/optio/test_outage.py tests/optio/test_redis_outage.py \
-	  tests/optio/test_crash.py
+	  OPTIO_AGENTS_TEST_LINKS=50 $(TEST) -s -o timeout=1800 tests/optio/test_life.py tests/optio/test_outage.py tests/optio/test_redis_outage.py \
+	  tests/optio/test_crash.py tests/remote/test_links.py
 
 test-agents: $(call STAMP,dev) ## Run the tests with real agent CLIs, which npm brings into .agents/.
 	$(BIN)/python tests/agents/install.py $(AGENTS)

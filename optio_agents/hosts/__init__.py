@@ -5,6 +5,7 @@ adapt            any host -> what a session needs           kinds       which ki
 local            `LocalHost`, Trio-native                   local_files a session's files in a local workdir
 optio_local      optio-host's LocalHost
 remote*          optio-host's RemoteHost, over SSH          shell       the shell commands that it runs
+userland         what a remote host has
 foreign          any object with a few methods              contained*  optio-host's hosts, for hooks
 background       a task beside a block
 files/           paths that never leave the task's directories, transfers, archives, removal

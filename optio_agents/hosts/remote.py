@@ -68,9 +68,12 @@ class RemoteSessionHost:
             LogLost: there is no connection, and none could be made.
         """
         source = inspect.getsource(follower)
-        program = shell.follow_log(self.workdir, self._pinned, source, *start_arguments(position))
         async with AsyncExitStack() as stack:
             try:
+                userland = await self._connection.userland()
+                program = shell.follow_log(
+                    self.workdir, self._pinned, source, start_arguments(position), python=userland.python
+                )
                 process = await stack.enter_async_context(self._connection.start(program, "follow optio.log"))
             except (ConnectionGone, HostFailed) as gone:
                 raise LogLost(str(gone)) from gone

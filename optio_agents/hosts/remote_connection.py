@@ -10,6 +10,7 @@ import trio
 
 from optio_agents.bridge.boundary import Boundary
 from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
+from optio_agents.hosts.userland import Userland
 
 _FAREWELL = 2.0
 """Seconds to wait until the remote side confirms that a channel is closed."""
@@ -86,6 +87,15 @@ class RemoteConnection:
             command.close()
             with trio.move_on_after(_FAREWELL, shield=True):
                 await self._boundary.call(command.wait_closed, label="the end of a channel", grace=0.5)
+
+    async def userland(self) -> Userland:
+        """See `Channels.userland`."""
+        from optio_agents.hosts.ssh.remote_host import channels_of
+
+        userland: Userland = await self._boundary.call(
+            channels_of(self._host).userland, label="a look at the host"
+        )
+        return userland
 
     async def _open(self, script: str, label: str) -> Any:
         from optio_agents.hosts.ssh.remote_host import channels_of

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
+from optio_agents.hosts.userland import PROBE
 from optio_agents.protocol.paths import LOG_NAME
 from optio_agents.protocol.rejections import DeliverableRejected, RejectionKind
 
@@ -149,8 +150,7 @@ FOLLOW = (
     _ENTER
     + f"""
 if ! enter "$1" "$2"; then printf 'X%s' "{GONE}"; exit 0; fi
-if [ "$(python3 -I -c 'import hashlib, select, struct, sys; print(sys.version_info >= (3, 7))' 2>/dev/null)" = True ]
-then
+if [ "$7" ]; then
     printf P
     exec python3 -I -c "$3" "./{LOG_NAME}" "$4" "$5" "$6"
 fi
@@ -165,13 +165,15 @@ kill $!
 # `cat` ends when our side closes. `tail` would notice that only when it next prints something, or never.
 
 
-def follow_log(workdir: str, identity: str, program: str, *position: str) -> str:
+def follow_log(
+    workdir: str, identity: str, program: str, position: tuple[str, str, str], *, python: bool
+) -> str:
     """Stream the log until standard input ends.
 
-    The first byte is `P`, before the records of `program` (see `log.remote_follower`), where there is a Python for it.
-    Otherwise it is `T`, before the bytes of the log, or `X`, before the reason why the log cannot be followed.
+    The first byte is `P`, before the records of `program` (see `log.remote_follower`), if the host has a `python` for
+    it. Otherwise it is `T`, before the bytes of the log, or `X`, before the reason why the log cannot be followed.
     """
-    return command(FOLLOW, workdir, identity, program, *position)
+    return command(FOLLOW, workdir, identity, program, *position, "1" if python else "")
 
 
 def log_size(workdir: str, identity: str) -> str:
@@ -358,7 +360,8 @@ def parse_header(line: bytes) -> Header:
 
 MEMBERS = r"""
 marked() {
-    if printf 'a\000b\000' | grep -qzxF b 2>/dev/null; then
+    [ "$proc" ] || return 0
+    if [ "$nul_grep" ]; then
         grep -lzxF "$mark" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done
         return
     fi
@@ -367,12 +370,19 @@ marked() {
         if tr '\000' '\n' <"$environ" 2>/dev/null | grep -qxF "$mark"; then echo "${pid%/environ}"; fi
     done
 }
+processes() {
+    if [ "$proc" ]; then cat /proc/[0-9]*/stat 2>/dev/null; return; fi
+    ps -A -o pid= -o stat= -o ppid= -o pgid= 2>/dev/null | while read -r pid stat parent group; do
+        echo "$pid () $stat $parent $group $group"
+    done
+}
 members() {
-    cat /proc/[0-9]*/stat 2>/dev/null | awk -v marked="$(marked | tr '\n' ' ')" -v sessions="$sessions" '
+    processes | awk -v marked="$(marked | tr '\n' ' ')" -v sessions="$sessions" -v roots="$roots" '
         { line = $0; sub(/^.*\) /, "", line); split(line, field, " ")
-          if (field[1] !~ /[ZX]/) { parent[$1] = field[2]; session[$1] = field[4] } }
+          if (field[1] !~ /^[ZX]/) { parent[$1] = field[2]; session[$1] = field[4] } }
         END { count = split(marked, list, " "); for (i = 1; i <= count; i++) found[list[i]] = 1
               count = split(sessions, list, " "); for (i = 1; i <= count; i++) ours[list[i]] = 1
+              count = split(roots, list, " "); for (i = 1; i <= count; i++) found[list[i]] = 1
               do { again = 0
                    for (pid in parent) {
                        if (!(pid in found) && ((parent[pid] in found) || (session[pid] in ours))) {
@@ -386,6 +396,8 @@ end_members() {
     for signal in TERM KILL; do
         found=$(members)
         [ -n "$found" ] || return 0
+        # Where only their parents tell whose they are, those that outlive these are remembered.
+        [ "$proc" ] || roots="$roots $found"
         kill -s "$signal" $found 2>/dev/null
         [ "$signal" = KILL ] || kill -s CONT $found 2>/dev/null
         tries=$1
@@ -400,17 +412,20 @@ end_members() {
 """
 """Shell functions that find and end the processes of an agent.
 
-`$mark` is the variable that all of them have in their environment, `$sessions` the sessions known to be theirs.
+`$mark` is the variable that all of them have in their environment, `$sessions` the sessions known to be theirs,
+`$roots` processes known to be theirs; the variables of `userland.PROBE` say what the host has. Without `/proc` there
+are no marks, and process groups stand for sessions, as `ps` of POSIX lists them.
 Members are what carries the mark, what is in such a session, and the children and the sessions of members: what was
 started with an empty environment is found as well, unless it has opened a session of its own and lost its parent.
 `end_members TENTHS` sends TERM, then KILL, and waits so long after each.
 """
 
 _END_MARKED = (
-    MEMBERS
+    PROBE
+    + MEMBERS
     + r"""
-mark=$1 sessions=
-[ -e /proc/self/environ ] || { echo "the host has no /proc: what the agent left may still be running" >&2; exit 1; }
+mark=$1 sessions= roots=
+[ "$proc" ] || { echo "the host has no /proc: what the agent left may still be running" >&2; exit 1; }
 end_members "$2" || { printf 'still running: %s\n' "$(members)" >&2; exit 1; }
 """
 )

@@ -159,7 +159,8 @@ class AgentRun:
             await _show_percent(ctx, 100.0 if outcome.ending is Ending.DONE else log.percent)
         finally:
             work.end(keep=self.keep_taskdir)
-            await agent.end()
+            if (left := await agent.end()) is not None:
+                ctx.report_progress(None, f"The agent was ended; {display_text(left, 300)}", level="warning")
 
     async def _meet_interrupted(self, previous: RunRecord, host: Any, ctx: Any, work: Work) -> None:
         """Save the work that an earlier run has left on the host, and report it."""

@@ -34,5 +34,7 @@ def test_a_log_that_is_no_file_is_refused_where_there_is_no_python(tmp_path: Pat
         )
         return done.stdout.decode()
 
-    assert output(shell.follow_log(str(workdir), "", "", "0", "", "0")).startswith("Xthe log is ")
+    assert output(shell.follow_log(str(workdir), "", "", ("0", "", "0"), python=False)).startswith(
+        "Xthe log is "
+    )
     assert output(shell.log_size(str(workdir), "")) == ""

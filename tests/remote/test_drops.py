@@ -16,6 +16,7 @@ from optio_agents.bridge import Boundary, run_in_trio
 from optio_agents.hosts.base import LOG_START, LogLost
 from optio_agents.hosts.remote import RemoteSessionHost
 from optio_agents.hosts.ssh import channels
+from optio_agents.hosts.userland import REPORT
 from optio_agents.protocol.session import SessionFailed, run_log_protocol_session
 from optio_agents.session.outcome import Ending
 from tests.support.check_host import Bench
@@ -190,9 +191,7 @@ def test_a_session_whose_host_is_gone_for_good_fails_and_says_so(
 def test_without_python_over_there_the_log_is_followed_by_tail(
     ssh: Ssh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from optio_agents.hosts import shell
-
-    monkeypatch.setattr(shell, "FOLLOW", shell.FOLLOW.replace("python3", "no-such-python3"))
+    monkeypatch.setattr(channels, "REPORT", REPORT.replace("python3", "no-such-python3"))
 
     async def scenario(host: RemoteSessionHost, bench: Bench) -> None:
         async with bench.reading() as reading:

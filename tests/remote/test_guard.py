@@ -162,7 +162,7 @@ def test_a_guard_that_was_killed_is_a_failure_that_says_so(ssh: Ssh, tmp_path: P
             assert await process.wait() is None
             assert "guard of the agent is gone" in str(process.failure)
             # It cannot be found by its guard any more: by its mark it can.
-            script = guarded.end_leftovers(f"{tmp_path}/task", *MARK, 1.0)
+            script = guarded.end_leftovers(f"{tmp_path}/task", await channels.userland(), *MARK, 1.0)
             await channels.run(script)
             assert processes("sleep 345678") == []
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -108,6 +110,41 @@ def test_a_session_comes_through_and_leaves_nothing(
     assert any("report.txt: accepted" in each for each in ctx.said), ctx.said
     assert not (tmp_path / "task").exists()
     assert still_running(str(tmp_path)) == []
+
+
+PS = """#!/bin/sh
+# What POSIX says of `ps -A -o pid= -o stat= -o ppid= -o pgid=` and `ps -o args= -p PID`.
+case $1 in
+    -A) cat {proc}/[0-9]*/stat 2>/dev/null | sed 's/(.*)/x/' | awk '{{ print $1, $3, $4, $5 }}';;
+    *) for pid; do :; done; tr '\\000' ' ' <"{proc}/$pid/cmdline";;
+esac
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide /proc")
+@pytest.mark.parametrize("userland", ["debian", "no python"])
+def test_without_proc_the_agents_processes_are_found_by_ps_and_it_is_said(
+    host: BentHost, paths: dict[str, str], tmp_path: Path, userland: str
+) -> None:
+    """As on the BSDs and macOS; with nothing of what differs there, setsid included, in the second case."""
+    proc, tools = tmp_path / "proc", tmp_path / "tools"
+    proc.mkdir()
+    tools.mkdir()
+    write(tools / "ps", PS.format(proc=proc))
+    (tools / "awk").symlink_to(shutil.which("awk") or "/usr/bin/awk")
+    hide = (
+        f"mount --bind /proc {proc} && mount -t tmpfs none /proc && PATH={tools}:{paths[userland]} && {PLAIN}"
+    )
+    host.bend(f"export PATH; exec unshare -m /bin/sh -c {shlex.quote(hide)}")
+    numbers = [f"{random.randrange(10**8, 10**9)}" for _ in range(2)]
+    agent = f"""
+        (trap '' TERM; exec sleep {numbers[0]}) & sleep {numbers[1]} &
+        echo 'STATUS: 40% half way' >> optio.log; echo DONE >> optio.log; sleep 60
+    """
+    ctx = Ctx()
+    run(remote_task(host.ssh, tmp_path / "task", agent).execute(ctx))
+    assert any("may still be running" in each for each in ctx.said), ctx.said
+    assert [each for text in (*numbers, str(tmp_path / "task")) for each in still_running(text)] == []
 
 
 @pytest.mark.parametrize(

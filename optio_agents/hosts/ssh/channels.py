@@ -19,6 +19,7 @@ from optio_agents.hosts.ssh.command import CommandOutput, CommandSession, Remote
 from optio_agents.hosts.ssh.connecting import HostKeyRefused, LoginRefused
 from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
 from optio_agents.hosts.ssh.framing import Framed, FrameEnding, to_the_end
+from optio_agents.hosts.userland import REPORT, Userland
 
 CONNECTIONS = 8
 """The most connections to one host."""
@@ -83,6 +84,8 @@ class Channels:
         """Whether the connection was lost and reconnecting has failed."""
         self._making = asyncio.Lock()
         self._released = asyncio.Event()
+        self._userland: Userland | None = None
+        self._looking = asyncio.Lock()
 
     async def __aenter__(self) -> Channels:
         return self
@@ -139,6 +142,21 @@ class Channels:
             except ConnectionGone:
                 continue
         return await self.run(command, label, cwd=cwd)
+
+    async def userland(self) -> Userland:
+        """What the host has. It is looked at once.
+
+        Raises:
+            OSError: see `run`.
+        """
+        async with self._looking:
+            if self._userland is None:
+                _, output, _ = await self.repeat(REPORT, "look at the host")
+                try:
+                    self._userland = Userland.parse(output)
+                except ValueError as error:
+                    raise HostFailed(str(error)) from error
+            return self._userland
 
     async def run(
         self,

@@ -21,8 +21,7 @@ launch() {
     cd -- "$1" || exit
     printf '%s\n' "$6" >command && printf '%s\n' "$7" >guard && mkfifo wake && : >out.1 && : >beat || exit
     printf '%s' "$4" >mark
-    detach=
-    if command -v setsid >/dev/null 2>&1; then detach=setsid; fi
+    detach=${setsid:+setsid}
     $detach sh ./guard "$2" "$3" "$4" "$5" "$detach" </dev/null >/dev/null 2>errors &
 }
 
@@ -40,7 +39,8 @@ guard() {
     echo end >&3
     tries=20
     while [ "$tries" -gt 0 ] && ! [ -e status ]; do pause; tries=$((tries - 1)); done
-    sessions=$(cat session 2>/dev/null)
+    sessions=$(cat session 2>/dev/null) roots=
+    [ "$proc" ] || [ -e status ] || roots=$(cat leader)
     end_members 20
     : >orphaned
     [ -z "$remove" ] || { cd / && { rm -rf -- "$remove" 2>/dev/null || { chmod -R u+rwX -- "$remove"; rm -rf -- "$remove"; }; }; }
@@ -119,11 +119,17 @@ follow() {
 # end DIRECTORY TENTHS: end the agent with all that it started, the guard and what is attached to it.
 end() {
     cd -P -- "$1" 2>/dev/null || return 0
-    here=$(pwd -P) mark=$(cat mark) sessions=$(cat session 2>/dev/null)
+    here=$(pwd -P) mark=$(cat mark) sessions=$(cat session 2>/dev/null) roots=
     [ ! -p wake ] || echo end 1<>wake
-    if ! [ -e /proc/self/stat ]; then
-        kill -- $(cat pid) "-$sessions" 2>/dev/null
-        echo "the host has no /proc: what the agent started may still be running" >&2
+    if ! [ "$proc" ]; then
+        # As long as the guard lives, these numbers are not those of others.
+        guard=$(cat pid) leader=$(cat leader)
+        case $(ps -o args= -p "$guard" 2>/dev/null) in
+            *"./guard "*) roots="$guard $leader" ;;
+            *) sessions= ;;
+        esac
+        end_members "$2"
+        echo "the host has no /proc: what has left the agent's processes may still be running" >&2
         return 1
     fi
     left=

@@ -24,6 +24,7 @@ from optio_agents.hosts.ssh.command import CommandOutput, RemoteCommand
 from optio_agents.hosts.ssh.errors import ConnectionGone, HostFailed, HostGone
 from optio_agents.hosts.ssh.framing import excerpt
 from optio_agents.hosts.ssh.settings import ORPHAN_GRACE
+from optio_agents.hosts.userland import Userland
 
 GUARD = shell.MEMBERS + files(__package__).joinpath("guard.sh").read_text("utf-8")
 
@@ -155,14 +156,17 @@ class GuardedProcess:
         exports = "".join(
             f"export {name}={shlex.quote(value)}\n" for name, value in {**env, mark[0]: mark[1]}.items()
         )
-        session = f'[ -z "$(command -v setsid)" ] || echo $$ >{shlex.quote(f"{self._directory}/session")}\n'
+        userland = await self._channels.userland()
+        # Without `setsid` it is no session's number, but is needed where there is no /proc.
+        named = [name for name, needed in (("session", userland.setsid), ("leader", True)) if needed]
+        session = "".join(f"echo $$ >{shlex.quote(f'{self._directory}/{name}')}\n" for name in named)
         if without:
             names = "for name in $(env | cut -d= -f1); do"
             session += f'{names} case $name in {"|".join(without)}) unset "$name" ;; esac; done\n'
         program = f"{session}cd -- {shlex.quote(cwd)} || exit\n{exports}{command}\n"
         remove = self._orphan_policy.remove or ""
         grace = str(max(1, math.ceil(self._orphan_policy.grace)))
-        text = GUARD + '\nguard "$@"\n'
+        text = f'{_with_guard(userland)}guard "$@"\n'
         arguments = (self._directory, grace, remove, "=".join(mark), self._nonce, program, text)
         await self._call("launch", *arguments, label="start the agent")
         self._task = asyncio.create_task(self._stay_attached())
@@ -244,7 +248,7 @@ class GuardedProcess:
         return self.stdout.__aiter__()
 
     async def _call(self, function: str, *arguments: str, label: str) -> None:
-        program = f"{GUARD}\n{shlex.join([function, *arguments])}\n"
+        program = _with_guard(await self._channels.userland()) + shlex.join([function, *arguments])
         status, _, errors = await self._channels.repeat(program, label)
         if status:
             raise HostFailed(excerpt(errors) or f"{label}: exit status {status}")
@@ -264,8 +268,10 @@ class GuardedProcess:
         try:
             while True:
                 arguments = (self._directory, self._nonce, str(self._segment), str(self._offset))
-                program = f"{GUARD}\n{shlex.join(['attach', *arguments])}\n"
                 try:
+                    program = _with_guard(await self._channels.userland()) + shlex.join(
+                        ["attach", *arguments]
+                    )
                     await self._attach(program)
                 except HostGone:
                     raise
@@ -354,8 +360,13 @@ class GuardedProcess:
             self._changed.notify_all()
 
 
-def end_leftovers(taskdir: str, variable: str, value: str, seconds: float) -> str:
+def _with_guard(userland: Userland) -> str:
+    return f"{userland.variables()}\n{GUARD}\n"
+
+
+def end_leftovers(taskdir: str, userland: Userland, variable: str, value: str, seconds: float) -> str:
     """A script that ends what earlier runs in a task directory have left: their agents and guards."""
     tenths = str(max(1, round(seconds * 10)))
     each = f'for guard in {shlex.quote(taskdir)}/guard-*; do (end "$guard" {tenths}); done'
-    return f"{GUARD}\n{each}\nmark={shlex.quote(f'{variable}={value}')} sessions=\nend_members {tenths}\n"
+    mark = shlex.quote(f"{variable}={value}")
+    return f"{_with_guard(userland)}{each}\nmark={mark} sessions= roots=\nend_members {tenths}\n"

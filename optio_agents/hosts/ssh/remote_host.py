@@ -135,7 +135,9 @@ class TrustedRemoteHost(RemoteHost):  # type: ignore[misc]
 
     async def end_leftovers(self, variable: str, value: str, seconds: float) -> None:
         """End what earlier programs in the task's directory have left: processes with the mark, and their guards."""
-        await self.channels.repeat(end_leftovers(self.taskdir, variable, value, seconds), "end leftovers")
+        userland = await self.channels.userland()
+        script = end_leftovers(self.taskdir, userland, variable, value, seconds)
+        await self.channels.repeat(script, "end leftovers")
 
     async def write_text(self, relpath: str, content: str) -> None:
         """See `RemoteHost.write_text`."""
