@@ -32,6 +32,20 @@ COMMANDS = {
 }
 """Each command and the module that does it: `add_parser(subparsers)` and `run(args) -> int`."""
 
+SUMMARIES = {
+    "run": "run a command as an agent, show its progress and save its deliverables",
+    "chat": "talk to a coding agent",
+    "prompt": "print the protocol's documentation for an agent",
+    "check": "say what each line of a log means",
+    "runs": "list earlier runs",
+    "show": "tell an earlier run like a story",
+    "replay": "show an earlier run again, at its own pace",
+    "completion": "print a completion script for a shell",
+    "worker": "run an optio worker for the tasks that a Python function defines",
+    "tasks": "list, launch, cancel and resume the tasks of a worker, and read their logs",
+}
+"""The `help` of each command's parser. `--help` prints it without importing the commands."""
+
 EPILOG = """\
 exit codes of run:
   0 DONE   1 ERROR   2 unusable arguments   3 ended before DONE   70 a bug of ours
@@ -78,6 +92,25 @@ def build_parser(names: Sequence[str], environment: Mapping[str, str] | None = N
     Raises:
         UsageError: one of these defaults cannot be used.
     """
+    parser = _program_parser()
+    subparsers = _add_subparsers(parser)
+    for name in names:
+        load(name).add_parser(subparsers)
+        if environment is not None:
+            apply_defaults(subparsers.choices[name], name, environment)
+    return parser
+
+
+def build_overview() -> CommandParser:
+    """The parser that only tells what there is: its commands have no arguments."""
+    parser = _program_parser()
+    subparsers = _add_subparsers(parser)
+    for name, summary in SUMMARIES.items():
+        subparsers.add_parser(name, help=summary)
+    return parser
+
+
+def _program_parser() -> CommandParser:
     parser = CommandParser(
         prog=PROGRAM,
         description="Run coding agents under the optio log protocol, talk to them, check what they wrote.",
@@ -85,14 +118,13 @@ def build_parser(names: Sequence[str], environment: Mapping[str, str] | None = N
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    subparsers: Any = parser.add_subparsers(
+    return parser
+
+
+def _add_subparsers(parser: CommandParser) -> Any:
+    return parser.add_subparsers(
         dest="command_name", metavar="COMMAND", required=True, parser_class=CommandParser
     )
-    for name in names:
-        load(name).add_parser(subparsers)
-        if environment is not None:
-            apply_defaults(subparsers.choices[name], name, environment)
-    return parser
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -101,6 +133,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if named is None and arguments and not arguments[0].startswith("-"):
         hint = did_you_mean(arguments[0], COMMANDS) or f"; the commands are {', '.join(COMMANDS)}"
         build_parser([]).error(f"there is no command {arguments[0]!r}{hint}")
+    if not arguments or arguments[0] in ("-h", "--help", "--version"):
+        return build_overview().parse_args(arguments)
     # `--help` must work even if the user's configuration file is invalid.
     environment = None if {"-h", "--help"} & set(arguments) else os.environ
     parser = build_parser([named], environment) if named else build_parser(list(COMMANDS))

@@ -8,8 +8,8 @@ ended), `events.jsonl` (every event, with the line that was shown), `output.log`
 from __future__ import annotations
 
 import json
+import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def new_run(root: Path, now: float) -> Path:
         OSError: it cannot be made.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-    directory = root / f"{stamp}-{secrets.token_hex(3)}"
+    directory = root / f"{stamp}-{os.urandom(3).hex()}"
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory.mkdir(mode=0o700)
     return directory

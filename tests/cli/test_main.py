@@ -9,7 +9,7 @@ import pytest
 
 from optio_agents.cli import main, main as main_function
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
-from optio_agents.cli.main import COMMANDS
+from optio_agents.cli.main import COMMANDS, SUMMARIES, build_overview, build_parser
 from tests.support.cli_run import COMMAND_LINE, HANG_GUARD, environment_for
 
 
@@ -24,6 +24,34 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
     text = capsys.readouterr().out
     assert all(name in text for name in COMMANDS)
     assert all(str(int(code)) in text for code in ExitCode)
+
+
+def test_the_overview_has_the_summaries_of_the_commands_and_imports_none() -> None:
+    assert list(SUMMARIES) == list(COMMANDS)
+    full = build_parser(list(COMMANDS)).format_help()
+    assert build_overview().format_help() == full
+    code = (
+        "import sys\nfrom optio_agents.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(*sorted({'trio', 'rich', 'msgspec', 'optio_agents.cli.run.command'} & sys.modules.keys()))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize("command", ["prompt", "check -", "chat --json -- false", "run -- true"])
+def test_an_everyday_command_imports_nothing_of_optio_or_a_server(command: str, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom optio_agents.cli import main\n"
+        f"main({command.split()!r})\n"
+        "heavy = {'optio_core', 'optio_host', 'motor', 'pymongo', 'aiohttp', 'asyncssh', 'starlette'}\n"
+        "print(*sorted(heavy & sys.modules.keys()), file=sys.stderr)"
+    )
+    environment = environment_for(tmp_path, {})
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, input="", capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1] == "", done.stderr
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
