@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 from optio_core.models import TaskInstance
 
 from optio_agents.task import create_agent_task
 
 COUNT = int(os.environ.get("OPTIO_AGENTS_TEST_TASKS", "3"))
 
-SHORT = ': > "$RUNNING/$$"; ls "$RUNNING" | wc -l >> "$RUNNING.seen"; sleep 0.2; '
+if "OPTIO_AGENTS_TEST_SPANS" in os.environ:
+    exporter = ConsoleSpanExporter(out=open(os.environ["OPTIO_AGENTS_TEST_SPANS"], "w"))  # noqa: SIM115
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+SHORT = ': > "$RUNNING/$$"; ls "$RUNNING" | wc -l >> "$RUNNING.seen"; sleep ${SECONDS_EACH:-0.2}; '
 SHORT += 'rm "$RUNNING/$$"; echo DONE >> optio.log'
 
 

@@ -163,24 +163,60 @@ def test_what_runs_is_cancelled_at_the_second_signal_or_the_end_of_the_time(
     asyncio.run(scenario())
 
 
-@pytest.mark.slow
-def test_two_hundred_tasks_twenty_at_once(
+def test_with_telemetry_each_task_is_a_trace(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    spans = tmp_path / "spans"
+    monkeypatch.setenv("OPTIO_AGENTS_TEST_SPANS", str(spans))
+    worker = make("--telemetry", "--drain", "finish")
+
+    async def scenario() -> None:
+        async with worker:
+            await worker.launch("short-0")
+            await worker.until("short-0", "done")
+
+    asyncio.run(scenario())
+    assert worker.end(signal.SIGTERM) == 0
+    assert spans.read_text().count('"name": "session"') == 1
+    assert '"optio.process_id": "short-0"' in spans.read_text()
+
+
+def test_telemetry_without_the_extra_is_refused(database: str) -> None:
+    program = (
+        "import sys; sys.modules['opentelemetry'] = None\n"
+        "from optio_agents.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "worker", TASKS, "--mongo-url", database, "--telemetry"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False)
+    assert ended.returncode == 2
+    assert "pip install 'optio-agents[otel]'" in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("policy", "seconds", "end"), [("finish", "0.2", "done"), ("cancel", "1000", "cancelled")]
+)
+def test_two_hundred_tasks_twenty_at_once(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, seconds: str, end: str
+) -> None:
     monkeypatch.setenv("OPTIO_AGENTS_TEST_TASKS", "200")
-    worker = make("--max-tasks", "20", "--drain", "finish")
+    monkeypatch.setenv("SECONDS_EACH", seconds)
+    worker = make("--max-tasks", "20", "--drain", policy, "--cancel-grace", "60")
 
     async def scenario() -> None:
         async with worker:
             for number in range(200):
                 await worker.launch(f"short-{number}")
+            await worker.until("short-199", "running", "done")
+            if policy == "cancel":
+                await worker.until_status(running=20, waiting=180)
             assert worker.process is not None
             worker.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(worker.process.wait, 2 * HANG) == 0
             for number in range(200):
-                await worker.until(f"short-{number}", "done")
+                await worker.until(f"short-{number}", end)
 
     asyncio.run(scenario())
     seen = [int(line) for line in (tmp_path / "running.seen").read_text().splitlines()]
-    assert len(seen) == 200
+    assert len(seen) == (200 if policy == "finish" else 20)
     assert max(seen) <= 20

@@ -70,6 +70,7 @@ async def run_until_stopped(
         engine.is_draining = True
         await _first_of(running, lease.lost.wait(), second.wait(), tasks.until_idle(), seconds=drain_seconds)
     if not running.done():
+        tasks.close()
         await engine.shutdown()
     await running
     if lease.lost.is_set():

@@ -28,6 +28,7 @@ class RunningTasks:
         self._launched = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._is_closed = False
 
     @property
     def limit(self) -> int | None:
@@ -47,6 +48,13 @@ class RunningTasks:
     async def until_idle(self) -> None:
         """Wait until none runs and none waits."""
         await self._idle.wait()
+
+    def close(self) -> None:
+        """Begin no more tasks: those that wait go on waiting until they are cancelled.
+
+        For a shutdown, which cancels the tasks one by one: the places of the first would begin others.
+        """
+        self._is_closed = True
 
     def counted(self, definition: Any) -> Any:
         """The same definition, whose runs are counted here.
@@ -84,7 +92,7 @@ class RunningTasks:
 
     async def _take_place(self, ctx: Any) -> bool:
         """Wait for a place; False: the task was cancelled before it had one."""
-        if self._limit is None or self._running < self._limit:
+        if not self._is_closed and (self._limit is None or self._running < self._limit):
             self._running += 1
             return True
         ctx.report_progress(None, f"waiting for a place: {self._running} tasks run")
@@ -103,7 +111,7 @@ class RunningTasks:
 
     def _leave_place(self) -> None:
         """Hand the place to the task that has waited longest."""
-        while self._waiting:
+        while self._waiting and not self._is_closed:
             place = self._waiting.popleft()
             if not place.done():
                 place.set_result(None)

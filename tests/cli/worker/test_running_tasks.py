@@ -100,6 +100,24 @@ def test_a_cancel_while_it_waits_loses_no_place(is_forced: bool, comes_with_a_pl
     asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
+def test_after_close_a_place_that_becomes_free_begins_no_task() -> None:
+    async def scenario() -> None:
+        agents = Agents(limit=1)
+        contexts = [Context(name) for name in ("first", "waiting")]
+        runs = [agents.launch(ctx) for ctx in contexts]
+        await settle()
+        agents.tasks.close()
+        agents.ends["first"].set()
+        await settle()
+        assert agents.began == ["first"]
+        contexts[1].cancellation_flag.set()
+        await asyncio.gather(*runs)
+        await agents.tasks.until_idle()
+        assert (agents.began, agents.tasks.running) == (["first"], 0)
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
 def test_the_launches_of_a_factory_count_too() -> None:
     async def scenario() -> None:
         agents = Agents(limit=1)
