@@ -75,15 +75,19 @@ def replaying(agent: Agent) -> Agent:
     """
     if agent.name != "claude" or REPLAY_FLAG in agent.command:
         return agent
-    plain, command = agent.resumed, (*agent.command, REPLAY_FLAG)
-    if plain is None:
-        return replace(agent, command=command)
+    command = (*agent.command, REPLAY_FLAG)
 
-    def resumed(session: str) -> Agent:
-        later = plain(session)
-        return replace(later, command=(*command, *later.command[len(agent.command) :]))
+    def also(recipe: Callable[[str], Agent] | None) -> Callable[[str], Agent] | None:
+        if recipe is None:
+            return None
 
-    return replace(agent, command=command, resumed=resumed)
+        def later(session: str) -> Agent:
+            plain = recipe(session)
+            return replace(plain, command=(*command, *plain.command[len(agent.command) :]))
+
+        return later
+
+    return replace(agent, command=command, resumed=also(agent.resumed), forked=also(agent.forked))
 
 
 def codex(
