@@ -35,6 +35,7 @@ CONFIGURABLE: Final[Mapping[str, tuple[str, ...]]] = {
         "browser",
         "caller_messages",
         "client_messages",
+        "color",
         "deliverables",
         "deny",
         "identity",
@@ -48,7 +49,7 @@ CONFIGURABLE: Final[Mapping[str, tuple[str, ...]]] = {
         "web",
         "yes_to",
     ),
-    "chat": ("agent", "web"),
+    "chat": ("agent", "color", "web"),
     "check": ("browser", "caller_messages", "client_messages"),
 }
 """The options of each command that can have a default of the user's: those that describe a habit, not one call."""

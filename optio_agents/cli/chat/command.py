@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from optio_agents.cli.arguments import check_web
+from optio_agents.cli.color import add_color_option
 from optio_agents.cli.exit_codes import ExitCode, UsageError
 from optio_agents.cli.stderr import write_stderr
 
@@ -51,6 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--web", action="store_true", help="also show it on a page in the browser (needs the extra web)"
     )
+    add_color_option(parser)
     parser.add_argument("--workdir", default=".", metavar="DIR", help="where the agent works (default: here)")
     parser.add_argument(
         "command", nargs="*", metavar="COMMAND", help="after --: how to run the agent, if not by its name"
@@ -147,7 +149,7 @@ async def _chat(args: argparse.Namespace, boundary: Boundary | None) -> int:
             if conversation.session is not None and conversation.capabilities.resume:
                 remember_session(args.agent, args.workdir, conversation.session)
 
-        return await TerminalChat(conversation, sys.stdin.fileno(), boundary, remember).run()
+        return await TerminalChat(conversation, sys.stdin.fileno(), boundary, remember, args.color).run()
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class LineEditor:
         commands: the commands that Tab completes, with what each does.
         history: the file of what was typed before; `None` keeps it in memory.
         may_discard: whether Ctrl-C discards a line that has been begun, rather than interrupt the agent.
+        no_color: whether the menu of commands has no colors.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class LineEditor:
         commands: Mapping[str, str],
         history: Path | None,
         may_discard: Callable[[], bool],
+        no_color: bool = False,
     ) -> None:
         self._boundary = boundary
         self._mark = mark
@@ -60,6 +63,7 @@ class LineEditor:
             history=InMemoryHistory() if history is None else _open_history(history),
             completer=_CommandCompleter(commands),
             complete_while_typing=False,
+            color_depth=ColorDepth.DEPTH_1_BIT if no_color else None,
             key_bindings=_bindings(may_discard),
             prompt_continuation=" " * len(mark),
             reserve_space_for_menu=min(len(commands), 6),

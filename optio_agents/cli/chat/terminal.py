@@ -17,6 +17,7 @@ from optio_agents.cli.chat.question_screen import QuestionScreen, harmless
 from optio_agents.cli.chat.stdin_bytes import read_some
 from optio_agents.cli.chat.summaries import tool_line, usage_line
 from optio_agents.cli.chat.visible import visible_line
+from optio_agents.cli.color import ColorChoice, color_options
 from optio_agents.cli.exit_codes import ExitCode
 from optio_agents.cli.state_directory import state_directory
 from optio_agents.conversation import (
@@ -59,6 +60,7 @@ class TerminalChat:
         descriptor: the input.
         boundary: the way to asyncio, on which the line editor runs; `None`: without a line editor.
         on_result: called after each turn.
+        color: whether the output has colors.
     """
 
     def __init__(
@@ -67,11 +69,12 @@ class TerminalChat:
         descriptor: int,
         boundary: Boundary | None = None,
         on_result: Callable[[], object] = lambda: None,
+        color: ColorChoice = "auto",
     ) -> None:
         self._conversation = conversation
         self._descriptor = descriptor
         self._keyboard = Keyboard(descriptor)
-        console = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+        console = Console(highlight=False, soft_wrap=True, emoji=False, markup=False, **color_options(color))
         self._input: EditorInput | None = None
         self._screen: QuestionScreen
         self._mark = "> " if console.options.ascii_only else "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
@@ -84,7 +87,7 @@ class TerminalChat:
             from optio_agents.cli.chat.line_editor import LineEditor
 
             history = state_directory() / "chat_history"
-            editor = LineEditor(boundary, self._mark, COMMANDS, history, self._is_idle)
+            editor = LineEditor(boundary, self._mark, COMMANDS, history, self._is_idle, console.no_color)
             self._screen = EditorScreen(console, editor)
             self._input = EditorInput(editor, self._keyboard, descriptor)
         self._dialog = Dialog(self._keyboard, self._screen.line, self._screen.size, self._alone)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from optio_agents.cli.arguments import check_web
+from optio_agents.cli.color import add_color_option
 from optio_agents.cli.configuration import given
 from optio_agents.cli.durations import duration
 from optio_agents.cli.exit_codes import UsageError
@@ -125,6 +126,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON object per event on stdout")
     shown.add_argument("-q", "--quiet", action="store_true", help="show nothing unless the run fails")
+    add_color_option(parser)
     add_feature_options(parser)
     parser.add_argument(
         "words",
@@ -206,6 +208,7 @@ def settings(args: argparse.Namespace) -> RunSettings:
         strict=args.strict,
         overwrite_hidden=args.overwrite_hidden,
         show=Show.JSON if args.json else Show.QUIET if args.quiet else Show.AUTO,
+        color=args.color,
         features=features_of(args),
         ssh=ssh,
         orphan_grace=args.orphan_grace or ORPHAN_GRACE,

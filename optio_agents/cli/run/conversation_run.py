@@ -76,7 +76,7 @@ class ConversationRun(LocalRun):
         agent: AgentSettings,
     ) -> None:
         self._screen = (
-            AgentScreen(sys.stdin.fileno(), open_console())
+            AgentScreen(sys.stdin.fileno(), open_console(settings.color))
             if settings.show is Show.AUTO and is_interactive(agent.prompt_from_stdin)
             else None
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from optio_agents.cli.color import ColorChoice
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.hosts.ssh.settings import ORPHAN_GRACE, SshSettings
 from optio_agents.protocol.features import DEFAULT_FEATURES, ProtocolFeatures
@@ -51,6 +52,7 @@ class RunSettings:
     overwrite_hidden: bool = False
     """Whether a deliverable with a dot name may replace a file here."""
     show: Show = Show.AUTO
+    color: ColorChoice = "auto"
     features: ProtocolFeatures = DEFAULT_FEATURES
     ssh: SshSettings | None = None
     """The remote host; None: this machine."""

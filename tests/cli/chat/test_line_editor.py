@@ -154,8 +154,10 @@ def test_markdown_is_rendered_and_acts_on_nothing(tmp_path: Path) -> None:
         assert "\x1b]8" not in terminal.screen
 
 
-def test_without_colors_there_is_no_color(tmp_path: Path) -> None:
-    with chat(tmp_path, NO_COLOR="1") as terminal:
+@pytest.mark.parametrize("given", ["NO_COLOR", "--color"])
+def test_without_colors_there_is_no_color(tmp_path: Path, given: str) -> None:
+    options = () if given == "NO_COLOR" else ("--color", "never")
+    with chat(tmp_path, *options, NO_COLOR="1" if given == "NO_COLOR" else "") as terminal:
         terminal.type(steps(["text", "```python\nx = 1\n```\n"]) + "\r")
         terminal.until_shown("x = 1\n")
         terminal.until_row(MARK)

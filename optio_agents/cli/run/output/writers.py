@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from optio_agents.cli.color import ColorChoice, color_options
 from optio_agents.cli.run.output.events import RunEnded, RunEvent
 from optio_agents.cli.run.output.json_lines import as_line, dropped_line
 from optio_agents.cli.run.output.keys import Keys
@@ -301,7 +302,7 @@ def write_stdout(text: str) -> None:
     write_all(memoryview(text.encode(sys.stdout.encoding, "replace")))
 
 
-def open_console() -> Console:
+def open_console(color: ColorChoice = "auto") -> Console:
     """A rich console on stdout."""
     from rich.console import Console
 
@@ -309,6 +310,7 @@ def open_console() -> Console:
     width = None if os.environ.get("COLUMNS", "").strip() != "0" else shutil.get_terminal_size().columns
     return Console(
         width=width,
+        **color_options(color),
         file=io.TextIOWrapper(
             _RawStdout(), encoding=sys.stdout.encoding, errors="replace", write_through=True
         ),
@@ -325,7 +327,7 @@ def choose_output(settings: RunSettings, send: Send | None = None) -> Output:
         from optio_agents.cli.run.output.live_display import Display
         from optio_agents.cli.run.output.live_view import RunView
 
-        console = open_console()
+        console = open_console(settings.color)
         if console.is_terminal and not console.is_dumb_terminal:
             view = RunView(title_of(settings.command))
             listens = send is not None and settings.stdin == "messages" and os.isatty(0)
