@@ -47,6 +47,10 @@ class AgentScreen(Output):
         """Print a piece of the agent's text, harmless for the terminal."""
         self._screen.write(harmless(delta))
 
+    def tool(self, line: str) -> None:
+        """Print what the agent does with a tool."""
+        self._screen.write(f"\N{MIDDLE DOT} {line}\n", own_line=True)
+
     async def run(self) -> None:
         """Wait until the outcome has been shown."""
         await self._ended.wait()

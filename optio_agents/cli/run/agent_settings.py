@@ -20,7 +20,7 @@ AGENT_NAMES = ("claude", "codex", "gemini", "opencode")
 PROMPT_LIMIT = 4 * 1024 * 1024
 """Bytes of a prompt from a file or from stdin."""
 
-ShowOfAgent: TypeAlias = Literal["text", "nothing"]
+ShowOfAgent: TypeAlias = Literal["text", "tools", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)

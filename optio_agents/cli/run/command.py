@@ -165,9 +165,10 @@ def _add_agent_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--show",
-        choices=("text", "nothing"),
+        choices=("text", "tools", "nothing"),
         default="text",
-        help="what of the agent is shown (default: %(default)s)",
+        help="what of the agent is shown; tools: its text, and a line for each use of a tool and its result "
+        "(default: %(default)s)",
     )
     group.add_argument(
         "--web",

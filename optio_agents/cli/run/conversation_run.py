@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from optio_agents.cli.chat.summaries import tool_line
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode
 from optio_agents.cli.run.agent_screen import AgentScreen
 from optio_agents.cli.run.agent_settings import AgentSettings, is_interactive
@@ -23,10 +24,12 @@ from optio_agents.conversation import (
     AgentConversation,
     AgentNotStarted,
     ConversationClosed,
+    Event,
     PermissionDecision,
     PermissionRequest,
     QuestionAnswer,
     QuestionRequest,
+    views_of,
 )
 from optio_agents.conversation.agent_body import AgentBody
 from optio_agents.hosts.background import running_in_background
@@ -159,7 +162,7 @@ class ConversationRun(LocalRun):
         async with trio.open_nursery() as nursery:
             if self._screen is not None:
                 nursery.start_soon(self._screen.read, conversation)
-            if self._agent_settings.show == "text":
+            if self._agent_settings.show != "nothing":
                 nursery.start_soon(self._stream_text, conversation)
 
     async def _stream_text(self, conversation: AgentConversation) -> None:
@@ -169,6 +172,19 @@ class ConversationRun(LocalRun):
                     self._screen.text(event.text)
                 elif event.text:
                     self._say(event.text)
+                if self._agent_settings.show == "tools":
+                    self._show_tools(event)
+
+    def _show_tools(self, event: Event) -> None:
+        """Show a line for each use of a tool, and each result, in `event`."""
+        for view in views_of(event):
+            if (line := tool_line(view)) is None:
+                continue
+            if self._screen is not None:
+                self._screen.tool(line)
+            else:
+                self._flush_text()
+                self._show_event(AgentSaid(line))
 
     def _say(self, delta: str) -> None:
         """Show whole lines: pieces of a line are only useful on a terminal."""

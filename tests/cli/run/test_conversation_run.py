@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,25 @@ def test_its_text_can_be_left_out(tmp_path: Path) -> None:
     result = run_agent(tmp_path, "--show", "nothing", "say:hello log:DONE:_well")
     assert result.code == ExitCode.DONE
     assert "hello" not in result.out
+
+
+def test_its_tools_can_be_shown(tmp_path: Path) -> None:
+    steps = [["text", "so"], ["tool", "Bash", {"command": "make\x1b[2J"}], ["log", "DONE: made"]]
+    claude = AGENT.with_name("claude_agent.py")
+    agent = (
+        "run",
+        "--agent",
+        "claude",
+        "--agent-command",
+        f"{sys.executable} {claude}",
+        "--deliverables",
+        "out",
+    )
+    shown = run(*agent, "--show", "tools", json.dumps(steps), cwd=tmp_path)
+    assert shown.code == ExitCode.DONE, shown.err
+    assert "  | so\n" in shown.out
+    assert "  | Bash make\n" in shown.out
+    assert "Bash" not in run(*agent, json.dumps(steps), cwd=tmp_path).out
 
 
 def test_a_prompt_comes_from_a_file_or_from_stdin(tmp_path: Path) -> None:
