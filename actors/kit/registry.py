@@ -36,7 +36,7 @@ class Entry(Generic[K, M]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Gone:
+class _ActorEnded:
     ref: Ref[Any]
 
 
@@ -77,7 +77,7 @@ class Registry(Generic[K, M]):
             raise KeyTaken(key, holder.name)
         self._refs[key] = ref
         self._keys.setdefault(ref, []).append(key)
-        self._me.watch(ref, lambda exit: _Gone(ref))
+        self._me.watch(ref, lambda exit: _ActorEnded(ref))
         for question in self._waiting.pop(key, ()):
             question.reply.set(ref)
         self._announce(Entry(key, ref))
@@ -115,7 +115,7 @@ class Registry(Generic[K, M]):
         the observer.
         """
         self._observers[ref] = make
-        self._me.watch(ref, lambda exit: _Gone(ref))
+        self._me.watch(ref, lambda exit: _ActorEnded(ref))
         for key, registered in self._refs.items():
             self._notify(ref, make, Entry(key, registered))
 
@@ -141,7 +141,7 @@ class Registry(Generic[K, M]):
         if ref.exit is None:
             ref._cell.notify((self, entry.key), lambda: make(entry))
 
-    def _handle(self, message: _Gone | _WaitFor) -> None:
+    def _handle(self, message: _ActorEnded | _WaitFor) -> None:
         if isinstance(message, _WaitFor):
             if (ref := self._refs.get(message.key)) is not None:
                 message.reply.set(ref)

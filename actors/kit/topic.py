@@ -20,7 +20,7 @@ M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
-class _Gone:
+class _SubscriberEnded:
     ref: Ref[Any]
 
 
@@ -46,7 +46,7 @@ class Topic(Generic[M]):
                 raise ActorStopped(each.name, each.exit)
         if ref not in self._subscribers:
             self._subscribers[ref] = None
-            self._me.watch(ref, lambda exit: _Gone(ref))
+            self._me.watch(ref, lambda exit: _SubscriberEnded(ref))
 
     def unsubscribe(self, ref: Ref[M]) -> bool:
         """Send it no more. What is in its mailbox stays there. Returns whether it was subscribed."""
@@ -89,7 +89,7 @@ class Topic(Generic[M]):
     def __len__(self) -> int:
         return len(self._subscribers)
 
-    def _handle(self, gone: _Gone) -> None:
+    def _handle(self, gone: _SubscriberEnded) -> None:
         self._subscribers.pop(gone.ref, None)
 
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
-from optio_agents.cli.worker.definitions import checked, find_function
+from optio_agents.cli.worker.definitions import check_source, checked, find_function
 from optio_agents.cli.worker.logs import WorkerLog, configure_logs
-from optio_agents.cli.worker.redis_outage import outlast_redis_outages
 from optio_agents.cli.worker.servers import (
     DEFAULT_DATABASE,
     mongo_failures,
@@ -24,7 +23,6 @@ from optio_agents.cli.worker.servers import (
     unreachable,
 )
 from optio_agents.cli.worker.settings import WorkerSettings, add_arguments, read_settings
-from optio_agents.cli.worker.status import Health, ask, served_status, socket_path
 
 if TYPE_CHECKING:
     from optio_agents.task.lease import Lease
@@ -87,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_status(settings: WorkerSettings) -> int:
+    from optio_agents.cli.worker.status import ask, socket_path
+
     status = ask(socket_path(settings))
     print(json.dumps(status, indent=2))
     return int(ExitCode.DONE if status["healthy"] else ExitCode.ERROR)
@@ -95,7 +95,8 @@ def _print_status(settings: WorkerSettings) -> int:
 def _run(tasks: str, settings: WorkerSettings, log: WorkerLog) -> None:
     import asyncio
 
-    # First of all: to import the user's module, and all that a session needs, takes seconds.
+    check_source(tasks)
+    # Before the import of the user's module and of all that a session needs, which takes seconds.
     asyncio.run(_check_prefix_is_free(settings))
     if settings.telemetry:
         _instrument()
@@ -159,9 +160,10 @@ async def _work_with(
     definitions: Callable[[Any, Any], Awaitable[list[Any]]],
     log: WorkerLog,
 ) -> None:
-
     from optio_agents.cli.worker.engine import WorkerEngine, run_until_stopped
+    from optio_agents.cli.worker.redis_outage import outlast_redis_outages
     from optio_agents.cli.worker.running_tasks import RunningTasks
+    from optio_agents.cli.worker.status import Health, served_status
     from optio_agents.task.orphans import end_orphans
 
     engine, running, tasks = WorkerEngine(), RunningTasks(settings.max_tasks), {}

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from optio_agents.cli.exit_codes import UsageError
+
+
+def check_source(name: str) -> None:
+    """Check that the module of `MODULE:FUNCTION` exists and can be parsed, without running it.
+
+    Raises:
+        UsageError: there is no such module, or its source is not Python; the text names the file and the line.
+    """
+    module = _split(name)[0]
+    try:
+        spec = importlib.util.find_spec(module)
+        if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+            compile(Path(spec.origin).read_bytes(), spec.origin, "exec", dont_inherit=True)
+    except ModuleNotFoundError:
+        spec = None
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"module {module!r} cannot be imported:\n{told(error)}") from error
+    if spec is None:
+        raise UsageError(f"there is no module {module!r}")
 
 
 def find_function(name: str) -> Callable[..., Any]:
@@ -20,17 +40,22 @@ def find_function(name: str) -> Callable[..., Any]:
     Raises:
         UsageError: there is no such module or function, or the module cannot be imported.
     """
-    module, colon, function = name.partition(":")
-    if not colon or not module or not function:
-        raise UsageError(f"{name!r} is not of the form MODULE:FUNCTION")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    module, function = _split(name)
     found = getattr(_import(module), function, None)
     if found is None:
         raise UsageError(f"module {module!r} has no {function!r}")
     if not callable(found):
         raise UsageError(f"{name} is not a function")
     return found  # type: ignore[no-any-return]
+
+
+def _split(name: str) -> tuple[str, str]:
+    module, colon, function = name.partition(":")
+    if not colon or not module or not function:
+        raise UsageError(f"{name!r} is not of the form MODULE:FUNCTION")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return module, function
 
 
 def _import(module: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from optio_agents.cli.exit_codes import UsageError
-from optio_agents.cli.worker.definitions import checked, find_function
+from optio_agents.cli.worker.definitions import check_source, checked, find_function
 
 
 @pytest.fixture
@@ -67,3 +67,18 @@ def test_what_is_no_task_is_refused(module: Any) -> None:
     definitions = checked(f"{name}:get_tasks", find_function(f"{name}:get_tasks"))
     with pytest.raises(UsageError, match="returned str among its tasks"):
         asyncio.run(definitions(None, None))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("def get_tasks(:\n", r"broken_tasks\.py.*line 1"), (None, "there is no module 'broken_tasks'")],
+)
+def test_a_module_that_cannot_be_parsed_is_named_before_anything_else(
+    source: str | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if source is not None:
+        (tmp_path / "broken_tasks.py").write_text(source)
+    with pytest.raises(UsageError, match=message):
+        check_source("broken_tasks:get_tasks")
