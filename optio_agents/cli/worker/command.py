@@ -8,8 +8,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
@@ -23,9 +22,6 @@ from optio_agents.cli.worker.servers import (
     unreachable,
 )
 from optio_agents.cli.worker.settings import WorkerSettings, add_arguments, read_settings
-
-if TYPE_CHECKING:
-    from optio_agents.task.lease import Lease
 
 CONNECT_SECONDS = 5.0
 """How long the database may take to answer at the start."""
@@ -120,12 +116,17 @@ async def _work(
 ) -> None:
     from redis.exceptions import RedisError
 
+    from optio_agents.cli.worker.status import Health, served_status
+    from optio_agents.cli.worker.work import Work
     from optio_agents.task.lease import worker_lease
 
     try:
         with mongo_failures(settings), open_database(settings, patience=OUTAGE_SECONDS) as database:
             async with worker_lease(database, settings.prefix) as lease:
-                await _work_with(lease, name, settings, database, definitions, log)
+                with closing(Health(settings)) as health:
+                    work = Work(name, settings, definitions, log, health)
+                    async with served_status(settings, work.status):
+                        await work.run(database, lease)
     except (RedisError, OSError) as error:
         raise unreachable("Redis", settings.redis_url or "", error) from error
 
@@ -150,68 +151,3 @@ def _set_task_roots(settings: WorkerSettings) -> None:
         os.environ[TASK_ROOT] = settings.task_root
     os.environ.setdefault(TASK_ROOT, os.path.join(data, CONSUMER, own))
     os.environ.setdefault(REMOTE_TASK_ROOT, f"/tmp/{CONSUMER}/{own}")
-
-
-async def _work_with(
-    lease: Lease,
-    name: str,
-    settings: WorkerSettings,
-    database: Any,
-    definitions: Callable[[Any, Any], Awaitable[list[Any]]],
-    log: WorkerLog,
-) -> None:
-    from optio_agents.cli.worker.engine import WorkerEngine, run_until_stopped
-    from optio_agents.cli.worker.redis_outage import outlast_redis_outages
-    from optio_agents.cli.worker.running_tasks import RunningTasks
-    from optio_agents.cli.worker.status import Health, served_status
-    from optio_agents.task.orphans import end_orphans
-
-    engine, running, tasks = WorkerEngine(), RunningTasks(settings.max_tasks), {}
-    is_set_up = is_ready = False
-
-    async def remembered(services: Any, metadata_filter: Any) -> list[Any]:
-        found = await definitions(services, metadata_filter)
-        tasks.update({task.process_id: task for task in found})
-        nonlocal is_ready
-        if is_set_up and not is_ready:  # the engine asks once more when it listens
-            is_ready = True
-            log.announce(f"optio worker ready: {name}, prefix {settings.prefix}")
-        return [running.counted(task) for task in found]
-
-    async def status() -> dict[str, Any]:
-        servers = await health.check()
-        return {
-            "pid": os.getpid(),
-            "since": since,
-            "prefix": settings.prefix,
-            "ready": is_ready,
-            "draining": engine.is_draining,
-            "running": running.running,
-            "waiting": running.waiting,
-            "limit": running.limit,
-            **servers,
-            "healthy": all(answer in ("ok", None) for answer in servers.values()),
-        }
-
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    with closing(Health(settings)) as health:
-        async with served_status(settings, status):
-            await engine.init(
-                mongo_db=database,
-                prefix=settings.prefix,
-                redis_url=settings.redis_url,
-                get_task_definitions=remembered,
-                cancel_grace_seconds=settings.cancel_grace,
-                auto_resume_delay_seconds=settings.auto_resume_delay,
-            )
-            if engine._redis is not None:
-                outlast_redis_outages(engine._redis)
-            await end_orphans(database, settings.prefix, tasks)
-            is_set_up = True
-            await run_until_stopped(
-                engine,
-                lease,
-                running,
-                finish=settings.drain == "finish",
-                drain_seconds=settings.drain_timeout,
-            )
