@@ -7,6 +7,7 @@ import random
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,18 @@ case " $* " in *" -V "*|*--version*) echo Python 3.6.8; exit 0;; esac
 printf '  File "<string>", line 20\\nSyntaxError: future feature annotations is not defined\\n' >&2; exit 1
 """
 
+STUB_PYTHON = """#!/bin/sh
+echo 'xcode-select: note: No developer tools were found, requesting install.' >&2; exit 1
+"""
+
+PYTHON_WITHOUT_CTYPES = """#!{python} -I
+import sys
+sys.modules["ctypes"] = sys.modules["_ctypes"] = None
+assert sys.argv[1:3] == ["-I", "-c"], sys.argv
+code, sys.argv = sys.argv[3], ["-c", *sys.argv[4:]]
+exec(compile(code, "<string>", "exec"))
+"""
+
 BARE = ("stat", "grep", "readlink", "setsid", "awk")
 """Tools that fail as those of other systems do, on the host without Python."""
 
@@ -58,6 +71,16 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("userlands")
     (root / "old").mkdir()
     write(root / "old" / "python3", OLD_PYTHON)
+    (root / "stub").mkdir()
+    write(root / "stub" / "python3", STUB_PYTHON)
+    (root / "no ctypes").mkdir()
+    python = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+    write(root / "no ctypes" / "python3", PYTHON_WITHOUT_CTYPES.format(python=python))
+    (root / "toybox").mkdir()
+    if (toybox := shutil.which("toybox")) is not None:
+        names = subprocess.run([toybox], capture_output=True, text=True, timeout=60, check=True)
+        for name in names.stdout.split():
+            (root / "toybox" / name).symlink_to(toybox)
     (root / "busybox").mkdir()
     if (busybox := shutil.which("busybox")) is not None:
         names = subprocess.run([busybox, "--list"], capture_output=True, text=True, timeout=60, check=True)
@@ -80,6 +103,10 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "busybox": str(root / "busybox"),
         "no python": str(root / "bare"),
         "old python": f"{root}/old:/usr/bin:/bin",
+        "stub python": f"{root}/stub:/usr/bin:/bin",
+        "no ctypes": f"{root}/no ctypes:/usr/bin:/bin",
+        # It has no shell and no awk of its own.
+        "toybox": f"{root}/toybox:{root}/bare",
     }
 
 
@@ -89,7 +116,11 @@ def write(path: Path, text: str) -> None:
 
 
 USERLANDS = ("debian", "busybox", "no python", "old python")
-EVERYTHING = [(shell, userland) for shell in SHELLS for userland in USERLANDS]
+MORE_USERLANDS = ("toybox", "stub python", "no ctypes")
+EVERYTHING = [
+    *((shell, userland) for shell in SHELLS for userland in USERLANDS),
+    *(("sh", userland) for userland in MORE_USERLANDS),
+]
 SOME = [(shell, userland) for shell, userland in EVERYTHING if shell == "sh" or userland == "debian"]
 
 
@@ -97,7 +128,7 @@ SOME = [(shell, userland) for shell, userland in EVERYTHING if shell == "sh" or 
 def test_a_session_comes_through_and_leaves_nothing(
     host: BentHost, paths: dict[str, str], tmp_path: Path, userland: str, shell: str
 ) -> None:
-    for program in {"csh", "fish"} & {shell} | {"busybox"} & {userland}:
+    for program in {"csh", "fish"} & {shell} | {"busybox", "toybox"} & {userland}:
         if shutil.which(program) is None:
             missing(program)
     words = SHELLS[shell]
