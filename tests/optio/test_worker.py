@@ -283,7 +283,7 @@ def test_without_a_server_the_worker_says_so_in_one_line_without_the_password() 
 def test_a_second_worker_on_the_prefix_is_refused_before_its_tasks_are_imported(
     worker: WorkerProcess,
 ) -> None:
-    command = worker.command("no.such.module:f")
+    command = worker.command("tests.optio.worker_tasks:missing")  # an import would find that out
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False)
     assert worker.process is not None
     assert ended.returncode == 2
