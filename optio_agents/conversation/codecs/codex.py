@@ -4,6 +4,7 @@ The facts behind the rules below (measured with 0.169.0):
 
 - A turn has an id, which is in the response to `turn/start`. Events carry it, and `turn/completed` ends it (the thread
   reports itself idle *before* that, so idle proves nothing).
+- `turn/started` can come before the response to `turn/start`.
 - It begins turns on its own while a goal is open: `turn/started` has an id that was in no response. A `turn/start` that
   arrives meanwhile is merged into that turn: the response has the turn's id.
 - Subagents are threads of their own; the `rootTurnId` of their turns is the turn of ours that they work for.
@@ -18,7 +19,7 @@ The facts behind the rules below (measured with 0.169.0):
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from optio_agents.conversation.attachments import NO_EXTRAS, Extras
 from optio_agents.conversation.codecs.base import (
@@ -115,13 +116,14 @@ class CodexCodec(JsonRpcCodec):
             identity = _field(result, "turn", "id")
             joined = None if identity is None else self._known.get(identity)
             out.append(Event(record, turn if joined is None else joined))
-            if error is None and joined is not None:
+            if error is None and joined is not None and joined != turn:
                 # It came while the agent had begun a turn on its own.
                 self._end_ours()
                 out.append(Folded(send, joined))
             elif error is None and identity is not None:
-                self._ours_id = identity
-                self._know(identity, turn)
+                if self._ours == turn:  # it may have ended already
+                    self._ours_id = identity
+                    self._know(identity, turn)
             elif error is not None:
                 self._end_ours()
                 out.append(Refused(send, error.message))
@@ -269,6 +271,9 @@ class CodexCodec(JsonRpcCodec):
 
     def _turn_started(self, params: dict[str, Any], record: dict[str, Any], out: Out) -> None:
         identity = _field(params, "turn", "id")
+        if self._ours is not None and self._is_overtaking(identity):
+            self._ours_id = identity
+            self._know(identity, self._ours)
         if identity is None or (identity in self._known and identity != self._ours_id):
             out.append(Event(record, self._turn_of(params)))
         elif identity == self._ours_id and self._ours is not None:
@@ -286,6 +291,19 @@ class CodexCodec(JsonRpcCodec):
             self._know(identity, self._own)
             self._begin_answer()
             out += (Event(record, self._own), AgentTurnBegan(self._own))
+
+    def _is_overtaking(self, identity: str | None) -> TypeGuard[str]:
+        """Whether `turn/started` is about our prompt, whose response has not come yet (measured on a busy machine).
+
+        With a goal open, it may as well be a turn that codex begins by itself, and then the response tells.
+        """
+        awaits_response = self._ours_id is None and self._own is None
+        return (
+            awaits_response
+            and identity is not None
+            and identity not in self._known
+            and not self._work.has_goal
+        )
 
     def _told_of_subagent(
         self, method: str, params: dict[str, Any], record: dict[str, Any], out: Out

@@ -42,6 +42,11 @@ class CodexWork:
         objective = text_of(fields.get("objective")) if fields.get("status") == "active" else None
         self._note(GOAL, GOAL, objective, out)
 
+    @property
+    def has_goal(self) -> bool:
+        """Whether a goal is open: only then does codex begin turns by itself."""
+        return GOAL in self._open
+
     def note_subagent(self, thread: str, out: Out, *, works: bool) -> None:
         """A subagent works, or has stopped."""
         self._note(thread, "subagent", self.name_of(thread) if works else None, out)

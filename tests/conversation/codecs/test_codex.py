@@ -110,6 +110,39 @@ def test_a_steering_message_that_never_left_is_refused_with_the_end_of_its_turn(
     assert refused == Refused(2, "the turn has ended", lost_race=True)
 
 
+def test_a_turn_that_starts_before_its_response_is_ours() -> None:
+    peer = Peer()
+    peer.ready()
+    request = peer.prompted()
+    assert peer.say(started("a")) == [TurnBegan(1)]
+    assert peer.say({"id": request["id"], "result": turn("a")}) == []
+    (finished,) = peer.say(completed("a"))
+    assert isinstance(finished, TurnFinished)
+    assert finished.turn == 1
+
+
+def test_a_turn_that_starts_and_ends_before_its_response_leaves_the_next_one_alone() -> None:
+    peer = Peer()
+    peer.ready()
+    request = peer.prompted()
+    began, finished = peer.say(started("a"), completed("a"))
+    assert (began, isinstance(finished, TurnFinished)) == (TurnBegan(1), True)
+    assert peer.codec.prompt(2, "more") == 2
+    (second,) = peer.written()
+    assert peer.say({"id": request["id"], "result": turn("a")}) == []
+    assert peer.say({"id": second["id"], "result": turn("b")}, started("b")) == [TurnBegan(2)]
+
+
+def test_with_a_goal_open_the_response_tells_whose_turn_has_started() -> None:
+    peer = Peer()
+    peer.ready()
+    goal = {"objective": "all green", "status": "active"}
+    peer.say({"method": "thread/goal/updated", "params": {"threadId": "T", "goal": goal}})
+    request = peer.prompted()
+    assert peer.say(started("a")) == [AgentTurnBegan(2)]
+    assert peer.say({"id": request["id"], "result": turn("a")}) == [Folded(1, 2)]
+
+
 def test_a_folded_message_is_reported_with_the_turn_it_went_into() -> None:
     peer = Peer()
     peer.ready()
