@@ -21,7 +21,13 @@ from optio_agents.cli.worker.servers import (
     parsed_url,
     unreachable,
 )
-from optio_agents.cli.worker.settings import WorkerSettings, add_arguments, read_settings
+from optio_agents.cli.worker.settings import (
+    REMOTE_TASK_ROOT,
+    TASK_ROOT,
+    WorkerSettings,
+    add_arguments,
+    read_settings,
+)
 
 CONNECT_SECONDS = 5.0
 """How long the database may take to answer at the start."""
@@ -30,8 +36,6 @@ OUTAGE_SECONDS = 60.0
 """How long an operation waits later for a database that is away."""
 
 CONSUMER = "optio-agents"
-TASK_ROOT, REMOTE_TASK_ROOT = "OPTIO_AGENTS_TASK_ROOT", "OPTIO_AGENTS_REMOTE_TASK_ROOT"
-"""What optio-host reads (`optio_host.paths.task_dir`)."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -117,14 +121,14 @@ async def _work(
     from redis.exceptions import RedisError
 
     from optio_agents.cli.worker.status import Health, served_status
-    from optio_agents.cli.worker.work import Work
+    from optio_agents.cli.worker.work import WorkerRun
     from optio_agents.task.lease import worker_lease
 
     try:
         with mongo_failures(settings), open_database(settings, patience=OUTAGE_SECONDS) as database:
             async with worker_lease(database, settings.prefix) as lease:
                 with closing(Health(settings)) as health:
-                    work = Work(name, settings, definitions, log, health)
+                    work = WorkerRun(name, settings, definitions, log, health)
                     async with served_status(settings, work.status):
                         await work.run(database, lease)
     except (RedisError, OSError) as error:

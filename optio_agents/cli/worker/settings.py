@@ -83,6 +83,9 @@ def _flag(value: Any) -> bool:
     raise ValueError(f"it must be true or false, not {value!r}")
 
 
+TASK_ROOT, REMOTE_TASK_ROOT = "OPTIO_AGENTS_TASK_ROOT", "OPTIO_AGENTS_REMOTE_TASK_ROOT"
+"""What optio-host reads (`optio_host.paths.task_dir`)."""
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 SETTINGS = (
@@ -104,6 +107,12 @@ SETTINGS = (
         _one_of("cancel", "finish"),
     ),
     Setting("drain_timeout", "DURATION", "how long finish may take, as 10m", parse=_duration),
+    Setting(
+        "keep_tasks",
+        "DURATION",
+        "at the start, remove task directories unused for so long, as 30d",
+        parse=_duration,
+    ),
     Setting("telemetry", "", "record sessions with OpenTelemetry", False, _flag, is_flag=True),
 )
 
@@ -125,6 +134,7 @@ class WorkerSettings:
     drain: str = "cancel"
     drain_timeout: float | None = None
     telemetry: bool = False
+    keep_tasks: float | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:

@@ -11,13 +11,14 @@ from optio_agents.cli.worker.engine import WorkerEngine, run_until_stopped
 from optio_agents.cli.worker.logs import WorkerLog
 from optio_agents.cli.worker.redis_outage import outlast_redis_outages
 from optio_agents.cli.worker.running_tasks import RunningTasks
-from optio_agents.cli.worker.settings import WorkerSettings
+from optio_agents.cli.worker.settings import TASK_ROOT, WorkerSettings
 from optio_agents.cli.worker.status import Health
 from optio_agents.task.lease import Lease
 from optio_agents.task.orphans import end_orphans
+from optio_agents.task.retention import remove_old_task_directories
 
 
-class Work:
+class WorkerRun:
     """Runs optio's engine for the tasks of one function.
 
     Args:
@@ -81,6 +82,10 @@ class Work:
         if engine._redis is not None:
             outlast_redis_outages(engine._redis)
         await end_orphans(database, settings.prefix, self._tasks)
+        if settings.keep_tasks is not None:
+            await remove_old_task_directories(
+                database, settings.prefix, os.environ[TASK_ROOT], keep_seconds=settings.keep_tasks
+            )
         self._is_initialized = True
         await run_until_stopped(
             engine,
