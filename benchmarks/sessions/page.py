@@ -12,7 +12,16 @@ from typing import Any
 
 from benchmarks.sessions.chart import Panel, draw
 from benchmarks.sessions.numbers import median, percentile
-from benchmarks.sessions.rows import boundary, database, latency, memory, profiles, sessions, throughput
+from benchmarks.sessions.rows import (
+    boundary,
+    database,
+    latency,
+    memory,
+    profiles,
+    sessions,
+    telemetry,
+    throughput,
+)
 from benchmarks.sessions.sections import Section
 
 INTRODUCTION = """
@@ -91,6 +100,7 @@ GROUPS: dict[str, Any] = {
     "latency": latency,
     "boundary": boundary,
     "sessions": sessions,
+    "telemetry": telemetry,
     "profiles": profiles,
 }
 """The groups of rows in the order of the page."""
