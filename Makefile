@@ -24,8 +24,8 @@ test: $(call STAMP,dev) ## Run the whole test suite, with real servers; JOBS=N i
 test-quick: $(call STAMP,dev) ## Run the tests that need no server and no long search (about two minutes).
 	$(TEST) -q -m "not agents and not packages and not servers and not browser and not slow" $(ARGS)
 
-pictures: $(call STAMP,dev) ## Make the pictures of the page in docs/images/ again, with a real Chromium.
-	PICTURES=docs/images $(TEST) -q tests/web/test_pictures.py
+pictures: $(call STAMP,dev) ## Make the pictures in docs/images/ again: the page in a real Chromium, a run at a terminal.
+	PICTURES=docs/images $(TEST) -q tests/web/test_pictures.py tests/cli/run/output/test_pictures.py
 
 test-random: $(call STAMP,dev) ## Run the property tests on random examples; SEED=N repeats a run.
 	HYPOTHESIS_PROFILE=random $(TEST) -q -m "hypothesis and not agents and not packages and not servers and not browser" \
