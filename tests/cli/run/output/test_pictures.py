@@ -32,7 +32,13 @@ def test_a_run_at_a_terminal(tmp_path: Path) -> None:
         view.apply(event)
     view.typed = "the second"
     console = Console(
-        width=76, record=True, force_terminal=True, color_system="truecolor", file=io.StringIO(), emoji=False
+        width=76,
+        record=True,
+        force_terminal=True,
+        color_system="truecolor",
+        file=io.StringIO(),
+        emoji=False,
+        highlight=False,
     )
     display = Display(view)
     display.elapsed = 42.0
