@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -48,7 +49,11 @@ def project(folder: Path, files: dict[str, str]) -> subprocess.CompletedProcess[
         folder.joinpath(name).parent.mkdir(exist_ok=True)
         folder.joinpath(name).write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "."]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, timeout=300)
+    # Without the options of the run that we are part of.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=environment, check=False, timeout=300
+    )
 
 
 def test_a_project_with_its_own_package_actors_can_run_its_tests(tmp_path: Path) -> None:
