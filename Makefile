@@ -19,25 +19,26 @@ demo-worker: $(call STAMP,dev) ## The same inside optio: a MongoDB, a worker, ta
 	$(BIN)/python examples/worker_demo.py
 
 test: $(call STAMP,dev) ## Run the whole test suite, with real servers; JOBS=N in N processes.
-	$(TEST) $(PARALLEL) -m "not agents and not packages"
+	$(TEST) $(PARALLEL) -m "not agents and not packages and not long"
 
 test-quick: $(call STAMP,dev) ## Run the tests that need no server and no long search (about two minutes).
-	$(TEST) -q -m "not agents and not packages and not servers and not browser and not slow" $(ARGS)
+	$(TEST) -q -m "not agents and not packages and not servers and not browser and not slow and not long" $(ARGS)
 
 pictures: $(call STAMP,dev) ## Make the pictures in docs/images/ again: the page in a real Chromium, a run at a terminal.
 	PICTURES=docs/images $(TEST) -q tests/web/test_pictures.py tests/cli/run/output/test_pictures.py
 
 test-random: $(call STAMP,dev) ## Run the property tests on random examples; SEED=N repeats a run.
-	HYPOTHESIS_PROFILE=random $(TEST) -q -m "hypothesis and not agents and not packages and not servers and not browser" \
+	HYPOTHESIS_PROFILE=random $(TEST) -q -m "hypothesis and not agents and not packages and not long and not servers and not browser" \
 	  --hypothesis-seed=$(or $(SEED),$(shell shuf -i 1-1000000000 -n 1))
 
 fuzz: $(call STAMP,dev) ## Random input for all that reads what agents, hosts and networks send: SECONDS=600.
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
 
-test-long: $(call STAMP,dev) ## Try what takes minutes: 50 cancels, 200 tasks, an outage of 30 s, 5 crashes, 50 bad links.
+test-long: $(call STAMP,dev) ## Try what takes minutes: 50 cancels, 200 tasks, an outage of 30 s, 5 crashes, 50 bad links, every lie of a host.
 	OPTIO_AGENTS_TEST_CANCELS=50 OPTIO_AGENTS_TEST_TASKS=100 OPTIO_AGENTS_TEST_OUTAGE=30 OPTIO_AGENTS_TEST_CRASHES=5 \
 	  OPTIO_AGENTS_TEST_LINKS=50 $(TEST) -s -o timeout=1800 tests/optio/test_life.py tests/optio/test_outage.py tests/optio/test_redis_outage.py \
 	  tests/optio/test_crash.py tests/remote/test_links.py
+	$(TEST) -m long
 
 test-agents: $(call STAMP,dev) ## Run the tests with real agent CLIs, which npm brings into .agents/.
 	$(BIN)/python tests/agents/install.py $(AGENTS)

@@ -192,7 +192,7 @@ def test_telemetry_without_the_extra_is_refused(database: str) -> None:
     assert "pip install 'optio-agents[otel]'" in ended.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("policy", "seconds", "end"), [("finish", "0.2", "done"), ("cancel", "1000", "cancelled")]
 )

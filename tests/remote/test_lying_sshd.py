@@ -60,7 +60,7 @@ def grid() -> Iterator[Any]:
         for index, fault in enumerate(FAULTS):
             for side, host in enumerate(HOSTS):
                 is_quick = index == number % len(FAULTS) and side == number % 2
-                marks = [] if is_quick else [pytest.mark.slow]
+                marks = [] if is_quick else [pytest.mark.long]
                 yield pytest.param(number, fault, host, marks=marks, id=f"{host} command {number} {fault}")
 
 
