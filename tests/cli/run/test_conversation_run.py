@@ -60,7 +60,9 @@ def test_its_text_can_be_left_out(tmp_path: Path) -> None:
 
 
 def test_its_tools_can_be_shown(tmp_path: Path) -> None:
-    steps = [["text", "so"], ["tool", "Bash", {"command": "make\x1b[2J"}], ["log", "DONE: made"]]
+    # It asks before it says DONE, and is answered when all before the question has been read.
+    asks = ["ask", "Read", {"file_path": "a"}]
+    steps = [["text", "so"], ["tool", "Bash", {"command": "make\x1b[2J"}], asks, ["log", "DONE: made"]]
     claude = AGENT.with_name("claude_agent.py")
     agent = (
         "run",
@@ -71,7 +73,7 @@ def test_its_tools_can_be_shown(tmp_path: Path) -> None:
         "--deliverables",
         "out",
     )
-    shown = run(*agent, "--show", "tools", json.dumps(steps), cwd=tmp_path)
+    shown = run(*agent, "--allow", "Read", "--show", "tools", json.dumps(steps), cwd=tmp_path)
     assert shown.code == ExitCode.DONE, shown.err
     assert "  | so\n" in shown.out
     assert "  | Bash make\n" in shown.out
