@@ -7,6 +7,7 @@ Both worlds share one thread, so each side may wake the other with a plain call:
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -249,9 +250,15 @@ class _AsyncioCall(Generic[T]):
             self._abandoned_at = "its start" if self._task is None else place(self._coroutine)
             if not self._loop.is_closed():
                 _left_behind.add(self)
-            elif isinstance(self._task, asyncio.Task):
-                # It is reported here; without this, asyncio would report once more that it was destroyed.
-                self._task._log_destroy_pending = False  # type: ignore[attr-defined]
+            else:
+                # It is reported here; without this, it would be reported once more as destroyed or never awaited.
+                if isinstance(self._task, asyncio.Task):
+                    self._task._log_destroy_pending = False  # type: ignore[attr-defined]
+                if (
+                    self._coroutine is not None
+                    and inspect.getcoroutinestate(self._coroutine) == inspect.CORO_CREATED
+                ):
+                    self._coroutine.close()
             self._resume()
 
     def leave_to_parent(self) -> None:
