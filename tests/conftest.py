@@ -33,8 +33,19 @@ os.environ["XDG_STATE_HOME"] = _STATE.name
 # Nor does that person's configuration change what the tests see.
 os.environ["XDG_CONFIG_HOME"] = _STATE.name
 
-SLOW = ("every_step", "every_call", "histories", "large_logs", "model", "models", "cancellation")
-"""Endings of the names of test modules that try very many cases: they are not part of the quick tier."""
+SLOW = (
+    "every_step",
+    "every_call",
+    "histories",
+    "large_logs",
+    "model",
+    "models",
+    "cancellation",
+    "typing",
+    "asyncio_programs",
+    "faulty_file_system",
+)
+"""Endings of the names of test modules that try very many cases or start many programs. The quick tier omits them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
