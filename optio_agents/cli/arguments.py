@@ -11,6 +11,9 @@ from typing import Any, NoReturn
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.stderr import write_stderr
 
+AGENT_NAMES = ("claude", "codex", "gemini", "opencode")
+"""The agents that `run --agent` and `chat --agent` know."""
+
 
 class CommandParser(argparse.ArgumentParser):
     """`argparse` with hints. Abbreviated options are refused, because a script must not change its meaning later."""

@@ -27,6 +27,7 @@ from optio_core._generated.optio_engine import (
     ResurrectParams,
 )
 
+from optio_agents.cli.tasks.control import started
 from optio_agents.task.saved import INTERRUPTED_BLOB
 from tests.support.servers import Mongo, Redis
 
@@ -42,6 +43,7 @@ class WorkerProcess:
         self.database_name = f"test_{uuid.uuid4().hex[:12]}"
         self.mongo_url = f"{mongo.url}/{self.database_name}"
         self.redis_url = redis.url
+        self._stack = contextlib.AsyncExitStack()
         self.process: subprocess.Popen[str] | None = None
 
     def command(self, tasks: str = "tests.optio.worker_tasks:get_tasks") -> list[str]:
@@ -127,25 +129,15 @@ class WorkerProcess:
 
     async def __aenter__(self) -> WorkerProcess:
         self._mongo: Any = AsyncIOMotorClient(self.mongo_url)
-        self._client = RedisRpcClient(redis_url=self.redis_url, key_prefix=f"{self.database_name}/test")
-        await self._client.start()
+        client = RedisRpcClient(redis_url=self.redis_url, key_prefix=f"{self.database_name}/test")
+        self._client = await self._stack.enter_async_context(started(client))
         await self.until_listening()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await stop(self._client)
+        await self._stack.aclose()
         await self._mongo.drop_database(self.database_name)
         self._mongo.close()
-
-
-async def stop(client: RedisRpcClient) -> None:
-    """Stop a client. Its own `stop` cancels its reader once and waits for it without limit, and redis-py loses a
-    cancellation that arrives just when a read's time is over.
-    """
-    stopping = asyncio.ensure_future(client.stop())
-    while not (await asyncio.wait({stopping}, timeout=1.0))[0]:
-        client._transport._reply_loop_task.cancel()
-    await stopping
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from optio_agents.cli.arguments import check_web
+from optio_agents.cli.arguments import AGENT_NAMES, check_web
 from optio_agents.cli.color import add_color_option
 from optio_agents.cli.exit_codes import ExitCode, UsageError
 from optio_agents.cli.stderr import write_stderr
@@ -18,8 +18,6 @@ from optio_agents.cli.stderr import write_stderr
 if TYPE_CHECKING:
     from optio_agents.bridge import Boundary
     from optio_agents.conversation import AgentConversation
-
-AGENT_NAMES = ("claude", "codex", "gemini", "opencode")
 
 WORDS_LIMIT = 4000
 """How many characters of what an agent said that does not start are shown."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from optio_agents.cli.run.permission_rules import PermissionRules
     from optio_agents.conversation import Agent
 
-AGENT_NAMES = ("claude", "codex", "gemini", "opencode")
-
 PROMPT_LIMIT = 4 * 1024 * 1024
 """Bytes of a prompt from a file or from stdin."""
 

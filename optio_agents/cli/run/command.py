@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from optio_agents.cli.arguments import check_web
+from optio_agents.cli.arguments import AGENT_NAMES, check_web
 from optio_agents.cli.color import add_color_option
 from optio_agents.cli.configuration import given
 from optio_agents.cli.durations import duration
 from optio_agents.cli.exit_codes import UsageError
 from optio_agents.cli.features import add_feature_options, features_of
 from optio_agents.cli.run.agent_settings import (
-    AGENT_NAMES,
     AgentSettings,
     make_agent,
     read_prompt,

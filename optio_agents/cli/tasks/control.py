@@ -80,7 +80,7 @@ class Control:
 
 
 @asynccontextmanager
-async def _started(client: Any) -> AsyncIterator[Any]:
+async def started(client: Any) -> AsyncIterator[Any]:
     """Start `client` for the block.
 
     Its `stop` cancels its reader once and waits for it without limit; redis-py loses a cancellation that arrives as a
@@ -121,9 +121,7 @@ async def open_control(settings: WorkerSettings) -> AsyncIterator[Control]:
     redis: Any = Redis.from_url(settings.redis_url, socket_connect_timeout=ANSWER_SECONDS)
     try:
         await redis.ping()
-        async with _started(
-            RedisRpcClient(redis=redis, key_prefix=f"{database}/{settings.prefix}")
-        ) as client:
+        async with started(RedisRpcClient(redis=redis, key_prefix=f"{database}/{settings.prefix}")) as client:
             yield Control(client)
     except (RedisError, OSError) as error:
         raise unreachable("Redis", settings.redis_url, error) from error

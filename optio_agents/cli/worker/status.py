@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from optio_agents.cli.exit_codes import CommandFailure, ExitCode, UsageError
+from optio_agents.cli.state_directory import state_directory
 from optio_agents.cli.worker.servers import DEFAULT_DATABASE, parsed_url
 from optio_agents.cli.worker.settings import WorkerSettings
 
@@ -35,12 +36,10 @@ def socket_path(settings: WorkerSettings) -> Path:
         return Path(settings.status_socket)
     database = parsed_url(settings.mongo_url)["database"] or DEFAULT_DATABASE
     name = f"{quote(database, safe='')}-{quote(settings.prefix, safe='')}.sock"
-    runtime, state = os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("XDG_STATE_HOME", "")
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(runtime):
         return Path(runtime, "optio-agents", name)
-    return Path(
-        state if os.path.isabs(state) else Path.home() / ".local" / "state", "optio-agents", "workers", name
-    )
+    return state_directory() / "workers" / name
 
 
 def ask(path: Path) -> dict[str, Any]:
